@@ -1,0 +1,149 @@
+/** What the runner asks of an engine and what it gets back. The engine runs in a worker thread; everything here can be cloned. */
+import type { ModelFacts, Protocol, TokenSpan } from '../methods/contract.js';
+
+export type BackendName = 'cpu' | 'cuda' | 'ort';
+export type NumericsName = 'native' | 'reference';
+export type IsaName = 'auto' | 'amx' | 'avx512bf16' | 'avx512' | 'avx2' | 'scalar';
+
+export interface OpenOptions {
+  readonly backend: BackendName;
+  readonly numerics: NumericsName;
+  readonly isa: IsaName;
+  /** 0 = all cores. */
+  readonly threads: number;
+  /** Tokens of one prefill chunk. */
+  readonly prefillChunk: number;
+}
+
+/**
+ * Prompt text cut into the parts that are tokenised apart: `head` (template start and instruction, part of the context), `context`,
+ * `question` (with the template's turn change) and `answerPrefix`. Evidence and documents are UTF-16 ranges of `context`.
+ */
+export interface PromptParts {
+  readonly context: string;
+  readonly question: string;
+  readonly answerPrefix: string;
+  readonly documents: readonly TokenSpan[];
+  readonly evidence: readonly TokenSpan[];
+  /** false: bytes as they are, no template. */
+  readonly chatTemplate: boolean;
+  readonly system?: string;
+}
+
+/** Token ids ready to feed. contextIds begin with the template's start; n = contextIds.length. */
+export interface PreparedPrompt {
+  readonly contextIds: Int32Array;
+  readonly questionIds: Int32Array;
+  /** Token ranges of contextIds. */
+  readonly evidence: readonly TokenSpan[];
+  readonly documents: readonly TokenSpan[];
+  /** Tokens before the context text (template start). */
+  readonly headTokens: number;
+}
+
+export interface SettingRequest {
+  /** Name for the answer; unique in the request. */
+  readonly key: string;
+  readonly method: MethodRef;
+  /** Exactly one unless the method has no budget (`dense`). */
+  readonly keptFraction?: number;
+  readonly tokenBudget?: number;
+}
+/** A built-in id, a file outside the tree, or a composition of both. */
+export interface MethodRef {
+  readonly id: string;
+  readonly file?: string;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly parts?: readonly MethodRef[];
+}
+
+export interface SampleRequest {
+  readonly sampleId: string;
+  readonly seed: number;
+  readonly prompt: PromptParts;
+  readonly protocol: Protocol;
+  readonly settings: readonly SettingRequest[];
+  readonly maxNewTokens: number;
+  /** Extra stop strings beside the model's stop tokens; the text is cut before them. */
+  readonly stop: readonly string[];
+  /** Record positions kept per (layer, head) at the end of prefill. */
+  readonly traceKept: boolean;
+}
+
+export type SettingOutcome =
+  | ({ readonly key: string; readonly status: 'ok' } & SettingResult)
+  | { readonly key: string; readonly status: 'failed' | 'unsupported' | 'out-of-memory'; readonly error: { readonly code: string; readonly message: string } };
+
+export interface SettingResult {
+  readonly text: string;
+  readonly tokenIds: readonly number[];
+  readonly finishReason: 'stop' | 'length';
+  /** Tokens fed in all: context, question, answer prefix. */
+  readonly promptTokens: number;
+  readonly contextTokens: number;
+  /** Resident KV bytes (with declared state) after the prompt was fed, as if alone; mean and peak over the steps. */
+  readonly kvCacheBytes: number;
+  readonly kvCacheBytesPeak: number;
+  /** Mean bytes of K and V (and of what the selector read) per decode step. */
+  readonly kvBytesReadPerStep: number;
+  /** Bytes by the method's formula, where it has one: derived from slots, widths and declared state. */
+  readonly expectedKvCacheBytes: number;
+  /** Share of evidence tokens still cached (eviction) or read (selection), mean over layers and KV heads; absent without evidence. */
+  readonly evidenceRecall?: number;
+  /** Query-key pairs computed ÷ causal pairs of the prompt. */
+  readonly density: number;
+  readonly auxiliaryTokens: number;
+  readonly indexBytes: number;
+  /** Kept positions per layer and head, only with traceKept. */
+  readonly kept?: readonly (readonly Int32Array[])[];
+}
+
+export interface SampleOutcome {
+  readonly sampleId: string;
+  readonly outcomes: readonly SettingOutcome[];
+  /** Prefills run for this sample, and what one prefill per setting would have cost. */
+  readonly prefills: number;
+  readonly prefillsUnshared: number;
+  /** Wall time inside native ops and in all, for the engine-overhead meter. */
+  readonly nativeMs: number;
+  readonly totalMs: number;
+}
+
+export interface TimingRequest extends Omit<SampleRequest, 'settings' | 'traceKept'> {
+  readonly setting: SettingRequest;
+}
+export interface TimingOutcome {
+  readonly prefillMs: number;
+  readonly timeToFirstTokenMs: number;
+  readonly decodeMsPerToken: number;
+  readonly compressionMs: number;
+  readonly generatedTokens: number;
+  readonly peakResidentBytes: number;
+}
+
+export interface GenerateRequest {
+  /** Text fed as it is when `raw`, else as one user turn of the chat template. */
+  readonly text: string;
+  readonly raw: boolean;
+  readonly maxNewTokens: number;
+  readonly setting?: SettingRequest;
+}
+export interface GenerateOutcome {
+  readonly promptTokens: number;
+  readonly tokenIds: readonly number[];
+  readonly text: string;
+  readonly finishReason: 'stop' | 'length';
+}
+
+/** An open model. One at a time per engine; calls are queued. `signal` cancels between chunks and steps with ERR_INTERRUPTED. */
+export interface Engine {
+  readonly facts: ModelFacts;
+  /** What was chosen: instruction set, threads, activation dtype. */
+  readonly machine: { readonly isa: string; readonly threads: number; readonly activations: 'f32' | 'bf16' };
+  evaluate(request: SampleRequest, signal?: AbortSignal): Promise<SampleOutcome>;
+  time(request: TimingRequest, signal?: AbortSignal): Promise<TimingOutcome>;
+  generate(request: GenerateRequest, signal?: AbortSignal): Promise<GenerateOutcome>;
+  /** float32 [ids.length, vocabSize], row-major. */
+  logits(ids: Int32Array, signal?: AbortSignal): Promise<Float32Array>;
+  close(): Promise<void>;
+}

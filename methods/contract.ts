@@ -1,0 +1,463 @@
+/**
+ * The method contract: eight places where a method may act, and the plain data that crosses the border.
+ *
+ * An adapter is pure: `declare` and `hooks` are functions of the setting and the model's shape, hooks are functions of a view
+ * and the declared state. It composes `Ops`; it never loads a model, reads a flag or file, touches another method, knows the
+ * device or keeps anything in a closure between calls. Axis 0 of every tensor is rows (forks); ops never cross rows.
+ */
+import type { z } from 'zod';
+
+export type Scope = 'model' | 'layer' | 'kvHead' | 'queryHead';
+export type Axis = 'residentBytes' | 'bytesRead' | 'promptTokens' | 'density' | 'weightBytes' | 'none';
+
+/** A device value: its shape is host knowledge, its contents are not. */
+export interface Tensor {
+  readonly shape: readonly number[];
+  readonly dtype: 'f32' | 'bf16' | 'i32' | 'u8';
+}
+
+/** Lists of slots, pages or blocks: values i32 [rows, heads, maxLen] ascending, lens i32 [rows, heads]; -1 everything, 0 nothing. */
+export interface Ragged {
+  readonly scope: Scope;
+  readonly values: Tensor;
+  readonly lens: Tensor;
+  readonly maxLen: number;
+}
+
+// ---------------------------------------------------------------- the method
+
+export interface Method<P extends object = object> {
+  /** The paper's name in kebab case. */
+  readonly id: string;
+  readonly name: string;
+  readonly family: 'control' | 'eviction' | 'selection' | 'quantisation' | 'merging' | 'sparse-prefill' | 'context' | 'conversion' | 'output' | 'composition';
+  readonly source: { readonly title: string; readonly arxiv?: string; readonly section?: string; readonly url?: string };
+  /** What differs from the paper or its code, one sentence each. */
+  readonly deviations: readonly string[];
+  readonly training: 'none' | 'calibration' | 'released-weights' | 'untrained-stand-in';
+  /** Strict schema; every default cites the paper. No budget inside. */
+  readonly parameters: z.ZodType<P>;
+  readonly budgetAxis: Axis;
+  /** exact: kept = floor(f n) as a mean over evictable heads; bounded: never more, steps may be coarse; search: the engine bisects a knob. */
+  readonly budgetControl: 'exact' | 'bounded' | { readonly search: keyof P & string };
+  /** A control may see evidence and is never ranked. */
+  readonly control?: boolean;
+  /** Masks instead of freeing memory. */
+  readonly simulated?: boolean;
+  declare(setting: Setting<P>, model: ModelFacts): Declaration;
+  hooks(setting: Setting<P>, model: ModelFacts): Hooks;
+}
+
+export interface Setting<P extends object = object> {
+  readonly params: P;
+  readonly budget: Budget;
+  readonly protocol: Protocol;
+  readonly profile?: Profile;
+}
+
+/** `tokens` = kept tokens per evictable KV head on average (floor(f n) or min(B, n)); `fraction` = tokens / n. For `dense` both mean everything. */
+export interface Budget {
+  readonly tokens: number;
+  readonly fraction: number;
+  readonly contextTokens: number;
+  readonly covers: 'context' | 'total';
+}
+
+export type Protocol = 'query-agnostic' | 'query-aware';
+
+export interface Profile {
+  readonly header: Readonly<Record<string, unknown>>;
+  readonly tensors: Readonly<Record<string, Tensor>>;
+}
+
+export interface Declaration {
+  readonly needs: readonly Need[];
+  readonly changesPrefill: boolean;
+  readonly prefillOrder: 'any' | 'layer-major';
+  readonly layout: Layout;
+  readonly state: Readonly<Record<string, StateField>>;
+  readonly logits: 'full' | 'partial';
+  readonly hostReadsPerStep: number;
+  /** Conformance properties that fail by design, each with its reason. */
+  readonly waives: Readonly<Partial<Record<Property, string>>>;
+}
+
+export interface Layout {
+  readonly keyRope: 'pre' | 'post';
+  readonly positions: Positions;
+  readonly keyBasis?: string;
+  readonly tier: boolean;
+}
+export type Positions = 'keep' | 'compact' | { readonly clampDistance: number };
+
+/** T1–T10 and C1–C34 of the conformance suite. */
+export type Property = `T${number}` | `C${number}`;
+
+export type Need =
+  /** Last queries, rotated: act [rows, last, numQueryHeads * headDim], a snapshot at each boundary. `question`: the whole question. */
+  | { readonly view: 'windowQueries'; readonly last: number | 'question' }
+  | { readonly view: 'queries' | 'keysPreRope' | 'hidden' | 'attentionOutput' }
+  | { readonly view: 'columnStats'; readonly reduce: Reduce; readonly rows: 'all' | number; readonly scope: Scope }
+  | { readonly view: 'probs' | 'lse'; readonly scope: Scope }
+  | { readonly view: 'tokens' | 'embeddings' | 'layerLogits' | 'layerWeights' }
+  /** Controls only. */
+  | { readonly view: 'evidence' }
+  | { readonly auxiliary: string };
+
+/** State is declared here and owned by the engine: forked, stacked, compacted with its slots, rolled back and counted in bytes. */
+export type StateField = { readonly dtype: Tensor['dtype']; readonly life: 'sequence' | 'step' } & (
+  | { readonly per: 'slot'; readonly scope: Scope; readonly width: number; readonly onMerge: 'sum' | 'max' | 'mean' | 'derive' }
+  /** Rebuilt by the engine whenever a page's members change. */
+  | { readonly per: 'page'; readonly scope: 'kvHead'; readonly width: number; readonly pageSize: number; readonly from: 'keyMinMax' }
+  | { readonly per: Scope | 'sequence'; readonly shape: readonly number[] }
+  | { readonly per: 'pool'; readonly scope: Scope; readonly width: number; maxRows(contextLength: number): number }
+);
+
+// ---------------------------------------------------------------- model facts
+
+export interface ModelFacts {
+  readonly id: string;
+  readonly sha256: string;
+  readonly family: string;
+  readonly numLayers: number;
+  readonly hiddenSize: number;
+  readonly vocabSize: number;
+  readonly maxPositions: number;
+  readonly layers: readonly LayerShape[];
+  /** Bytes of one cached key or value element: 2 in native numerics with bf16, else 4. */
+  readonly elementBytes: number;
+}
+
+export interface LayerShape {
+  readonly mixer: 'softmax' | 'recurrent' | 'none';
+  readonly numQueryHeads: number;
+  readonly numKvHeads: number;
+  readonly headDim: number;
+  readonly headDimV: number;
+  readonly ropeDims: number;
+  readonly slidingWindow?: number;
+  readonly softCap?: number;
+  readonly latentRank?: number;
+  /** The layer whose cache this one reads; itself unless shared. */
+  readonly kvSource: number;
+  readonly fixedStateBytes: number;
+  /** Sliding, recurrent and shared layers cannot be evicted from; budgets average over the rest. */
+  readonly evictable: boolean;
+}
+
+// ---------------------------------------------------------------- views
+
+export interface RowFacts {
+  readonly count: number;
+  /** Kept tokens per row, host knowledge: settings differ in budget, not in shape. */
+  readonly budgets: readonly Budget[];
+  readonly sequences: readonly SequenceFacts[];
+}
+export interface SequenceFacts {
+  readonly sampleSeed: number;
+  readonly length: number;
+  readonly contextLength: number;
+  /** Only after `needs: tokens`. */
+  readonly tokenIds?: Int32Array;
+  /** Only for controls that need `evidence`: token ranges [start, end) of the context. */
+  readonly evidence?: readonly TokenSpan[];
+}
+export interface TokenSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The cache of one layer over all rows of a view. Opaque: ops read it. */
+export interface SlotsView {
+  readonly layer: number;
+  readonly rows: number;
+  readonly numKvHeads: number;
+  /** Largest number of slots of any row and head. Shape knowledge, known on the host. */
+  readonly maxLen: number;
+  /** Slots per row and KV head, [rows * numKvHeads]; host-side bookkeeping, not a device read. */
+  readonly lens: Int32Array;
+}
+
+export interface View {
+  readonly layer: number;
+  readonly shape: LayerShape;
+  readonly rows: RowFacts;
+  readonly state: StateView;
+  readonly ops: Ops;
+}
+/** Declared fields of this layer, by name. An undeclared name throws. */
+export interface StateView {
+  read(name: string): Tensor;
+  write(name: string, value: Tensor): void;
+}
+export type Rope = 'rotated' | 'un-rotated';
+
+export interface ChunkView extends View {
+  /** Position of the chunk's first query. */
+  readonly offset: number;
+  readonly queryLen: number;
+  readonly past: SlotsView;
+  queries(rope: Rope): Tensor;
+  keys(rope: Rope): Tensor;
+  values(): Tensor;
+  hidden(): Tensor;
+  lse(): Tensor;
+}
+export type Boundary = 'layer' | 'chunk' | 'context' | 'prompt' | 'turn' | 'step';
+export interface CacheView extends View {
+  readonly boundary: Boundary;
+  readonly slots: SlotsView;
+  windowQueries(): Tensor;
+  columnStats(need: number): Tensor;
+  /** After a step, for methods that need `probs`: f32 [rows, heads, maxLen] in slot order. */
+  probs(): Tensor;
+}
+export interface StepView extends View {
+  readonly step: number;
+  readonly phase: 'question' | 'answer';
+  readonly queryLen: number;
+  readonly slots: SlotsView;
+  /** act [rows, queryLen, numQueryHeads * headDim]. */
+  queries(rope: Rope): Tensor;
+  /** After attend: f32 [rows, heads, maxLen] in slot order. */
+  probs(): Tensor;
+  lse(): Tensor;
+}
+
+// ---------------------------------------------------------------- plans and actions
+
+/** One union for prefill chunks and steps: a step is a chunk of T >= 1 queries. The T new slots are always visible causally. */
+export type KeySet =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'previous'; readonly plusNew: boolean }
+  | { readonly kind: 'fromLayer'; readonly layer: number }
+  /** i32 per query head, or one number for all. */
+  | { readonly kind: 'window'; readonly sinkTokens: number; readonly recentTokens: number }
+  | { readonly kind: 'blocks'; readonly queryBlock: number; readonly keyBlock: number; readonly lists: Ragged }
+  | { readonly kind: 'vertical-slash'; readonly columns: Ragged; readonly diagonals: Ragged }
+  | { readonly kind: 'tokens'; readonly indices: Ragged }
+  | { readonly kind: 'gather'; readonly queries: Ragged; readonly keys: Ragged }
+  | { readonly kind: 'rows'; readonly keys: Tensor; readonly values: Tensor }
+  | { readonly kind: 'union'; readonly of: readonly KeySet[] };
+
+export interface AttentionPart {
+  readonly keys: KeySet;
+  readonly heads?: readonly number[];
+  readonly positions?: Positions;
+  readonly bias?: Tensor;
+  readonly at?: 'device' | 'tier';
+  readonly visible?: 'causal' | 'segments' | 'bidirectional';
+}
+export interface AttentionPlan {
+  readonly parts: readonly AttentionPart[];
+  readonly mix: 'one-softmax' | { readonly gates: Tensor };
+  readonly queryScale?: Tensor;
+  readonly headGain?: Tensor;
+}
+export interface TokenPlan {
+  readonly run: Ragged;
+  readonly cached: 'run' | 'all';
+  readonly forget: boolean;
+}
+
+/** Applied per layer in the order given; heads not named stay as they are. */
+export type CacheAction =
+  | { readonly kind: 'keep'; readonly slots: Ragged }
+  | {
+      readonly kind: 'quantise';
+      readonly what: 'keys' | 'values';
+      /** Slots [0, upTo) of every head, rounded down to whole pages of 64. */
+      readonly upTo: number;
+      readonly bits: 2 | 4 | 8;
+      readonly group: number;
+      readonly along: 'channel' | 'token';
+      readonly codebook?: Tensor;
+      readonly outlierFraction?: number;
+    }
+  | { readonly kind: 'append'; readonly keys: Tensor; readonly values: Tensor; readonly positions: Tensor; readonly counts: Tensor; readonly bias: Tensor }
+  | {
+      readonly kind: 'merge';
+      readonly from: Ragged;
+      readonly into: Tensor;
+      readonly weight: Tensor;
+      readonly keys: 'none' | 'mean' | 'direction';
+      readonly values: 'mean' | 'add';
+      readonly bias: 'none' | 'log-count';
+    }
+  | { readonly kind: 'rotate'; readonly slots: Ragged; readonly delta: Tensor }
+  | { readonly kind: 'channels'; readonly keep: Ragged }
+  | { readonly kind: 'move'; readonly what: 'keys' | 'values' | 'both'; readonly channels?: Ragged; readonly slots: Ragged; readonly to: 'device' | 'tier' };
+
+/** What to do with one layer; axis 0 of every tensor inside is the rows of the view. */
+export interface LayerActions {
+  readonly layer: number;
+  readonly actions: readonly CacheAction[];
+}
+export type CachePlan = readonly LayerActions[];
+
+// ---------------------------------------------------------------- composition parts
+
+/** Scores slots; higher stays. Computed once per sample and parameters, shared by all budgets unless `seesBudget`. */
+export interface Scorer {
+  readonly comparable: 'head' | 'layer' | 'model';
+  readonly seesBudget: boolean;
+  /** f32 [rows, numKvHeads or 1, maxLen]. */
+  score(view: CacheView): Tensor;
+}
+/** i32 [rows, layers, heads]; the sum over evictable heads is exact. */
+export interface Allocator {
+  readonly requires: Scorer['comparable'];
+  allocate(scores: readonly Tensor[], views: readonly CacheView[]): Tensor;
+}
+
+// ---------------------------------------------------------------- prompt, assemble, output
+
+export interface TextSpan {
+  readonly start: number;
+  readonly end: number;
+}
+export type PartRole = 'instruction' | 'document' | 'history' | 'question' | 'answer-prefix';
+export type Part = { readonly role: PartRole; readonly stands?: readonly TextSpan[] } & ({ readonly text: string } | { readonly embeddings: Tensor });
+
+export interface PromptRequest {
+  /** Context cut at document borders; one document when the sample has none. */
+  readonly documents: readonly { readonly text: string; readonly start: number }[];
+  /** Absent under the query-agnostic protocol. */
+  readonly question?: string;
+  readonly tokenBudget: number;
+  readonly seed: number;
+}
+/** Parts that replace the context, in feeding order; `stands` are the context's character ranges they came from. */
+export type PromptResult = ({ readonly parts: readonly Part[] } | { readonly answer: string }) & { readonly ranking?: readonly { readonly start: number; readonly score: number }[] };
+export interface PromptIndex {
+  readonly bytes: number;
+  readonly data: unknown;
+}
+export interface Services {
+  /** Tokens of the target model's tokenizer, no specials. */
+  countTokens(text: string): number;
+  bm25(texts: readonly string[]): Bm25;
+  embed(texts: readonly string[], kind: 'single' | 'token' | 'sparse'): Promise<Float32Array[]>;
+  rerank(query: string, texts: readonly string[]): Promise<Float32Array>;
+}
+export interface Bm25 {
+  readonly bytes: number;
+  scores(query: string): Float64Array;
+}
+
+export interface EncodeJob {
+  readonly id: string;
+  readonly parts: readonly Part[];
+  readonly start: number;
+  readonly sees: readonly { readonly job: string; readonly start: number }[];
+}
+export interface AssemblePlan {
+  readonly place: readonly { readonly job: string; readonly start: number }[];
+  readonly recompute: readonly { readonly job: string; readonly tokens: Ragged }[];
+}
+export interface Draft {
+  readonly ids: Tensor;
+  readonly parents: Tensor;
+  readonly keep: 'verified-path' | 'every-leaf';
+}
+export interface Checkpoint {
+  readonly tensors: readonly string[];
+  tensor(name: string): Tensor;
+}
+export interface ModelView {
+  readonly prefill: readonly LayerShape[];
+  readonly decode?: readonly LayerShape[];
+  readonly headMask?: Tensor;
+  tensor(name: string): Tensor;
+}
+export interface Calibration {
+  readonly texts: readonly string[];
+  readonly seed: number;
+}
+/** A forward pass on a copy of the cache (KVzip-like). */
+export interface Fork {
+  forward(tokenIds: Int32Array, onLayer: (view: StepView) => void): Promise<void>;
+}
+
+// ---------------------------------------------------------------- hooks
+
+export interface Hooks {
+  readonly prompt?: {
+    index?(documents: PromptRequest['documents'], use: Services): Promise<PromptIndex>;
+    observe?(turn: string, index: PromptIndex | undefined, use: Services): Promise<PromptIndex>;
+    build(request: PromptRequest, index: PromptIndex | undefined, use: Services): Promise<PromptResult>;
+  };
+  readonly assemble?: { encode(parts: readonly Part[]): EncodeJob[]; place(jobs: readonly EncodeJob[]): AssemblePlan; recompute?(view: ChunkView): TokenPlan };
+  weights?(checkpoint: Checkpoint): ModelView;
+  calibrate?(run: Calibration): Promise<Profile>;
+  readonly prefill?: { tokens?(view: ChunkView, at: 'layer' | 'attention' | 'ffn'): TokenPlan; plan?(view: ChunkView): AttentionPlan };
+  readonly cache?: {
+    onWrite?(view: ChunkView): void;
+    /** After a layer's prefill. From a shared dense prefill it runs afterwards with the same result. */
+    finishLayer?(view: CacheView): LayerActions;
+    /** After a chunk (only with changesPrefill) and after every step; all layers at once. */
+    maintain?(views: readonly CacheView[]): CachePlan;
+    /** Boundary `context` (query-agnostic), `prompt` (query-aware) or `turn`; all layers at once. */
+    finishPrefill?(views: readonly CacheView[], fork: Fork): CachePlan | Promise<CachePlan>;
+  };
+  readonly decode?: {
+    /** Before layer 0; a set for all layers. */
+    beginStep?(view: StepView): AttentionPlan;
+    select?(view: StepView): AttentionPlan;
+    /** At once; may write only `life: 'step'` fields. */
+    afterAttend?(view: StepView): void;
+    /** After verification, accepted queries only; alone writes `life: 'sequence'` fields. */
+    commit?(view: StepView): void;
+  };
+  readonly output?: {
+    companions?(parts: readonly Part[]): Part[][];
+    head?(hidden: Tensor, view: StepView): { ids: Ragged; logits: Tensor };
+    logits?(logits: Tensor, view: StepView): Tensor;
+    draft?(view: StepView): Draft;
+    accepted?(logits: Tensor, view: StepView): void;
+  };
+}
+
+// ---------------------------------------------------------------- ops
+
+export type Reduce = 'sum' | 'mean' | 'max' | 'var' | 'entropy' | 'argmax' | 'distance' | 'diagonal' | 'raw';
+/** Query heads to KV heads: none keeps query heads; `layer` is the mean over all heads (one list for the layer). */
+export type GqaReduce = 'none' | 'mean' | 'sum' | 'max' | 'layer';
+
+/** Shared primitives; every one takes a leading rows axis and bills its bytes to the setting that called it. Ties go to the lower index. */
+export interface Ops {
+  /**
+   * Softmax attention of window queries (act [rows, w, Hq * d], the last w slots of each head) over all slots, reduced over the
+   * window, pooled along slots, reduced over query heads. f32 [rows, S, maxLen]; -inf beyond a head's length.
+   */
+  windowScores(
+    queries: Tensor,
+    slots: SlotsView,
+    how: { readonly reduce: 'mean' | 'sum' | 'max' | 'var'; readonly pool?: { readonly kind: 'avg' | 'max'; readonly size: number }; readonly gqa: GqaReduce },
+  ): Tensor;
+  /** L2 norm of each slot's key or value: f32 [rows, H, maxLen]. */
+  slotNorms(slots: SlotsView, what: 'keys' | 'values'): Tensor;
+  /** Uniform [0, 1) from a hash of (seed, sample seed, layer, global head, slot): f32 [rows, H, maxLen]. */
+  randomScores(slots: SlotsView, rows: RowFacts, seed: number): Tensor;
+  /** Page min and max of keys: f32 [rows, H, pages, 2, d]. Usually read from a `page` state field instead. */
+  blockSummary(slots: SlotsView, pageSize: number): Tensor;
+  /** Upper bound of q.k per page: f32 [rows, S, pages]; queries act [rows, T, Hq * d], the bound is the max over T. */
+  blockScores(queries: Tensor, summary: Tensor, shape: LayerShape, gqa: GqaReduce): Tensor;
+  /**
+   * The `counts` largest entries of each list, ascending. counts: one number per row, or i32 [rows, S]. The first `sinks` and last
+   * `recents` valid entries are taken before all others and count. `across: 'heads'`: counts is a total over the S lists of a row.
+   */
+  topK(scores: Tensor, counts: readonly number[] | Tensor, how: { readonly scope: Scope; readonly sinks: number; readonly recents: number; readonly across?: 'heads' }): Ragged;
+  /** First `sinks` and last `recents` slots of each head, recents chosen so that the list has `counts[row]` entries (or all slots). */
+  sinkRecent(slots: SlotsView, counts: readonly number[], sinks: number): Ragged;
+  /** Lists made on the host, [rows][heads] of ascending slots. Allowed at prefill boundaries only. */
+  lists(values: readonly (readonly (readonly number[])[])[], scope: Scope): Ragged;
+  scale(x: Tensor, factor: number): Tensor;
+  add(x: Tensor, y: Tensor): Tensor;
+  /** [rows, S, n] -> [rows, 1, n]; the one seam that crosses heads. */
+  reduceHeads(scores: Tensor, how: 'mean' | 'sum' | 'max'): Tensor;
+}
+
+/** Keeps the parameter type of an adapter while it is listed beside others. */
+export const defineMethod = <P extends object>(method: Method<P>): Method<P> => method;

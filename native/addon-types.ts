@@ -1,0 +1,226 @@
+/**
+ * The binding contract: every function of the native addon, with its shapes. C++ and TypeScript are reviewed against this file.
+ *
+ * Tensors live on the native side and are named here by a small integer (`TensorId`); the native side knows each one's
+ * dtype and shape and checks them, so a wrong call is a typed error (`ERR_SHAPE`, with both values) and never a wild read.
+ * Arguments are positional numbers because a property read through N-API costs more than a small op.
+ * 0 is never a valid id and means "not given". All functions are synchronous and must be called from one thread at a time.
+ *
+ * Words: `act` is the activation dtype of the context (`bf16` in native numerics where the instruction set has bf16
+ * products, else `f32`); `T` query tokens of one row; `rows` sequences (forks); `Hq`, `H` query and KV heads of a layer;
+ * `d` head dim; `n` slots. KV head of query head h is floor(h / (Hq / H)). RoPE pairs are (i, i + ropeDims / 2).
+ * In `reference` numerics every op gives the same bits on every instruction set, thread count and row count; in `native`
+ * numerics a row's bits depend neither on the other rows nor on the thread count.
+ */
+
+export type TensorId = number;
+export type WeightId = number;
+export type CacheId = number;
+export type LayoutId = number;
+
+export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
+export type Isa = 'amx' | 'avx512bf16' | 'avx512' | 'avx2' | 'scalar';
+export type Numerics = 'native' | 'reference';
+
+/** Storage type of a checkpoint matrix, by GGUF name (safetensors F32, F16, BF16 use the same words). */
+export type WeightType = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_0' | 'Q4_1';
+
+/** One source of a packed matrix: `rows` x `cols` row-major values of `type` at `byteOffset` of `bytes`. */
+export interface WeightSource {
+  bytes: Uint8Array;
+  byteOffset: number;
+  type: WeightType;
+  rows: number;
+  cols: number;
+  /** Heads whose rows are stored with interleaved RoPE pairs (GGUF llama Q and K); rows are re-ordered to (i, i + d/2). 0: none. */
+  interleavedHeads: number;
+}
+
+export interface CpuFacts {
+  /** Instruction sets this machine can run, best first; `scalar` is always last. */
+  isas: Isa[];
+  model: string;
+  cores: number;
+}
+
+export interface MemoryFacts {
+  tensorBytes: number;
+  tensorPeakBytes: number;
+  weightBytes: number;
+  /** Bytes of KV pages in use, shared pages counted once. */
+  cacheBytes: number;
+}
+
+export interface Addon {
+  cpuFacts(): CpuFacts;
+  /** Chooses instruction set, numerics and threads for everything that follows; returns the activation dtype. */
+  configure(isa: Isa, numerics: Numerics, threads: number): 'f32' | 'bf16';
+  memory(): MemoryFacts;
+
+  // ---- tensors (row-major, 64-byte aligned, zero-filled) ----
+  tensor(dtype: DType, shape: number[]): TensorId;
+  /** Rows [start, start + count) of axis 0, sharing storage. Freed like any tensor. */
+  slice(t: TensorId, start: number, count: number): TensorId;
+  /** The same storage under another shape of equal size. */
+  reshape(t: TensorId, shape: number[]): TensorId;
+  shape(t: TensorId): number[];
+  free(t: TensorId): void;
+  /** Tensors made between open and close are freed at close, except those given to `keep`. Scopes nest. */
+  openScope(): number;
+  closeScope(scope: number): void;
+  keep(t: TensorId): void;
+  /** Copies host values in; `data` must have the tensor's size. bf16 takes Float32Array (rounded to nearest even) or Uint16Array. */
+  upload(t: TensorId, data: Float32Array | Int32Array | Uint8Array | Uint16Array): void;
+  /** Copies out; bf16 becomes Float32Array. */
+  download(t: TensorId): Float32Array | Int32Array | Uint8Array;
+
+  /** Copies `count` rows of axis 0 between tensors of equal row size, converting f32 and bf16. */
+  copyRows(src: TensorId, srcRow: number, dst: TensorId, dstRow: number, count: number): void;
+
+  // ---- weights ----
+  /**
+   * Packs matrices that share `cols` into one, stacked along rows (q, k, v or gate, up). With `interleave` > 0 two sources of
+   * equal size are woven in groups of that many rows, so that gate and up of one unit sit in one panel.
+   * Packed once, in parallel; the bytes stay in block form (4- and 8-bit stay 4- and 8-bit).
+   */
+  packWeight(sources: WeightSource[], interleave: number): WeightId;
+  /** A vector (norm gain, bias) as f32. */
+  packVector(bytes: Uint8Array, byteOffset: number, type: WeightType, length: number): TensorId;
+  freeWeight(w: WeightId): void;
+  weightShape(w: WeightId): [rows: number, cols: number];
+
+  // ---- dense ops ----
+  /** out[t] = scale * weight[ids[t]]; ids i32 [T], out f32 [T, cols]. */
+  embed(weight: WeightId, ids: TensorId, scale: number, out: TensorId): void;
+  /** out = x * rsqrt(mean(x^2) + eps) * (gain + gainOffset); x f32 [T, D], out act or f32 [T, D]. */
+  rmsNorm(x: TensorId, gain: TensorId, eps: number, gainOffset: number, out: TensorId): void;
+  /** out (+)= x . weight^T (+ bias); x act or f32 [T, cols], out f32 or act [T, rows]; accumulate only into f32. bias f32 [rows] or 0. */
+  linear(x: TensorId, weight: WeightId, bias: TensorId, accumulate: 0 | 1, out: TensorId): void;
+  /** out[t, i] = act(gate) * up, where gateUp f32 or act [T, 2F] is gate then up; kind 0 SiLU, 1 GELU (tanh). out act [T, F]. */
+  gatedActivation(gateUp: TensorId, kind: 0 | 1, out: TensorId): void;
+  /**
+   * Rotary embedding of q and k inside a fused projection, then append of k and v to the caches.
+   * qkv f32 or act [rows * T, (Hq + 2 H) * d]; positions i32 [rows * T]; cosSin f32 [maxPositions, ropeDims] (cos half, sin half);
+   * qOut act [rows * T, Hq * d], rotated; preRopeKeys 1 stores keys un-rotated. qNorm, kNorm: f32 [d] gains of QK-norm or 0 (eps used).
+   * Every row's cache grows by T slots in this layer, with these positions, count 1, bias 0.
+   */
+  ropeAppend(
+    qkv: TensorId,
+    positions: TensorId,
+    cosSin: TensorId,
+    numQueryHeads: number,
+    caches: Int32Array,
+    layer: number,
+    preRopeKeys: 0 | 1,
+    qNorm: TensorId,
+    kNorm: TensorId,
+    eps: number,
+    qOut: TensorId,
+  ): void;
+  /** Index of the largest value of each row (ties: lowest); logits f32 [rows, V], out i32 [rows]. */
+  argmax(logits: TensorId, out: TensorId): void;
+
+  // ---- the KV cache: ragged per (layer, KV head), paged, copy-on-write ----
+  /** Geometry of all caches of a model: per layer KV heads, key dim, value dim. Pages hold 64 slots. */
+  cacheLayout(numKvHeads: Int32Array, headDim: Int32Array, headDimV: Int32Array): LayoutId;
+  cacheCreate(layout: LayoutId): CacheId;
+  /** A copy that shares pages until one side writes. O(pages). */
+  cacheFork(cache: CacheId): CacheId;
+  cacheFree(cache: CacheId): void;
+  /** Slots per (layer, KV head), layer-major: Int32Array [sum of numKvHeads]. */
+  cacheLens(cache: CacheId): Int32Array;
+  /** Keeps the listed slots of each KV head of a layer, frees the rest. slots i32 [H, maxLen] ascending, lens i32 [H] (-1: all). */
+  cacheKeep(cache: CacheId, layer: number, slots: TensorId, lens: TensorId): void;
+  /** Drops the last `count` slots of every head of every layer (rejected drafts, rollback). */
+  cacheDropLast(cache: CacheId, count: number): void;
+  /** Original positions of a head's slots. */
+  cachePositions(cache: CacheId, layer: number, kvHead: number): Int32Array;
+  /** Keys (what 0), values (1) of a layer as f32 [H, maxLen, d], missing slots 0; bias (2) as [H, maxLen]; counts (3) i32 [H, maxLen]. */
+  cacheRead(cache: CacheId, layer: number, what: 0 | 1 | 2 | 3): TensorId;
+  /** Appends slots made elsewhere: keys, values f32 [H, T, d]; positions i32 [H, T]; counts i32 [H, T]; bias f32 [H, T]. */
+  cacheAppend(cache: CacheId, layer: number, keys: TensorId, values: TensorId, positions: TensorId, counts: TensorId, bias: TensorId): void;
+  /**
+   * Stores keys (0) or values (1) of slots [0, upTo) of every head of a layer in `bits` (8, 4, 2) with scale and minimum in f16 per
+   * group: along 0 = per channel over `group` consecutive slots (64 % group = 0), 1 = per token over `group` channels.
+   * upTo is rounded down to whole pages; pages already quantised are left alone. Reads of the cache see the dequantised values.
+   */
+  cacheQuantise(cache: CacheId, layer: number, what: 0 | 1, upTo: number, bits: number, group: number, along: 0 | 1): void;
+  /** Resident KV bytes of this cache as if it stood alone: slots x width x element bytes, quantised groups by their codes, scales and minima. */
+  cacheBytes(cache: CacheId): number;
+  /** Bytes of K and V that a read of all slots of one layer costs, per KV head: Float64Array [H]. */
+  cacheReadBytes(cache: CacheId, layer: number): Float64Array;
+  /** 64-bit hash (hex) over lens, keys, values, positions, counts, bias: for isolation tests. */
+  cacheHash(cache: CacheId): string;
+
+  // ---- attention ----
+  /**
+   * Attention of T new queries of one row over its cache, after they were appended: query t sees slots [0, n - T + t] of each head,
+   * narrowed by a plan. q act [T, Hq * d]; out act [T, Hq * d]; lse f32 [T, Hq] (natural log) or 0.
+   * windows i32 [Hq, 2] (sinkSlots, recentSlots; -1 = everything) or 0. softCap 0 = none. slidingWindow in positions, 0 = none.
+   */
+  attendPrefill(q: TensorId, cache: CacheId, layer: number, softmaxScale: number, softCap: number, slidingWindow: number, windows: TensorId, out: TensorId, lse: TensorId): void;
+  /**
+   * Attention of T >= 1 new queries of each of `rows` caches (q act [rows * T, Hq * d]), for decode steps and question tokens.
+   * scope: 0 all slots; 1 one list per row; 2 per KV head; 3 per query head. indices i32 [rows, S, maxLen] ascending, with S = 1, H, Hq;
+   * lens i32 [rows, S], -1 = all slots, 0 = nothing (out 0, lse -inf). pageSize 0: indices are slots; > 0: pages of that many slots.
+   * The T new slots (the last T) are always visible causally, listed or not. Per-slot bias of the cache is added to the logits.
+   * probs f32 [rows, Hq, maxSlots] for T = 1, in slot order, 0 where not read; or 0. lse f32 [rows * T, Hq] or 0.
+   */
+  attendDecode(
+    q: TensorId,
+    caches: Int32Array,
+    layer: number,
+    queryLen: number,
+    softmaxScale: number,
+    softCap: number,
+    slidingWindow: number,
+    scope: 0 | 1 | 2 | 3,
+    indices: TensorId,
+    lens: TensorId,
+    pageSize: number,
+    out: TensorId,
+    lse: TensorId,
+    probs: TensorId,
+  ): void;
+  /** Merges partial attentions over disjoint sets: outs f32 [P, T, Hq, d], lses f32 [P, T, Hq] -> out f32 [T, Hq, d], lse f32 [T, Hq]. */
+  mergeLse(outs: TensorId, lses: TensorId, out: TensorId, lse: TensorId): void;
+
+  // ---- scores: all return f32 and cross neither rows nor (unless said) heads ----
+  /**
+   * Softmax attention of the last w queries (q act [rows, w, Hq * d]; query j sits at slot n - w + j, causal inside the window), reduced
+   * over the window (0 mean, 1 sum, 2 max, 3 variance), pooled along slots (poolKind 0 none, 1 avg, 2 max; odd poolSize, stride 1,
+   * zero padding counted as in torch avg_pool1d), then over query heads (gqa 0 none -> S = Hq, 1 mean, 2 sum, 3 max -> S = H,
+   * 4 mean over all heads -> S = 1). out [rows, S, maxLen], -inf beyond a head's length.
+   */
+  windowScores(q: TensorId, caches: Int32Array, layer: number, softmaxScale: number, reduce: 0 | 1 | 2 | 3, poolKind: 0 | 1 | 2, poolSize: number, gqa: 0 | 1 | 2 | 3 | 4): TensorId;
+  /** L2 norms of keys (0) or values (1): [rows, H, maxLen], -inf beyond. */
+  slotNorms(caches: Int32Array, layer: number, what: 0 | 1): TensorId;
+  /** Channel-wise min and max of keys per page of `pageSize` slots: [rows, H, pages, 2, d]; only pages >= fromPage are recomputed into `out` when given. */
+  blockSummary(caches: Int32Array, layer: number, pageSize: number, fromPage: number, out: TensorId): TensorId;
+  /** Upper bound of q.k in each page: sum_c max(q_c min_c, q_c max_c); q act [rows, Hq * d]; gqa 0 none, 1 mean, 2 sum, 3 max, 4 mean of all. [rows, S, pages]. */
+  blockScores(q: TensorId, summary: TensorId, numQueryHeads: number, gqa: 0 | 1 | 2 | 3 | 4): TensorId;
+  /** Uniform scores in [0, 1) from a counter-based hash of (seed, layer, head, slot): [rows, H, n]. Equal for every row. */
+  randomScores(rows: number, numKvHeads: number, length: number, seed: number, layer: number): TensorId;
+  /**
+   * Largest `counts` entries of each list, ascending indices; ties to the lower index; entries of -inf are never taken.
+   * scores f32 [R, S, n]; counts i32 [R, S], or [R] with flatten 1 (one budget over all S lists of a row) or 2 (R = layers, one budget [1] over everything).
+   * The first protectFirst and last protectLast valid entries of each list are taken before all others and count.
+   * Returns [indices i32 [R, S, maxLen] padded with -1, lens i32 [R, S]].
+   */
+  topK(scores: TensorId, counts: TensorId, protectFirst: number, protectLast: number, flatten: 0 | 1 | 2): [indices: TensorId, lens: TensorId];
+  /** a * x + b * y elementwise (y may be 0). */
+  axpby(x: TensorId, a: number, y: TensorId, b: number): TensorId;
+  /** Reduces axis 1 of [R, S, n] to [R, 1, n]: 0 mean, 1 sum, 2 max. */
+  reduceHeads(scores: TensorId, how: 0 | 1 | 2): TensorId;
+
+  // ---- quantise and back, for tests and for methods that need the round trip ----
+  /** x f32 [n, d] -> dequantised f32 [n, d]; same rules as cacheQuantise. */
+  quantiseRoundTrip(x: TensorId, bits: number, group: number, along: 0 | 1): TensorId;
+
+  // ---- benchmarks: repeat an op natively so that the binding is not measured ----
+  benchPeak(kind: 'f32' | 'bf16' | 'int8', threads: number): number;
+  benchReadBandwidth(megabytes: number, threads: number): number;
+
+  // ---- parity: runs the native parity table (optionally only ops whose name contains `filter`), returns one line of JSON a case ----
+  parity(filter: string): string[];
+}

@@ -1,0 +1,86 @@
+/** Suites as data: what a task generates, how it is scored, and what a suite file resolves to. */
+import type { MethodRef } from '../engine/contract.js';
+import type { Protocol, TextSpan } from '../methods/contract.js';
+
+/** One prompt with its answer. Evidence and document ranges are UTF-16 offsets into `context`. */
+export interface Sample {
+  readonly id: string;
+  readonly context: string;
+  readonly documents: readonly TextSpan[];
+  readonly question: string;
+  /** Starts the assistant's turn. */
+  readonly answerPrefix: string;
+  readonly references: readonly string[];
+  /** Character ranges of `context` that the answer needs. */
+  readonly evidence: readonly TextSpan[];
+  readonly maxNewTokens: number;
+  readonly stop: readonly string[];
+  /** Facts for reports: depth, number of keys, hops … */
+  readonly meta: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** Exact token counts of the target model, template included. */
+export interface TokenMeter {
+  readonly tokenizer: string;
+  count(text: string): number;
+  /** Tokens of the whole prompt as it will be fed (template start + context + question + template turn + answer prefix). */
+  countPrompt(sample: Pick<Sample, 'context' | 'question' | 'answerPrefix'>): number;
+}
+
+export interface GenerateOptions<P> {
+  readonly params: P;
+  /** Longest prompt in tokens, answer room included as RULER counts it. */
+  readonly length: number;
+  readonly samples: number;
+  readonly seed: number;
+  readonly meter: TokenMeter;
+}
+
+export interface Task<P extends object = object> {
+  readonly id: string;
+  readonly family: string;
+  readonly description: string;
+  readonly source: { readonly title: string; readonly arxiv?: string; readonly url?: string; readonly licence: string };
+  readonly defaults: P;
+  /** Bumped whenever an unchanged method could score differently. */
+  readonly version: number;
+  readonly scorer: ScorerId;
+  /** Strict: unknown keys and out-of-range values are ERR_SUITE with the key's name. */
+  parse(params: unknown): P;
+  /** Deterministic in (params, length, seed, index); lazily, so memory is flat in the number of samples. */
+  generate(options: GenerateOptions<P>): Iterable<Sample>;
+}
+
+export type ScorerId = string;
+/** 0–1. Pure. */
+export type Scorer = (prediction: string, sample: Pick<Sample, 'references' | 'question' | 'meta'>) => number;
+
+/** A suite file after defaults are written out; hashed as canonical JSON. */
+export interface ResolvedSuite {
+  readonly id: string;
+  readonly version: number;
+  readonly question: string;
+  readonly model: string;
+  readonly seed: number;
+  readonly samples: number;
+  readonly lengths: readonly number[];
+  readonly tasks: readonly { readonly id: string; readonly name: string; readonly params: Readonly<Record<string, unknown>>; readonly maxNewTokens?: number; readonly lengths?: readonly number[] }[];
+  readonly methods: readonly MethodRef[];
+  readonly keptFractions: readonly number[];
+  readonly tokenBudgets: readonly number[];
+  readonly protocols: readonly Protocol[];
+  readonly chatTemplate: boolean;
+  readonly exclude: readonly { readonly method: string; readonly when?: Readonly<Record<string, unknown>>; readonly reason: string }[];
+}
+
+/** One cell: model x task x length x setting x protocol. */
+export interface PlannedCell {
+  readonly cellId: string;
+  readonly task: string;
+  readonly taskName: string;
+  readonly contextLength: number;
+  readonly method: MethodRef;
+  readonly keptFraction?: number;
+  readonly tokenBudget?: number;
+  readonly protocol: Protocol;
+}
