@@ -71,3 +71,21 @@ const show = (value: unknown): string => {
   const json = JSON.stringify(value);
   return json.length > 200 ? `${json.slice(0, 200)}…` : json;
 };
+
+/** The same error on the other side of a thread or process border. */
+export const reviveError = (code: ErrorCode, message: string): WinnowError => {
+  const error = new WinnowError(code, '', '', '');
+  error.message = message;
+  return error;
+};
+
+/** Anything thrown, as a WinnowError: what is not ours is a bug of ours. */
+export const asWinnowError = (thrown: unknown, where: string): WinnowError => {
+  if (thrown instanceof WinnowError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const native = /^\[(ERR_[A-Z_]+)\]/.exec(message)?.[1];
+  if (native !== undefined && native in exitCodeOf) return reviveError(native as ErrorCode, message);
+  const error = new WinnowError('ERR_INTERNAL', where, 'no exception', message, 'This is a bug; run with --verbose and report it.');
+  if (thrown instanceof Error && thrown.stack !== undefined) error.stack = thrown.stack;
+  return error;
+};

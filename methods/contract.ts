@@ -40,6 +40,8 @@ export interface Method<P extends object = object> {
   readonly budgetAxis: Axis;
   /** exact: kept = floor(f n) as a mean over evictable heads; bounded: never more, steps may be coarse; search: the engine bisects a knob. */
   readonly budgetControl: 'exact' | 'bounded' | { readonly search: keyof P & string };
+  /** Whether generated tokens count in the budget. Default: context. */
+  readonly covers?: Budget['covers'];
   /** A control may see evidence and is never ranked. */
   readonly control?: boolean;
   /** Masks instead of freeing memory. */
