@@ -1,0 +1,5 @@
+import type { Command } from './command.js';
+import { list } from './commands/list.js';
+
+/** Every command there is, in the order of the help. Command files are light: what they need is imported when they run. */
+export const commands: readonly Command[] = [list];

@@ -1,0 +1,29 @@
+import type { BackendName, IsaName, NumericsName } from '../engine/contract.js';
+import type { Values } from './command.js';
+import { choice, whole } from './flags.js';
+
+const backends = ['cpu', 'cuda', 'ort'] as const satisfies readonly BackendName[];
+const numerics = ['native', 'reference'] as const satisfies readonly NumericsName[];
+const isas = ['auto', 'amx', 'avx512bf16', 'avx512', 'avx2', 'scalar'] as const satisfies readonly IsaName[];
+
+/** How the engine computes: the flags of every command that opens a model. */
+export const engineFlags = {
+  numerics: choice(
+    'native: fastest on this machine; reference: f32, the same bits everywhere. Default native.',
+    numerics,
+  ),
+  isa: choice('Instruction set of the CPU backend. Default auto: the best this machine has.', isas),
+  backend: choice('Where the operations run. Default cpu.', backends),
+  threads: whole('Threads of the CPU backend. Default: all cores.', 'N', 1),
+} as const;
+
+/** Tokens of one prefill chunk: part of a cell's protocol, so one value for every command. */
+export const PREFILL_CHUNK = 512;
+
+export const openOptions = (values: Values<typeof engineFlags>) => ({
+  backend: values.backend ?? 'cpu',
+  numerics: values.numerics ?? 'native',
+  isa: values.isa ?? 'auto',
+  threads: values.threads ?? 0,
+  prefillChunk: PREFILL_CHUNK,
+});
