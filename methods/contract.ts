@@ -38,8 +38,8 @@ export interface Method<P extends object = object> {
   /** Strict schema; every default cites the paper. No budget inside. */
   readonly parameters: z.ZodType<P>;
   readonly budgetAxis: Axis;
-  /** exact: kept = floor(f n) as a mean over evictable heads; bounded: never more, steps may be coarse; search: the engine bisects a knob. */
-  readonly budgetControl: 'exact' | 'bounded' | { readonly search: keyof P & string };
+  /** exact: kept = floor(f n) as a mean over evictable heads; bounded: never more, steps may be coarse; search: the engine bisects a knob (a parameter name). */
+  readonly budgetControl: 'exact' | 'bounded' | { readonly search: string };
   /** Whether generated tokens count in the budget. Default: context. */
   readonly covers?: Budget['covers'];
   /** A control may see evidence and is never ranked. */
@@ -211,7 +211,7 @@ export interface CacheView extends View {
   readonly slots: SlotsView;
   windowQueries(): Tensor;
   columnStats(need: number): Tensor;
-  /** After a step, for methods that need `probs`: f32 [rows, heads, maxLen] in slot order. */
+  /** After a step, for methods that need `probs`: f32 [rows, heads, maxLen] in slot order, of the step's last query (T may be > 1). */
   probs(): Tensor;
 }
 export interface StepView extends View {
@@ -234,7 +234,7 @@ export type KeySet =
   | { readonly kind: 'none' }
   | { readonly kind: 'previous'; readonly plusNew: boolean }
   | { readonly kind: 'fromLayer'; readonly layer: number }
-  /** i32 per query head, or one number for all. */
+  /** The first `sinkTokens` slots and the last `recentTokens` up to and including the query's own. */
   | { readonly kind: 'window'; readonly sinkTokens: number; readonly recentTokens: number }
   | { readonly kind: 'blocks'; readonly queryBlock: number; readonly keyBlock: number; readonly lists: Ragged }
   | { readonly kind: 'vertical-slash'; readonly columns: Ragged; readonly diagonals: Ragged }
@@ -271,6 +271,8 @@ export type CacheAction =
       readonly what: 'keys' | 'values';
       /** Slots [0, upTo) of every head, rounded down to whole pages of 64. */
       readonly upTo: number;
+      /** Never the last `leaveLast` slots of a head, counted per row and head when the action is applied (after a `keep` before it). */
+      readonly leaveLast?: number;
       readonly bits: 2 | 4 | 8;
       readonly group: number;
       readonly along: 'channel' | 'token';
@@ -385,6 +387,8 @@ export interface Fork {
 // ---------------------------------------------------------------- hooks
 
 export interface Hooks {
+  /** Once per setting and sample, before any other hook: throws ERR_UNSUPPORTED where this setting cannot serve this sample. */
+  admit?(sequence: SequenceFacts): void;
   readonly prompt?: {
     index?(documents: PromptRequest['documents'], use: Services): Promise<PromptIndex>;
     observe?(turn: string, index: PromptIndex | undefined, use: Services): Promise<PromptIndex>;
@@ -455,6 +459,7 @@ export interface Ops {
   sinkRecent(slots: SlotsView, counts: readonly number[], sinks: number): Ragged;
   /** Lists made on the host, [rows][heads] of ascending slots. Allowed at prefill boundaries only. */
   lists(values: readonly (readonly (readonly number[])[])[], scope: Scope): Ragged;
+  /** -inf marks "no slot": it stays -inf under scale and add, whatever the factor. */
   scale(x: Tensor, factor: number): Tensor;
   add(x: Tensor, y: Tensor): Tensor;
   /** [rows, S, n] -> [rows, 1, n]; the one seam that crosses heads. */
