@@ -1,0 +1,26 @@
+#pragma once
+
+#include <memory>
+
+#include "../kernels/isa.h"
+#include "../kernels/tensor.h"
+
+namespace winnow {
+
+class WeightTable;  // kernels/weights.h
+class CacheTable;   // kernels/cache.h
+
+/// Everything one JavaScript environment owns; the thread pool alone belongs to the process.
+struct Runtime {
+  Runtime();
+  ~Runtime();
+
+  MemoryCounters memory;
+  Context context;
+  TensorTable tensors{memory};
+  std::shared_ptr<WeightTable> weights;  ///< made by init_dense
+  std::shared_ptr<CacheTable> caches;    ///< made by init_cache
+  int64_t native_nanoseconds = 0;        ///< time spent inside addon calls, for the overhead meter
+};
+
+}  // namespace winnow

@@ -1,0 +1,268 @@
+#include "cache.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "quantise.h"
+
+namespace winnow {
+namespace {
+
+struct Fnv {
+  uint64_t state = 14695981039346656037ull;
+  void Add(const void* data, size_t bytes) {
+    const auto* byte = static_cast<const uint8_t*>(data);
+    for (size_t i = 0; i < bytes; i++) state = (state ^ byte[i]) * 1099511628211ull;
+  }
+};
+
+bool IsQuantised(const Page& page) { return page.planes[0].format.bits != 0 || page.planes[1].format.bits != 0; }
+
+bool IsValidDim(int32_t dim) { return dim >= 8 && dim <= 256 && dim % 8 == 0; }
+
+bool AnyBias(const Page& page, int32_t used) {
+  return std::any_of(page.bias, page.bias + used, [](float bias) { return bias != 0.0f; });
+}
+
+}  // namespace
+
+Status MakeLayout(const std::vector<int32_t>& num_kv_heads, const std::vector<int32_t>& head_dim,
+                  const std::vector<int32_t>& head_dim_v, ElementType element, CacheLayout* out) {
+  const size_t layers = num_kv_heads.size();
+  if (layers == 0 || head_dim.size() != layers || head_dim_v.size() != layers) {
+    return Status::Shape("cacheLayout", "three lists of one length, one entry a layer",
+                         std::to_string(layers) + ", " + std::to_string(head_dim.size()) + ", " +
+                             std::to_string(head_dim_v.size()));
+  }
+  CacheLayout layout;
+  layout.element = element;
+  for (size_t layer = 0; layer < layers; layer++) {
+    if (num_kv_heads[layer] < 1 || num_kv_heads[layer] > 4096) {
+      return Status::Shape("cacheLayout.numKvHeads", "1 to 4096 heads", std::to_string(num_kv_heads[layer]));
+    }
+    for (const int32_t dim : {head_dim[layer], head_dim_v[layer]}) {
+      if (!IsValidDim(dim)) {
+        return Status::Shape("cacheLayout.headDim", "a multiple of 8 from 8 to 256", std::to_string(dim));
+      }
+    }
+    layout.layers.push_back({num_kv_heads[layer], head_dim[layer], head_dim_v[layer], layout.total_heads});
+    layout.total_heads += num_kv_heads[layer];
+  }
+  *out = std::move(layout);
+  return Status::Ok();
+}
+
+Cache::Cache(std::shared_ptr<const CacheLayout> layout) : layout_(std::move(layout)), heads_(layout_->total_heads) {}
+
+Cache::~Cache() {
+  for (HeadCache& head : heads_) TruncateHead(head, 0);
+}
+
+std::unique_ptr<Cache> Cache::Fork() const {
+  auto fork = std::make_unique<Cache>(layout_);
+  fork->heads_ = heads_;
+  for (HeadCache& head : fork->heads_) {
+    for (Page* page : head.pages) RetainPage(page);
+  }
+  return fork;
+}
+
+int32_t Cache::MaxLen(int32_t layer) const {
+  int32_t longest = 0;
+  for (int32_t h = 0; h < geometry(layer).num_kv_heads; h++) longest = std::max(longest, head(layer, h).len);
+  return longest;
+}
+
+void Cache::GrowHead(HeadCache& head, const LayerGeometry& geometry, int32_t count) {
+  const int32_t used = head.len % kPageSize;
+  if (used != 0 && count > 0) {
+    Page*& last = head.pages.back();
+    if (last->refs > 1 || IsQuantised(*last)) {
+      Page* fresh = CopyAsElements(*last, used);
+      ReleasePage(last);
+      last = fresh;
+    }
+  }
+  const int32_t pages = PagesFor(head.len + count);
+  head.pages.reserve(pages);
+  while (static_cast<int32_t>(head.pages.size()) < pages) {
+    head.pages.push_back(NewPage(layout_->element, geometry.head_dim, geometry.head_dim_v));
+  }
+  for (int32_t slot = head.len; slot < head.len + count; slot++) {
+    Page& page = *head.pages[slot / kPageSize];
+    page.positions[slot % kPageSize] = 0;
+    page.counts[slot % kPageSize] = 1;
+    page.bias[slot % kPageSize] = 0.0f;
+  }
+  head.len += count;
+}
+
+void Cache::Grow(int32_t layer, int32_t count) {
+  const LayerGeometry& shape = geometry(layer);
+  for (int32_t h = 0; h < shape.num_kv_heads; h++) GrowHead(heads_[shape.first_head + h], shape, count);
+}
+
+Status Cache::Append(int32_t layer, int32_t count, const float* keys, const float* values, const int32_t* positions,
+                     const int32_t* counts, const float* bias) {
+  const LayerGeometry& shape = geometry(layer);
+  Grow(layer, count);
+  for (int32_t h = 0; h < shape.num_kv_heads; h++) {
+    HeadCache& head = heads_[shape.first_head + h];
+    for (int32_t t = 0; t < count; t++) {
+      const int32_t slot = head.len - count + t;
+      Page& page = *head.pages[slot / kPageSize];
+      const int64_t row = static_cast<int64_t>(h) * count + t;
+      WriteRow(page, 0, slot % kPageSize, keys + row * shape.head_dim);
+      WriteRow(page, 1, slot % kPageSize, values + row * shape.head_dim_v);
+      page.positions[slot % kPageSize] = positions[row];
+      page.counts[slot % kPageSize] = counts[row];
+      page.bias[slot % kPageSize] = bias[row];
+      page.has_bias = page.has_bias || bias[row] != 0.0f;
+    }
+  }
+  return Status::Ok();
+}
+
+void Cache::TruncateHead(HeadCache& head, int32_t len) {
+  const int32_t pages = PagesFor(len);
+  for (size_t i = pages; i < head.pages.size(); i++) ReleasePage(head.pages[i]);
+  head.pages.resize(pages);
+  head.len = len;
+}
+
+void Cache::KeepHead(HeadCache& head, const LayerGeometry& geometry, const int32_t* slots, int32_t count) {
+  int32_t same = 0;
+  while (same < count && slots[same] == same) same++;
+  if (same == count) {
+    TruncateHead(head, count);
+    return;
+  }
+  // Whole pages that stay in place are left alone; from there on slots move down, never up, so a private element page can
+  // be written in place while later slots are still to be read.
+  const int32_t first_page = same / kPageSize;
+  std::vector<Page*> retired;
+  for (int32_t index = first_page; index < PagesFor(count); index++) {
+    Page* target = head.pages[index];
+    if (target->refs > 1 || IsQuantised(*target)) {
+      retired.push_back(target);
+      target = NewPage(layout_->element, geometry.head_dim, geometry.head_dim_v);
+    }
+    const int32_t end = std::min(count, (index + 1) * kPageSize);
+    for (int32_t slot = index * kPageSize; slot < end; slot++) {
+      const int32_t from = slots[slot];
+      const int32_t from_page = from / kPageSize;
+      const Page* source = head.pages[from_page];
+      if (source == target && from % kPageSize == slot % kPageSize) continue;
+      CopySlot(*source, from % kPageSize, *target, slot % kPageSize);
+    }
+    target->has_bias = AnyBias(*target, end - index * kPageSize);
+    head.pages[index] = target;
+  }
+  for (Page* page : retired) ReleasePage(page);
+  TruncateHead(head, count);
+}
+
+Status Cache::Keep(int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens) {
+  const LayerGeometry& shape = geometry(layer);
+  for (int32_t h = 0; h < shape.num_kv_heads; h++) {
+    const int32_t len = head(layer, h).len;
+    if (lens[h] < -1 || lens[h] > stride) {
+      return Status::Shape("cacheKeep.lens", "-1 to " + std::to_string(stride) + " slots", std::to_string(lens[h]));
+    }
+    for (int32_t i = 0; i < lens[h]; i++) {
+      const int32_t slot = slots[h * stride + i];
+      const int32_t least = i == 0 ? 0 : slots[h * stride + i - 1] + 1;
+      if (slot < least || slot >= len) {
+        return Status::Shape("cacheKeep.slots", "ascending slots below " + std::to_string(len) + " in KV head " +
+                                                    std::to_string(h),
+                             std::to_string(slot) + " at index " + std::to_string(i));
+      }
+    }
+  }
+  for (int32_t h = 0; h < shape.num_kv_heads; h++) {
+    if (lens[h] >= 0) KeepHead(heads_[shape.first_head + h], shape, slots + h * stride, lens[h]);
+  }
+  return Status::Ok();
+}
+
+Status Cache::DropLast(int32_t count) {
+  if (count < 0) return Status::Shape("cacheDropLast.count", "0 or more slots", std::to_string(count));
+  for (const HeadCache& head : heads_) {
+    if (head.len < count) {
+      return Status::Shape("cacheDropLast.count", "at most " + std::to_string(head.len) + " slots (the shortest head)",
+                           std::to_string(count));
+    }
+  }
+  for (HeadCache& head : heads_) TruncateHead(head, head.len - count);
+  return Status::Ok();
+}
+
+Status Cache::Quantise(int32_t layer, int32_t what, int32_t up_to, PlaneFormat format) {
+  const LayerGeometry& shape = geometry(layer);
+  const Status status = CheckFormat("cacheQuantise", format.bits, format.group, format.along, kPageSize,
+                                    what == 0 ? shape.head_dim : shape.head_dim_v);
+  if (!status.ok()) return status;
+  if (up_to < 0) return Status::Shape("cacheQuantise.upTo", "0 or more slots", std::to_string(up_to));
+  for (int32_t h = 0; h < shape.num_kv_heads; h++) {
+    HeadCache& head = heads_[shape.first_head + h];
+    const int32_t pages = std::min(up_to, head.len) / kPageSize;
+    for (int32_t index = 0; index < pages; index++) {
+      Page*& page = head.pages[index];
+      if (page->planes[what].format.bits != 0) continue;
+      if (page->refs > 1) {
+        Page* fresh = ClonePage(*page);
+        ReleasePage(page);
+        page = fresh;
+      }
+      QuantisePlane(*page, what, format);
+    }
+  }
+  return Status::Ok();
+}
+
+int64_t Cache::HeadBytes(int32_t layer, int32_t kv_head) const {
+  const HeadCache& slots = head(layer, kv_head);
+  int64_t bytes = 0;
+  for (size_t index = 0; index < slots.pages.size(); index++) {
+    const Page& page = *slots.pages[index];
+    for (int what = 0; what < 2; what++) {
+      const PlaneFormat format = page.planes[what].format;
+      bytes += format.bits != 0
+                   ? static_cast<int64_t>(PlaneBytes(format, page.dims[what], page.element))
+                   : static_cast<int64_t>(UsedSlots(slots.len, static_cast<int32_t>(index))) * page.dims[what] *
+                         ElementBytes(page.element);
+    }
+  }
+  return bytes;
+}
+
+int64_t Cache::Bytes() const {
+  int64_t bytes = 0;
+  for (size_t layer = 0; layer < layout_->layers.size(); layer++) {
+    for (int32_t h = 0; h < layout_->layers[layer].num_kv_heads; h++) bytes += HeadBytes(static_cast<int32_t>(layer), h);
+  }
+  return bytes;
+}
+
+uint64_t Cache::Hash() const {
+  Fnv hash;
+  std::vector<float> rows;
+  for (const HeadCache& head : heads_) {
+    hash.Add(&head.len, sizeof head.len);
+    for (size_t index = 0; index < head.pages.size(); index++) {
+      const Page& page = *head.pages[index];
+      const int32_t used = UsedSlots(head.len, static_cast<int32_t>(index));
+      for (int what = 0; what < 2; what++) {
+        rows.resize(static_cast<size_t>(used) * page.dims[what]);
+        ReadRows(page, what, 0, used, rows.data(), page.dims[what]);
+        hash.Add(rows.data(), rows.size() * sizeof(float));
+      }
+      hash.Add(page.positions, used * sizeof(int32_t));
+      hash.Add(page.counts, used * sizeof(int32_t));
+      hash.Add(page.bias, used * sizeof(float));
+    }
+  }
+  return hash.state;
+}
+
+}  // namespace winnow

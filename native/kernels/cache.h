@@ -1,0 +1,97 @@
+/// The KV cache: ragged per (layer, KV head), paged, copy-on-write.
+///
+/// A cache is a table of pages per head; a fork copies tables and raises reference counts, a write to a shared page copies
+/// that page first. All pages of a head but the last are full. Slots are in the order they were appended.
+///
+/// Limits    one thread changes caches at a time; reads may run in parallel
+/// Returns   Status; a wrong argument changes nothing
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cache_page.h"
+#include "status.h"
+
+namespace winnow {
+
+struct LayerGeometry {
+  int32_t num_kv_heads;
+  int32_t head_dim;
+  int32_t head_dim_v;
+  /// Index of the layer's first head among all heads.
+  int32_t first_head;
+};
+
+struct CacheLayout {
+  ElementType element = ElementType::kF32;
+  std::vector<LayerGeometry> layers;
+  int32_t total_heads = 0;
+};
+
+/// Layout of a model's caches. Limits: head dims multiples of 8 up to 256, at least one head a layer.
+Status MakeLayout(const std::vector<int32_t>& num_kv_heads, const std::vector<int32_t>& head_dim,
+                  const std::vector<int32_t>& head_dim_v, ElementType element, CacheLayout* out);
+
+/// Slots of one KV head.
+struct HeadCache {
+  int32_t len = 0;
+  std::vector<Page*> pages;
+};
+
+class Cache {
+ public:
+  explicit Cache(std::shared_ptr<const CacheLayout> layout);
+  ~Cache();
+  Cache(const Cache&) = delete;
+  Cache& operator=(const Cache&) = delete;
+
+  /// A copy that shares every page.
+  std::unique_ptr<Cache> Fork() const;
+
+  const CacheLayout& layout() const { return *layout_; }
+  const std::shared_ptr<const CacheLayout>& shared_layout() const { return layout_; }
+  const LayerGeometry& geometry(int32_t layer) const { return layout_->layers[layer]; }
+  const HeadCache& head(int32_t layer, int32_t kv_head) const { return heads_[geometry(layer).first_head + kv_head]; }
+  const std::vector<HeadCache>& heads() const { return heads_; }
+  /// Largest number of slots of any head of a layer.
+  int32_t MaxLen(int32_t layer) const;
+
+  /// Makes room for `count` more slots in every head of a layer: the pages they fall in become private element pages.
+  /// The new slots have zeroed keys and values, count 1 and bias 0; the caller fills in the rest.
+  void Grow(int32_t layer, int32_t count);
+
+  /// keys, values f32 [H, count, d]; positions, counts i32 [H, count]; bias f32 [H, count].
+  Status Append(int32_t layer, int32_t count, const float* keys, const float* values, const int32_t* positions,
+                const int32_t* counts, const float* bias);
+  /// Keeps slots [H][stride] (ascending, the first lens[h] of each head; -1 keeps all). Kept slots of quantised pages that
+  /// move come back as elements; a prefix of whole pages that stays where it was keeps its pages and their codes.
+  Status Keep(int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens);
+  Status DropLast(int32_t count);
+  Status Quantise(int32_t layer, int32_t what, int32_t up_to, PlaneFormat format);
+
+  /// Slots x width x element bytes, quantised pages by their codes, scales and minima.
+  int64_t HeadBytes(int32_t layer, int32_t kv_head) const;
+  int64_t Bytes() const;
+  /// FNV-1a over lens, values as read, positions, counts and bias.
+  uint64_t Hash() const;
+
+ private:
+  void GrowHead(HeadCache& head, const LayerGeometry& geometry, int32_t count);
+  void KeepHead(HeadCache& head, const LayerGeometry& geometry, const int32_t* slots, int32_t count);
+  static void TruncateHead(HeadCache& head, int32_t len);
+
+  std::shared_ptr<const CacheLayout> layout_;
+  std::vector<HeadCache> heads_;
+};
+
+inline int32_t PagesFor(int32_t slots) { return (slots + kPageSize - 1) / kPageSize; }
+/// Slots of page `index` that are in use in a head of `len` slots.
+inline int32_t UsedSlots(int32_t len, int32_t index) {
+  const int32_t left = len - index * kPageSize;
+  return left < kPageSize ? left : kPageSize;
+}
+
+}  // namespace winnow

@@ -1,0 +1,221 @@
+#include "cache_page.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <unordered_map>
+#include <vector>
+
+#include "quantise.h"
+
+namespace winnow {
+namespace {
+
+/// Blocks by size. A freed block waits for the next page of its size; all wait-lists are emptied when no block is live.
+class BlockPool {
+ public:
+  void* Take(size_t bytes) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    live_bytes_ += static_cast<int64_t>(bytes);
+    std::vector<void*>& waiting = free_[bytes];
+    if (!waiting.empty()) {
+      void* block = waiting.back();
+      waiting.pop_back();
+      return block;
+    }
+    void* block = std::aligned_alloc(64, (bytes + 63) & ~size_t{63});
+    if (block == nullptr) {
+      live_bytes_ -= static_cast<int64_t>(bytes);
+      throw std::bad_alloc();
+    }
+    return block;
+  }
+  void Give(void* block, size_t bytes) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    live_bytes_ -= static_cast<int64_t>(bytes);
+    free_[bytes].push_back(block);
+    if (live_bytes_ != 0) return;
+    for (auto& [size, waiting] : free_) {
+      for (void* idle : waiting) std::free(idle);
+      waiting = {};
+    }
+  }
+  int64_t live_bytes() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return live_bytes_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<size_t, std::vector<void*>> free_;
+  int64_t live_bytes_ = 0;
+};
+
+BlockPool& Blocks() {
+  static BlockPool* pool = new BlockPool();
+  return *pool;
+}
+std::atomic<int64_t> live_pages{0};
+
+int32_t GroupsPerPlane(PlaneFormat format, int32_t dim) { return kPageSize * dim / format.group; }
+
+Page* NewShell(ElementType element, int32_t head_dim, int32_t head_dim_v) {
+  Page* page = new (Blocks().Take(sizeof(Page))) Page();
+  page->element = element;
+  page->dims[0] = static_cast<int16_t>(head_dim);
+  page->dims[1] = static_cast<int16_t>(head_dim_v);
+  std::memset(page->positions, 0, sizeof page->positions);
+  std::memset(page->counts, 0, sizeof page->counts);
+  std::memset(page->bias, 0, sizeof page->bias);
+  live_pages.fetch_add(1, std::memory_order_relaxed);
+  return page;
+}
+
+void FreePage(Page* page) {
+  for (int what = 0; what < 2; what++) {
+    Plane& plane = page->planes[what];
+    if (plane.data != nullptr) Blocks().Give(plane.data, PlaneBytes(plane.format, page->dims[what], page->element));
+  }
+  page->~Page();
+  Blocks().Give(page, sizeof(Page));
+  live_pages.fetch_sub(1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+size_t PlaneBytes(PlaneFormat format, int32_t dim, ElementType element) {
+  if (format.bits == 0) return static_cast<size_t>(kPageSize) * dim * ElementBytes(element);
+  return static_cast<size_t>(kPageSize) * dim * format.bits / 8 + static_cast<size_t>(GroupsPerPlane(format, dim)) * 4;
+}
+
+QuantisedView ViewQuantised(const Plane& plane, int32_t dim) {
+  const uint8_t* scales = plane.data + static_cast<size_t>(kPageSize) * dim * plane.format.bits / 8;
+  const auto* halves = reinterpret_cast<const uint16_t*>(scales);
+  return {plane.data, halves, halves + GroupsPerPlane(plane.format, dim)};
+}
+
+Page* NewPage(ElementType element, int32_t head_dim, int32_t head_dim_v) {
+  Page* page = NewShell(element, head_dim, head_dim_v);
+  try {
+    for (int what = 0; what < 2; what++) {
+      const size_t bytes = PlaneBytes({}, page->dims[what], element);
+      page->planes[what].data = static_cast<uint8_t*>(Blocks().Take(bytes));
+      std::memset(page->planes[what].data, 0, bytes);
+    }
+  } catch (...) {
+    FreePage(page);
+    throw;
+  }
+  return page;
+}
+
+void RetainPage(Page* page) { page->refs++; }
+
+void ReleasePage(Page* page) {
+  if (--page->refs == 0) FreePage(page);
+}
+
+Page* CopyAsElements(const Page& page, int32_t used) {
+  Page* copy = NewPage(page.element, page.dims[0], page.dims[1]);
+  std::vector<float> row;
+  for (int what = 0; what < 2; what++) {
+    const int32_t dim = page.dims[what];
+    if (page.planes[what].format.bits == 0) {
+      std::memcpy(copy->planes[what].data, page.planes[what].data,
+                  static_cast<size_t>(used) * dim * ElementBytes(page.element));
+      continue;
+    }
+    row.resize(dim);
+    for (int32_t slot = 0; slot < used; slot++) {
+      ReadRows(page, what, slot, 1, row.data(), dim);
+      WriteRow(*copy, what, slot, row.data());
+    }
+  }
+  std::memcpy(copy->positions, page.positions, used * sizeof(int32_t));
+  std::memcpy(copy->counts, page.counts, used * sizeof(int32_t));
+  std::memcpy(copy->bias, page.bias, used * sizeof(float));
+  copy->has_bias = page.has_bias;
+  return copy;
+}
+
+void QuantisePlane(Page& page, int32_t what, PlaneFormat format) {
+  const int32_t dim = page.dims[what];
+  const size_t bytes = PlaneBytes(format, dim, page.element);
+  std::vector<float> values(static_cast<size_t>(kPageSize) * dim);
+  ReadRows(page, what, 0, kPageSize, values.data(), dim);
+  auto* data = static_cast<uint8_t*>(Blocks().Take(bytes));
+  const Plane fresh{data, format};
+  const QuantisedView view = ViewQuantised(fresh, dim);
+  QuantiseRows({.values = values.data(),
+                .rows = kPageSize,
+                .dim = dim,
+                .format = format,
+                .codes = data,
+                .scales = const_cast<uint16_t*>(view.scales),
+                .minima = const_cast<uint16_t*>(view.minima)});
+  Plane& plane = page.planes[what];
+  Blocks().Give(plane.data, PlaneBytes(plane.format, dim, page.element));
+  plane = fresh;
+}
+
+void ReadRows(const Page& page, int32_t what, int32_t first, int32_t count, float* out, int64_t stride) {
+  const int32_t dim = page.dims[what];
+  const Plane& plane = page.planes[what];
+  if (plane.format.bits != 0) {
+    const QuantisedView view = ViewQuantised(plane, dim);
+    DequantiseRows({.codes = view.codes,
+                    .scales = view.scales,
+                    .minima = view.minima,
+                    .dim = dim,
+                    .format = plane.format,
+                    .first = first,
+                    .count = count,
+                    .out = out,
+                    .stride = stride});
+    return;
+  }
+  for (int32_t i = 0; i < count; i++, out += stride) {
+    const size_t at = static_cast<size_t>(first + i) * dim;
+    if (page.element == ElementType::kF32) {
+      std::memcpy(out, reinterpret_cast<const float*>(plane.data) + at, dim * sizeof(float));
+    } else {
+      const uint16_t* from = reinterpret_cast<const uint16_t*>(plane.data) + at;
+      for (int32_t c = 0; c < dim; c++) out[c] = Bf16ToFloat(from[c]);
+    }
+  }
+}
+
+void WriteRow(Page& page, int32_t what, int32_t slot, const float* values) {
+  const int32_t dim = page.dims[what];
+  const size_t at = static_cast<size_t>(slot) * dim;
+  if (page.element == ElementType::kF32) {
+    std::memcpy(reinterpret_cast<float*>(page.planes[what].data) + at, values, dim * sizeof(float));
+    return;
+  }
+  uint16_t* to = reinterpret_cast<uint16_t*>(page.planes[what].data) + at;
+  for (int32_t c = 0; c < dim; c++) to[c] = FloatToBf16(values[c]);
+}
+
+void CopySlot(const Page& from, int32_t from_slot, Page& to, int32_t to_slot) {
+  for (int what = 0; what < 2; what++) {
+    const int32_t dim = from.dims[what];
+    if (from.planes[what].format.bits == 0) {
+      const size_t bytes = static_cast<size_t>(dim) * ElementBytes(from.element);
+      std::memmove(to.planes[what].data + to_slot * bytes, from.planes[what].data + from_slot * bytes, bytes);
+    } else {
+      float row[256];
+      ReadRows(from, what, from_slot, 1, row, dim);
+      WriteRow(to, what, to_slot, row);
+    }
+  }
+  to.positions[to_slot] = from.positions[from_slot];
+  to.counts[to_slot] = from.counts[from_slot];
+  to.bias[to_slot] = from.bias[from_slot];
+}
+
+int64_t LivePageBytes() { return Blocks().live_bytes(); }
+int64_t LivePages() { return live_pages.load(std::memory_order_relaxed); }
+
+}  // namespace winnow

@@ -1,0 +1,75 @@
+/// Pages of the KV cache: 64 slots of one KV head, reference-counted, copied when a shared page is written.
+///
+/// A page holds two planes (0 keys, 1 values) and per slot an original position, a count of merged tokens and an additive
+/// logit bias. An element plane is [64][dim] row-major in the layout's element type. A quantised plane replaces it:
+/// codes [64][dim] packed little-endian, then f16 scales, then f16 minima, one pair per group.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace winnow {
+
+constexpr int32_t kPageSize = 64;
+
+enum class ElementType : uint8_t { kF32, kBf16 };
+inline int32_t ElementBytes(ElementType type) { return type == ElementType::kBf16 ? 2 : 4; }
+
+/// How a plane is stored: bits 0 = elements; along 0 = groups of consecutive slots per channel, 1 = of channels per slot.
+struct PlaneFormat {
+  uint8_t bits = 0;
+  uint8_t along = 0;
+  int16_t group = 0;
+};
+
+struct Plane {
+  uint8_t* data = nullptr;
+  PlaneFormat format;
+};
+
+struct Page {
+  int32_t refs = 1;
+  /// False promises that every bias of the page is 0.
+  bool has_bias = false;
+  ElementType element = ElementType::kF32;
+  int16_t dims[2] = {0, 0};
+  Plane planes[2];
+  int32_t positions[kPageSize];
+  int32_t counts[kPageSize];
+  float bias[kPageSize];
+};
+
+/// Bytes of a plane of 64 slots in this format.
+size_t PlaneBytes(PlaneFormat format, int32_t dim, ElementType element);
+
+/// Codes, scales and minima inside a quantised plane.
+struct QuantisedView {
+  const uint8_t* codes;
+  const uint16_t* scales;
+  const uint16_t* minima;
+};
+QuantisedView ViewQuantised(const Plane& plane, int32_t dim);
+
+/// A fresh page with one reference, element planes and zeroed contents. Thread-safe, like the two below.
+Page* NewPage(ElementType element, int32_t head_dim, int32_t head_dim_v);
+void RetainPage(Page* page);
+void ReleasePage(Page* page);
+
+/// An element page with the same values: quantised planes are read back. Copies the first `used` slots.
+Page* CopyAsElements(const Page& page, int32_t used);
+
+/// Replaces the element plane `what` by codes and frees the elements. The page must not be shared.
+void QuantisePlane(Page& page, int32_t what, PlaneFormat format);
+
+/// Rows [first, first + count) of a plane as f32 [count][stride].
+void ReadRows(const Page& page, int32_t what, int32_t first, int32_t count, float* out, int64_t stride);
+/// Writes one row of an element plane.
+void WriteRow(Page& page, int32_t what, int32_t slot, const float* values);
+/// Copies a slot (keys, values, position, count, bias) between pages of equal geometry; `to` has element planes.
+void CopySlot(const Page& from, int32_t from_slot, Page& to, int32_t to_slot);
+
+/// Bytes of all live pages (planes and per-slot fields), shared pages counted once.
+int64_t LivePageBytes();
+int64_t LivePages();
+
+}  // namespace winnow

@@ -1,0 +1,61 @@
+/// Asymmetric integer codes of keys and values, and back.
+///
+///   code = clamp(round((x - minimum) / scale), 0, 2^bits - 1),   x' = code * scale + minimum (one fused multiply-add)
+///
+/// scale = (max - min) / (2^bits - 1) of the group, both stored in f16 and used as stored; a group of equal values has
+/// scale 0 and comes back as its f16 minimum. Rounding is to the nearest, halves to even.
+///
+/// Shapes    values  [rows, dim]                f32
+///           codes   [rows, dim * bits / 8]     little-endian within a byte
+///           scales, minima  along 0: [rows / group, dim]; along 1: [rows, dim / group]    f16
+/// Limits    bits in {2, 4, 8}; dim % 8 == 0; along 0: rows % group == 0; along 1: dim % group == 0
+/// Error     |x' - x| <= scale / 2 + 2^-10 * (|min| + max - min); values beyond +-65504 saturate
+/// Cost      one pass over the values; no allocation; the same bits on every machine
+#pragma once
+
+#include <cstdint>
+
+#include "cache_page.h"
+#include "status.h"
+#include "tensor.h"
+
+namespace winnow {
+
+struct QuantiseParams {
+  const float* values;
+  int32_t rows;
+  int32_t dim;
+  PlaneFormat format;
+  uint8_t* codes;
+  uint16_t* scales;
+  uint16_t* minima;
+};
+void QuantiseRows(const QuantiseParams& params);
+
+struct DequantiseParams {
+  const uint8_t* codes;
+  const uint16_t* scales;
+  const uint16_t* minima;
+  int32_t dim;
+  PlaneFormat format;
+  /// Rows [first, first + count) are written to out [count][stride].
+  int32_t first;
+  int32_t count;
+  float* out;
+  int64_t stride;
+};
+void DequantiseRows(const DequantiseParams& params);
+
+/// Checks bits, group and direction against [rows, dim]; `where` names the caller.
+Status CheckFormat(const char* where, int64_t bits, int64_t group, int64_t along, int64_t rows, int64_t dim);
+
+float HalfToFloat(uint16_t half);
+/// Nearest even; overflow saturates to the largest finite value.
+uint16_t FloatToHalf(float value);
+
+/// x [rows, dim] through codes and back into out, by the rules above.
+Status QuantiseRoundTrip(const float* x, int32_t rows, int32_t dim, PlaneFormat format, float* out);
+/// The same in fp64 with no packing, written for reading.
+void QuantiseRoundTripRef(const float* x, int32_t rows, int32_t dim, PlaneFormat format, double* out);
+
+}  // namespace winnow
