@@ -1,0 +1,196 @@
+/** Weights and configuration of a model, whatever the file format: a GGUF file or a Hugging Face directory. */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { WinnowError } from '../core/errors.js';
+import type { WeightType } from '../native/addon-types.js';
+import { type BoundedFile, openBoundedFile } from './checkpoint-file.js';
+import { type ExpectedTensor, expectedTensors } from './checkpoint-names.js';
+import type { ModelConfig } from './config.js';
+import { configFromGguf } from './config-gguf.js';
+import { configFromHuggingFace } from './config-huggingface.js';
+import { type Gguf, readGguf } from './gguf.js';
+import { readSafetensors, shardNames } from './safetensors.js';
+
+export interface CheckpointTensor {
+  /** Canonical name, see checkpoint-names.ts. */
+  readonly name: string;
+  readonly type: WeightType;
+  /** [rows, cols] of a matrix, [length] of a vector. */
+  readonly shape: readonly number[];
+  /**
+   * The stored bytes, read from the file at each access into a buffer of exactly their size: take it once and let go of it,
+   * then a load never holds the file and the packed weights together. Throws after close.
+   */
+  readonly bytes: Uint8Array;
+  /** Offset of the tensor inside `bytes`. */
+  readonly byteOffset: number;
+  readonly byteLength: number;
+  /** Heads whose rows are stored with interleaved rotary pairs (WeightSource of native/addon-types.ts); 0: none. */
+  readonly interleavedHeads: number;
+}
+
+export interface Checkpoint {
+  readonly path: string;
+  readonly format: 'gguf' | 'safetensors';
+  readonly config: ModelConfig;
+  /** By canonical name. Every tensor that the configuration asks for is there, with the right shape. */
+  readonly tensors: ReadonlyMap<string, CheckpointTensor>;
+  close(): void;
+}
+
+/**
+ * Opens a GGUF file or a directory with `config.json` and safetensors; reads headers only.
+ * Throws: ERR_MISSING, ERR_MODEL_FORMAT (file, offset, expected, actual), ERR_UNSUPPORTED.
+ */
+export function openCheckpoint(path: string): Checkpoint {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined)
+    throw new WinnowError('ERR_MISSING', path, 'a GGUF file or a model directory', 'nothing there', 'Check the path.');
+  return stat.isDirectory() ? openDirectory(path) : openGguf(path);
+}
+
+/** The tensor of this name, or ERR_INTERNAL: the engine asks only for names of checkpoint-names.ts. */
+export function tensorOf(checkpoint: Checkpoint, name: string): CheckpointTensor {
+  const tensor = checkpoint.tensors.get(name);
+  if (tensor === undefined)
+    throw new WinnowError('ERR_INTERNAL', `${checkpoint.path}, ${name}`, 'a tensor of the checkpoint', 'none');
+  return tensor;
+}
+
+interface StoredTensor {
+  readonly type: WeightType;
+  readonly shape: readonly number[];
+  readonly byteOffset: number;
+  readonly byteLength: number;
+  readonly file: BoundedFile;
+}
+
+function openGguf(path: string): Checkpoint {
+  const file = openBoundedFile(path);
+  try {
+    const gguf = readGguf(file);
+    const splits = gguf.metadata.get('split.count');
+    if (typeof splits === 'number' && splits > 1)
+      throw new WinnowError('ERR_UNSUPPORTED', `${path}, split.count`, 'a GGUF file in one piece', splits);
+    const config = configFromGguf(gguf, readRopeFactors(file, gguf));
+    const find = (expected: ExpectedTensor): StoredTensor | undefined => {
+      const tensor = gguf.tensors.get(expected.gguf);
+      return tensor && { ...tensor, file };
+    };
+    const tensors = collect(path, config, 'gguf', find);
+    return { path, format: 'gguf', config, tensors, close: () => file.close() };
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+function readRopeFactors(file: BoundedFile, gguf: Gguf): number[] | undefined {
+  const tensor = gguf.tensors.get('rope_freqs.weight');
+  if (tensor === undefined) return undefined;
+  if (tensor.type !== 'F32')
+    throw new WinnowError('ERR_MODEL_FORMAT', `${gguf.path}, rope_freqs.weight`, 'F32', tensor.type);
+  const bytes = file.read(tensor.byteOffset, tensor.byteLength, tensor.name);
+  return Array.from({ length: tensor.byteLength / 4 }, (_, index) => bytes.readFloatLE(index * 4));
+}
+
+function openDirectory(path: string): Checkpoint {
+  const configPath = join(path, 'config.json');
+  const config = configFromHuggingFace(configPath, readJson(configPath));
+  const files: BoundedFile[] = [];
+  const close = () => {
+    for (const file of files) file.close();
+  };
+  try {
+    const stored = new Map<string, StoredTensor>();
+    for (const name of weightFiles(path)) {
+      const file = openBoundedFile(join(path, name));
+      files.push(file);
+      for (const [tensorName, tensor] of readSafetensors(file)) {
+        if (stored.has(tensorName))
+          throw new WinnowError(
+            'ERR_MODEL_FORMAT',
+            `${file.path}, ${tensorName}`,
+            'each tensor in one shard',
+            'a second one',
+          );
+        stored.set(tensorName, { ...tensor, file });
+      }
+    }
+    const tensors = collect(path, config, 'safetensors', ({ huggingFace }) => stored.get(huggingFace));
+    return { path, format: 'safetensors', config, tensors, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function weightFiles(path: string): string[] {
+  const index = join(path, 'model.safetensors.index.json');
+  if (existsSync(index)) return shardNames(index, readFileSync(index, 'utf8'));
+  if (existsSync(join(path, 'model.safetensors'))) return ['model.safetensors'];
+  throw new WinnowError(
+    'ERR_MISSING',
+    path,
+    'model.safetensors or model.safetensors.index.json',
+    'neither',
+    'Only safetensors weights are read.',
+  );
+}
+
+/** Parsed JSON of a model directory's file. Throws: ERR_MISSING, ERR_MODEL_FORMAT. */
+export function readJson(path: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new WinnowError('ERR_MISSING', path, 'a readable file', (error as NodeJS.ErrnoException).code);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new WinnowError('ERR_MODEL_FORMAT', path, 'JSON', (error as Error).message);
+  }
+}
+
+function collect(
+  path: string,
+  config: ModelConfig,
+  format: Checkpoint['format'],
+  find: (expected: ExpectedTensor) => StoredTensor | undefined,
+): Map<string, CheckpointTensor> {
+  const tensors = new Map<string, CheckpointTensor>();
+  for (const expected of expectedTensors(config)) {
+    const fileName = format === 'gguf' ? expected.gguf : expected.huggingFace;
+    const stored = find(expected);
+    if (stored === undefined)
+      throw new WinnowError(
+        'ERR_MODEL_FORMAT',
+        path,
+        `a tensor ${fileName}`,
+        'none of that name',
+        'The checkpoint is incomplete.',
+      );
+    const { type, shape, byteOffset, byteLength, file } = stored;
+    if (shape.length !== expected.shape.length || shape.some((size, axis) => size !== expected.shape[axis])) {
+      throw new WinnowError(
+        'ERR_MODEL_FORMAT',
+        `${file.path}, ${fileName} at byte ${byteOffset}`,
+        `shape [${expected.shape.join(', ')}]`,
+        `[${shape.join(', ')}]`,
+      );
+    }
+    tensors.set(expected.name, {
+      name: expected.name,
+      type,
+      shape,
+      get bytes() {
+        return file.read(byteOffset, byteLength, fileName);
+      },
+      byteOffset: 0,
+      byteLength,
+      interleavedHeads: format === 'gguf' ? expected.rotaryHeads : 0,
+    });
+  }
+  return tensors;
+}
