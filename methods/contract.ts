@@ -211,7 +211,7 @@ export interface CacheView extends View {
   readonly slots: SlotsView;
   windowQueries(): Tensor;
   columnStats(need: number): Tensor;
-  /** After a step, for methods that need `probs`: f32 [rows, heads, maxLen] in slot order, of the step's last query (T may be > 1). */
+  /** After a step, for methods that need `probs`: f32 [rows, heads, maxLen] in slot order, of the step's last query (T may be > 1); -inf beyond a head's length. */
   probs(): Tensor;
 }
 export interface StepView extends View {
@@ -387,7 +387,10 @@ export interface Fork {
 // ---------------------------------------------------------------- hooks
 
 export interface Hooks {
-  /** Once per setting and sample, before any other hook: throws ERR_UNSUPPORTED where this setting cannot serve this sample. */
+  /**
+   * Once per setting and sample, before any other hook: throws ERR_UNSUPPORTED where this setting cannot serve this sample.
+   * `sequence.length` is the length at the boundary: the context, or under the query-aware protocol the whole prompt.
+   */
   admit?(sequence: SequenceFacts): void;
   readonly prompt?: {
     index?(documents: PromptRequest['documents'], use: Services): Promise<PromptIndex>;
