@@ -12,20 +12,19 @@ export function* proseParagraphs(...seed: readonly (string | number)[]): Generat
   const random = createRandom('prose', ...seed);
   const frames: Decks<string> = new Map();
   const phrases: Decks<string> = new Map();
-  /** The last topics, newest first. Half of all topics pass before one returns. */
-  let recent: readonly Topic[] = [];
+  const topics: Decks<Topic> = new Map();
+  let topic: Topic | undefined;
   let shape: readonly Role[] = [];
   let paragraphsLeft = 0;
   while (true) {
-    if (paragraphsLeft === 0) {
-      const topic = random.pick(TOPICS.filter((other) => !recent.includes(other)));
-      recent = [topic, ...recent].slice(0, TOPICS.length >> 1);
+    if (topic === undefined || paragraphsLeft === 0) {
+      topic = deal(topics, 'topic', TOPICS, random);
       paragraphsLeft = random.integer(2, 5);
     }
     paragraphsLeft -= 1;
     shape = random.pick(SHAPES.filter((other) => other !== shape));
-    const topic = recent[0]!;
-    yield shape.map((role) => fillFrame(deal(frames, role, FRAMES[role], random), topic, phrases, random));
+    const about: Topic = topic;
+    yield shape.map((role) => fillFrame(deal(frames, role, FRAMES[role], random), about, phrases, random));
   }
 }
 
@@ -34,16 +33,26 @@ export function* proseSentences(...seed: readonly (string | number)[]): Generato
   for (const paragraph of proseParagraphs(...seed)) yield* paragraph;
 }
 
-/** Shuffled items not yet used, by what they are: every item comes up once before one comes up again. */
-type Decks<T> = Map<string, T[]>;
+interface Deck<T> {
+  left: T[];
+  dealt: T[];
+}
+/** By what the items are. */
+type Decks<T> = Map<string, Deck<T>>;
 
+/** Items in random order, over and over: each comes once a round, and half of a round passes before one returns. */
 const deal = <T>(decks: Decks<T>, name: string, items: readonly T[], random: Random): T => {
-  let deck = decks.get(name);
-  if (deck === undefined || deck.length === 0) {
-    deck = random.shuffle(items);
-    decks.set(name, deck);
+  const deck = decks.get(name) ?? { left: [], dealt: [] };
+  decks.set(name, deck);
+  if (deck.left.length === 0) {
+    const late = deck.dealt.slice(deck.dealt.length - (deck.dealt.length >> 1));
+    const early = items.filter((item) => !late.includes(item));
+    deck.left = [...random.shuffle(late), ...random.shuffle(early)];
+    deck.dealt = [];
   }
-  return deck.pop()!;
+  const item = deck.left.pop()!;
+  deck.dealt.push(item);
+  return item;
 };
 
 const fillFrame = (frame: string, topic: Topic, decks: Decks<string>, random: Random): string => {
