@@ -1,4 +1,5 @@
 /** Suites as data: what a task generates, how it is scored, and what a suite file resolves to. */
+import type { z } from 'zod';
 import type { MethodRef } from '../engine/contract.js';
 import type { Protocol, TextSpan } from '../methods/contract.js';
 
@@ -34,6 +35,10 @@ export interface GenerateOptions<P> {
   readonly samples: number;
   readonly seed: number;
   readonly meter: TokenMeter;
+  /** Room for the answer and most tokens it may have; the task's own unless the suite sets another. */
+  readonly maxNewTokens?: number;
+  /** Index of the first sample, 0 unless given: sample i is the same wherever a generator starts. */
+  readonly first?: number;
 }
 
 export interface Task<P extends object = object> {
@@ -45,6 +50,10 @@ export interface Task<P extends object = object> {
   /** Bumped whenever an unchanged method could score differently. */
   readonly version: number;
   readonly scorer: ScorerId;
+  /** The schema behind `parse`, for positions in suite files and for JSON Schema. */
+  readonly parameters?: z.ZodType<P>;
+  /** Tokens an answer may have unless the suite sets another number. */
+  readonly maxNewTokens?: number;
   /** Strict: unknown keys and out-of-range values are ERR_SUITE with the key's name. */
   parse(params: unknown): P;
   /** Deterministic in (params, length, seed, index); lazily, so memory is flat in the number of samples. */
