@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { WinnowError } from '../core/errors.js';
+import { type ErrorCode, WinnowError } from '../core/errors.js';
 import type { Engine, SampleRequest, SettingOutcome, SettingResult } from '../engine/contract.js';
 import type { PlannedCell, Sample } from './contract.js';
-import { type CellFailure, type CellSink, runGroup } from './run-cells.js';
+import { type GroupRun, type RunSink, runGroup, type SampleEntry } from './run-cells.js';
 import { groupCells, workOfSample } from './run-groups.js';
 
 const cellOf = (method: string, contextLength = 1024): PlannedCell => ({
@@ -64,15 +64,17 @@ const engineThat = (answer: (key: string, sampleId: string) => SettingOutcome) =
 };
 
 const memorySink = () => {
-  const samples: string[] = [];
-  const finished = new Map<string, CellFailure | undefined>();
-  const sink: CellSink = {
-    isFinished: (cell) => finished.has(cell.cellId),
-    hasSample: (cell, id) => samples.includes(`${cell.cellId}/${id}`),
-    addSample: (cell, sample) => void samples.push(`${cell.cellId}/${sample.id}`),
-    finishCell: (cell, failure) => void finished.set(cell.cellId, failure),
+  const entries: SampleEntry[] = [];
+  const finished: string[] = [];
+  const sampleOf = (cellId: string, sampleId: string) =>
+    entries.flatMap((entry) => entry.samples[cellId] ?? []).find((record) => record.sampleId === sampleId);
+  const sink: RunSink = {
+    isFinished: (cellId) => finished.includes(cellId),
+    sampleOf,
+    append: (entry) => void entries.push(entry),
+    finishCell: (cellId) => void finished.push(cellId),
   };
-  return { sink, samples, finished };
+  return { sink, entries, finished };
 };
 
 const requestOf = (sample: Sample, cells: readonly PlannedCell[]): SampleRequest => ({
@@ -89,49 +91,47 @@ const requestOf = (sample: Sample, cells: readonly PlannedCell[]): SampleRequest
 const ok = (key: string): SettingOutcome => ({ key, status: 'ok', ...result });
 const [group] = groupCells([cellOf('dense'), cellOf('snapkv')]);
 const samples = [sampleOf(0), sampleOf(1), sampleOf(2)];
+const scoreOf: GroupRun['scoreOf'] = (sample, prediction) => (sample.references.includes(prediction) ? 1 : 0);
+const common = { group: group!, samples, requestOf, scoreOf };
 
-test('a sample is evaluated once for all cells of its group and every cell is finished', async () => {
+test('a sample is evaluated once for all cells of its group, scored, and every cell is finished', async () => {
   const { engine, asked } = engineThat(ok);
-  const { sink, samples: written, finished } = memorySink();
-  const totals = await runGroup({ group: group!, samples, engine, sink, requestOf });
+  const { sink, entries, finished } = memorySink();
+  await runGroup({ ...common, engine, sink });
   assert.equal(asked.length, 3);
   assert.deepEqual(
     asked[0]?.settings.map(({ key }) => key),
     ['dense-1024', 'snapkv-1024'],
   );
-  assert.equal(written.length, 6);
-  assert.deepEqual(
-    [...finished],
-    [
-      ['dense-1024', undefined],
-      ['snapkv-1024', undefined],
-    ],
-  );
-  assert.deepEqual(totals, { prefills: 3, prefillsUnshared: 6, nativeMs: 27, totalMs: 30 });
+  assert.deepEqual(finished, ['dense-1024', 'snapkv-1024']);
+  assert.equal(entries.length, 3);
+  assert.deepEqual(entries[2]?.counts, { prefills: 1, prefillsUnshared: 2, nativeMs: 9, totalMs: 10 });
+  const [record] = entries[2]?.samples['snapkv-1024'] ?? [];
+  assert.ok(record?.status === 'ok');
+  assert.deepEqual([record.sampleId, record.index, record.score, record.prediction], ['s2', 2, 1, 'here']);
 });
 
 test('a setting that fails ends its own cell with its error and the others go on', async () => {
   const error = { code: 'ERR_BUDGET', message: '[ERR_BUDGET] snapkv: too small' };
-  const fails = (key: string, id: string): SettingOutcome =>
-    key.startsWith('snapkv') && id === 's1' ? { key, status: 'failed', error } : ok(key);
-  const { engine, asked } = engineThat(fails);
+  const { engine, asked } = engineThat((key, id) =>
+    key.startsWith('snapkv') && id === 's1' ? { key, status: 'unsupported', error } : ok(key),
+  );
   const { sink, finished } = memorySink();
-  await runGroup({ group: group!, samples, engine, sink, requestOf });
+  await runGroup({ ...common, engine, sink });
   assert.deepEqual(
     asked.map(({ settings }) => settings.length),
     [2, 2, 1],
   );
-  assert.deepEqual(finished.get('snapkv-1024'), { status: 'failed', error });
-  assert.equal(finished.get('dense-1024'), undefined);
-  assert.ok(finished.has('dense-1024'));
+  assert.deepEqual(finished, ['snapkv-1024', 'dense-1024']);
+  assert.deepEqual(sink.sampleOf('snapkv-1024', 's1'), { sampleId: 's1', index: 1, status: 'unsupported', error });
 });
 
 test('samples and cells that are on disk are not evaluated again', async () => {
+  const first = memorySink();
+  await runGroup({ ...common, samples: samples.slice(0, 1), engine: engineThat(ok).engine, sink: first.sink });
+  first.finished.splice(0, 2, 'dense-1024');
   const { engine, asked } = engineThat(ok);
-  const { sink, samples: written, finished } = memorySink();
-  finished.set('dense-1024', undefined);
-  written.push('snapkv-1024/s0');
-  await runGroup({ group: group!, samples, engine, sink, requestOf });
+  await runGroup({ ...common, engine, sink: first.sink });
   assert.deepEqual(
     asked.map(({ sampleId, settings }) => [sampleId, settings.map(({ key }) => key)]),
     [
@@ -139,42 +139,57 @@ test('samples and cells that are on disk are not evaluated again', async () => {
       ['s2', ['snapkv-1024']],
     ],
   );
+  assert.deepEqual(first.finished, ['dense-1024', 'snapkv-1024']);
+});
+
+test('a cell whose failure is on disk is finished without another evaluation', async () => {
+  const error = { code: 'ERR_BUDGET', message: 'too small' };
+  const { sink, entries, finished } = memorySink();
+  const counts = { prefills: 1, prefillsUnshared: 1, nativeMs: 1, totalMs: 1 };
+  entries.push({ counts, samples: { 'snapkv-1024': [{ sampleId: 's0', index: 0, status: 'failed', error }] } });
+  const { engine, asked } = engineThat(ok);
+  await runGroup({ ...common, engine, sink });
+  assert.ok(asked.every(({ settings }) => settings.length === 1));
+  assert.deepEqual(finished, ['snapkv-1024', 'dense-1024']);
 });
 
 test('a finished group generates no samples at all', async () => {
-  const { engine } = engineThat(ok);
   const { sink, finished } = memorySink();
-  for (const cell of group!.cells) finished.set(cell.cellId, undefined);
+  finished.push('dense-1024', 'snapkv-1024');
   const never: Iterable<Sample> = {
     [Symbol.iterator]: () => {
       throw new Error('samples were read');
     },
   };
-  await runGroup({ group: group!, samples: never, engine, sink, requestOf });
+  await runGroup({ ...common, samples: never, engine: engineThat(ok).engine, sink });
+});
+
+const throws = (code: ErrorCode): Pick<Engine, 'evaluate'> => ({
+  evaluate: async () => {
+    throw new WinnowError(code, 'here', 'space', 0);
+  },
 });
 
 test('an evaluation that throws ends the cells that took part in it, not the run', async () => {
-  const engine: Pick<Engine, 'evaluate'> = {
-    evaluate: async () => {
-      throw new WinnowError('ERR_OUT_OF_MEMORY', 'cache', 'room', 0);
-    },
-  };
-  const { sink, finished } = memorySink();
-  await runGroup({ group: group!, samples, engine, sink, requestOf });
-  assert.equal(finished.get('dense-1024')?.status, 'out-of-memory');
-  assert.equal(finished.get('snapkv-1024')?.error.code, 'ERR_OUT_OF_MEMORY');
+  for (const [code, status] of [
+    ['ERR_OUT_OF_MEMORY', 'out-of-memory'],
+    ['ERR_UNSUPPORTED', 'unsupported'],
+    ['ERR_INTERNAL', 'failed'],
+  ] as const) {
+    const { sink, finished } = memorySink();
+    await runGroup({ ...common, engine: throws(code), sink });
+    assert.deepEqual(finished, ['dense-1024', 'snapkv-1024']);
+    const record = sink.sampleOf('snapkv-1024', 's0');
+    assert.ok(record !== undefined && record.status !== 'ok');
+    assert.deepEqual([record.status, record.error.code], [status, code]);
+  }
 });
 
 test('a full disk and an interrupt end the run and finish no cell', async () => {
   for (const code of ['ERR_DISK', 'ERR_INTERRUPTED'] as const) {
-    const engine: Pick<Engine, 'evaluate'> = {
-      evaluate: async () => {
-        throw new WinnowError(code, 'here', 'space', 0);
-      },
-    };
     const { sink, finished } = memorySink();
-    await assert.rejects(runGroup({ group: group!, samples, engine, sink, requestOf }), { code });
-    assert.equal(finished.size, 0);
+    await assert.rejects(runGroup({ ...common, engine: throws(code), sink }), { code });
+    assert.equal(finished.length, 0);
   }
 });
 
@@ -184,19 +199,20 @@ test('after an abort no further sample starts and what was recorded stays', asyn
     abort.abort();
     return ok(key);
   });
-  const { sink, samples: written } = memorySink();
-  await assert.rejects(runGroup({ group: group!, samples, engine, sink, requestOf, signal: abort.signal }), {
-    name: 'AbortError',
-  });
+  const { sink, entries, finished } = memorySink();
+  await assert.rejects(runGroup({ ...common, engine, sink, signal: abort.signal }), { name: 'AbortError' });
   assert.equal(asked.length, 1);
-  assert.deepEqual(written, ['dense-1024/s0', 'snapkv-1024/s0']);
+  assert.deepEqual(Object.keys(entries[0]?.samples ?? {}), ['dense-1024', 'snapkv-1024']);
+  assert.equal(finished.length, 0);
 });
 
 test('an engine that forgets a setting fails that cell instead of losing it', async () => {
   const { engine } = engineThat(() => ok('dense-1024'));
-  const { sink, finished } = memorySink();
-  await runGroup({ group: group!, samples, engine, sink, requestOf });
-  assert.equal(finished.get('snapkv-1024')?.error.code, 'ERR_INTERNAL');
+  const { sink } = memorySink();
+  await runGroup({ ...common, engine, sink });
+  const record = sink.sampleOf('snapkv-1024', 's0');
+  assert.ok(record?.status === 'failed');
+  assert.equal(record.error.code, 'ERR_INTERNAL');
 });
 
 test('cells are grouped by task, length and protocol in planned order', () => {

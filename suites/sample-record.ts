@@ -1,0 +1,38 @@
+import type { SettingOutcome } from '../engine/contract.js';
+import type { SampleRecord } from '../results/schema.js';
+import type { Sample } from './contract.js';
+
+/** What is written for one sample of one cell: the outcome of its setting, scored. `index` is the sample's place in the cell. */
+export const recordOf = (
+  sample: Sample,
+  index: number,
+  outcome: SettingOutcome,
+  score: (prediction: string) => number,
+): SampleRecord => {
+  const head = {
+    sampleId: sample.id,
+    index,
+    ...(Object.keys(sample.meta).length === 0 ? {} : { meta: { ...sample.meta } }),
+  };
+  if (outcome.status !== 'ok') return { ...head, status: outcome.status, error: outcome.error };
+  return {
+    ...head,
+    status: 'ok',
+    prediction: outcome.text,
+    references: [...sample.references],
+    score: score(outcome.text),
+    finishReason: outcome.finishReason,
+    promptTokens: outcome.promptTokens,
+    contextTokens: outcome.contextTokens,
+    generatedTokens: outcome.tokenIds.length,
+    kvCacheBytes: outcome.kvCacheBytes,
+    kvCacheBytesPeak: outcome.kvCacheBytesPeak,
+    expectedKvCacheBytes: outcome.expectedKvCacheBytes,
+    kvBytesReadPerStep: outcome.kvBytesReadPerStep,
+    ...(outcome.evidenceRecall === undefined ? {} : { evidenceRecall: outcome.evidenceRecall }),
+    density: outcome.density,
+    auxiliaryTokens: outcome.auxiliaryTokens,
+    indexBytes: outcome.indexBytes,
+    ...(outcome.kept === undefined ? {} : { kept: outcome.kept.map((heads) => heads.map((slots) => [...slots])) }),
+  };
+};
