@@ -27,7 +27,7 @@ bool AnyBias(const Page& page, int32_t used) {
 }  // namespace
 
 Status MakeLayout(const std::vector<int32_t>& num_kv_heads, const std::vector<int32_t>& head_dim,
-                  const std::vector<int32_t>& head_dim_v, ElementType element, CacheLayout* out) {
+                  const std::vector<int32_t>& head_dim_v, DType element, CacheLayout* out) {
   const size_t layers = num_kv_heads.size();
   if (layers == 0 || head_dim.size() != layers || head_dim_v.size() != layers) {
     return Status::Shape("cacheLayout", "three lists of one length, one entry a layer",
@@ -49,7 +49,7 @@ Status MakeLayout(const std::vector<int32_t>& num_kv_heads, const std::vector<in
     layout.total_heads += num_kv_heads[layer];
   }
   *out = std::move(layout);
-  return Status::Ok();
+  return Status();
 }
 
 Cache::Cache(std::shared_ptr<const CacheLayout> layout) : layout_(std::move(layout)), heads_(layout_->total_heads) {}
@@ -120,7 +120,7 @@ Status Cache::Append(int32_t layer, int32_t count, const float* keys, const floa
       page.has_bias = page.has_bias || bias[row] != 0.0f;
     }
   }
-  return Status::Ok();
+  return Status();
 }
 
 void Cache::TruncateHead(HeadCache& head, int32_t len) {
@@ -182,7 +182,7 @@ Status Cache::Keep(int32_t layer, const int32_t* slots, int64_t stride, const in
   for (int32_t h = 0; h < shape.num_kv_heads; h++) {
     if (lens[h] >= 0) KeepHead(heads_[shape.first_head + h], shape, slots + h * stride, lens[h]);
   }
-  return Status::Ok();
+  return Status();
 }
 
 Status Cache::DropLast(int32_t count) {
@@ -194,14 +194,13 @@ Status Cache::DropLast(int32_t count) {
     }
   }
   for (HeadCache& head : heads_) TruncateHead(head, head.len - count);
-  return Status::Ok();
+  return Status();
 }
 
 Status Cache::Quantise(int32_t layer, int32_t what, int32_t up_to, PlaneFormat format) {
   const LayerGeometry& shape = geometry(layer);
-  const Status status = CheckFormat("cacheQuantise", format.bits, format.group, format.along, kPageSize,
-                                    what == 0 ? shape.head_dim : shape.head_dim_v);
-  if (!status.ok()) return status;
+  WINNOW_TRY(CheckFormat("cacheQuantise", format.bits, format.group, format.along, kPageSize,
+                         what == 0 ? shape.head_dim : shape.head_dim_v));
   if (up_to < 0) return Status::Shape("cacheQuantise.upTo", "0 or more slots", std::to_string(up_to));
   for (int32_t h = 0; h < shape.num_kv_heads; h++) {
     HeadCache& head = heads_[shape.first_head + h];
@@ -217,7 +216,7 @@ Status Cache::Quantise(int32_t layer, int32_t what, int32_t up_to, PlaneFormat f
       QuantisePlane(*page, what, format);
     }
   }
-  return Status::Ok();
+  return Status();
 }
 
 int64_t Cache::HeadBytes(int32_t layer, int32_t kv_head) const {
@@ -230,7 +229,7 @@ int64_t Cache::HeadBytes(int32_t layer, int32_t kv_head) const {
       bytes += format.bits != 0
                    ? static_cast<int64_t>(PlaneBytes(format, page.dims[what], page.element))
                    : static_cast<int64_t>(UsedSlots(slots.len, static_cast<int32_t>(index))) * page.dims[what] *
-                         ElementBytes(page.element);
+                         static_cast<int64_t>(SizeOf(page.element));
     }
   }
   return bytes;

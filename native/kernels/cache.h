@@ -26,14 +26,14 @@ struct LayerGeometry {
 };
 
 struct CacheLayout {
-  ElementType element = ElementType::kF32;
+  DType element = DType::kF32;
   std::vector<LayerGeometry> layers;
   int32_t total_heads = 0;
 };
 
 /// Layout of a model's caches. Limits: head dims multiples of 8 up to 256, at least one head a layer.
 Status MakeLayout(const std::vector<int32_t>& num_kv_heads, const std::vector<int32_t>& head_dim,
-                  const std::vector<int32_t>& head_dim_v, ElementType element, CacheLayout* out);
+                  const std::vector<int32_t>& head_dim_v, DType element, CacheLayout* out);
 
 /// Slots of one KV head.
 struct HeadCache {
@@ -60,7 +60,7 @@ class Cache {
   int32_t MaxLen(int32_t layer) const;
 
   /// Makes room for `count` more slots in every head of a layer: the pages they fall in become private element pages.
-  /// The new slots have zeroed keys and values, count 1 and bias 0; the caller fills in the rest.
+  /// The new slots have position 0, count 1 and bias 0; keys and values are whatever was there until the caller writes them.
   void Grow(int32_t layer, int32_t count);
 
   /// keys, values f32 [H, count, d]; positions, counts i32 [H, count]; bias f32 [H, count].

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "numerics.h"
 #include "quantise.h"
 
 namespace winnow {
@@ -61,7 +62,7 @@ std::atomic<int64_t> live_pages{0};
 
 int32_t GroupsPerPlane(PlaneFormat format, int32_t dim) { return kPageSize * dim / format.group; }
 
-Page* NewShell(ElementType element, int32_t head_dim, int32_t head_dim_v) {
+Page* NewShell(DType element, int32_t head_dim, int32_t head_dim_v) {
   Page* page = new (Blocks().Take(sizeof(Page))) Page();
   page->element = element;
   page->dims[0] = static_cast<int16_t>(head_dim);
@@ -85,8 +86,8 @@ void FreePage(Page* page) {
 
 }  // namespace
 
-size_t PlaneBytes(PlaneFormat format, int32_t dim, ElementType element) {
-  if (format.bits == 0) return static_cast<size_t>(kPageSize) * dim * ElementBytes(element);
+size_t PlaneBytes(PlaneFormat format, int32_t dim, DType element) {
+  if (format.bits == 0) return static_cast<size_t>(kPageSize) * dim * SizeOf(element);
   return static_cast<size_t>(kPageSize) * dim * format.bits / 8 + static_cast<size_t>(GroupsPerPlane(format, dim)) * 4;
 }
 
@@ -96,7 +97,7 @@ QuantisedView ViewQuantised(const Plane& plane, int32_t dim) {
   return {plane.data, halves, halves + GroupsPerPlane(plane.format, dim)};
 }
 
-Page* NewPage(ElementType element, int32_t head_dim, int32_t head_dim_v) {
+Page* NewPage(DType element, int32_t head_dim, int32_t head_dim_v) {
   Page* page = NewShell(element, head_dim, head_dim_v);
   try {
     for (int what = 0; what < 2; what++) {
@@ -124,7 +125,7 @@ Page* CopyAsElements(const Page& page, int32_t used) {
     const int32_t dim = page.dims[what];
     if (page.planes[what].format.bits == 0) {
       std::memcpy(copy->planes[what].data, page.planes[what].data,
-                  static_cast<size_t>(used) * dim * ElementBytes(page.element));
+                  static_cast<size_t>(used) * dim * SizeOf(page.element));
       continue;
     }
     row.resize(dim);
@@ -136,6 +137,26 @@ Page* CopyAsElements(const Page& page, int32_t used) {
   std::memcpy(copy->positions, page.positions, used * sizeof(int32_t));
   std::memcpy(copy->counts, page.counts, used * sizeof(int32_t));
   std::memcpy(copy->bias, page.bias, used * sizeof(float));
+  copy->has_bias = page.has_bias;
+  return copy;
+}
+
+Page* ClonePage(const Page& page) {
+  Page* copy = NewShell(page.element, page.dims[0], page.dims[1]);
+  try {
+    for (int what = 0; what < 2; what++) {
+      const size_t bytes = PlaneBytes(page.planes[what].format, page.dims[what], page.element);
+      copy->planes[what].format = page.planes[what].format;
+      copy->planes[what].data = static_cast<uint8_t*>(Blocks().Take(bytes));
+      std::memcpy(copy->planes[what].data, page.planes[what].data, bytes);
+    }
+  } catch (...) {
+    FreePage(copy);
+    throw;
+  }
+  std::memcpy(copy->positions, page.positions, sizeof page.positions);
+  std::memcpy(copy->counts, page.counts, sizeof page.counts);
+  std::memcpy(copy->bias, page.bias, sizeof page.bias);
   copy->has_bias = page.has_bias;
   return copy;
 }
@@ -178,11 +199,11 @@ void ReadRows(const Page& page, int32_t what, int32_t first, int32_t count, floa
   }
   for (int32_t i = 0; i < count; i++, out += stride) {
     const size_t at = static_cast<size_t>(first + i) * dim;
-    if (page.element == ElementType::kF32) {
+    if (page.element == DType::kF32) {
       std::memcpy(out, reinterpret_cast<const float*>(plane.data) + at, dim * sizeof(float));
     } else {
       const uint16_t* from = reinterpret_cast<const uint16_t*>(plane.data) + at;
-      for (int32_t c = 0; c < dim; c++) out[c] = Bf16ToFloat(from[c]);
+      for (int32_t c = 0; c < dim; c++) out[c] = FromBf16(from[c]);
     }
   }
 }
@@ -190,19 +211,19 @@ void ReadRows(const Page& page, int32_t what, int32_t first, int32_t count, floa
 void WriteRow(Page& page, int32_t what, int32_t slot, const float* values) {
   const int32_t dim = page.dims[what];
   const size_t at = static_cast<size_t>(slot) * dim;
-  if (page.element == ElementType::kF32) {
+  if (page.element == DType::kF32) {
     std::memcpy(reinterpret_cast<float*>(page.planes[what].data) + at, values, dim * sizeof(float));
     return;
   }
   uint16_t* to = reinterpret_cast<uint16_t*>(page.planes[what].data) + at;
-  for (int32_t c = 0; c < dim; c++) to[c] = FloatToBf16(values[c]);
+  for (int32_t c = 0; c < dim; c++) to[c] = ToBf16(values[c]);
 }
 
 void CopySlot(const Page& from, int32_t from_slot, Page& to, int32_t to_slot) {
   for (int what = 0; what < 2; what++) {
     const int32_t dim = from.dims[what];
     if (from.planes[what].format.bits == 0) {
-      const size_t bytes = static_cast<size_t>(dim) * ElementBytes(from.element);
+      const size_t bytes = static_cast<size_t>(dim) * SizeOf(from.element);
       std::memmove(to.planes[what].data + to_slot * bytes, from.planes[what].data + from_slot * bytes, bytes);
     } else {
       float row[256];

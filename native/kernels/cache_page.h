@@ -8,12 +8,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "tensor.h"
+
 namespace winnow {
 
 constexpr int32_t kPageSize = 64;
-
-enum class ElementType : uint8_t { kF32, kBf16 };
-inline int32_t ElementBytes(ElementType type) { return type == ElementType::kBf16 ? 2 : 4; }
 
 /// How a plane is stored: bits 0 = elements; along 0 = groups of consecutive slots per channel, 1 = of channels per slot.
 struct PlaneFormat {
@@ -31,7 +30,7 @@ struct Page {
   int32_t refs = 1;
   /// False promises that every bias of the page is 0.
   bool has_bias = false;
-  ElementType element = ElementType::kF32;
+  DType element = DType::kF32;
   int16_t dims[2] = {0, 0};
   Plane planes[2];
   int32_t positions[kPageSize];
@@ -40,7 +39,7 @@ struct Page {
 };
 
 /// Bytes of a plane of 64 slots in this format.
-size_t PlaneBytes(PlaneFormat format, int32_t dim, ElementType element);
+size_t PlaneBytes(PlaneFormat format, int32_t dim, DType element);
 
 /// Codes, scales and minima inside a quantised plane.
 struct QuantisedView {
@@ -51,12 +50,14 @@ struct QuantisedView {
 QuantisedView ViewQuantised(const Plane& plane, int32_t dim);
 
 /// A fresh page with one reference, element planes and zeroed contents. Thread-safe, like the two below.
-Page* NewPage(ElementType element, int32_t head_dim, int32_t head_dim_v);
+Page* NewPage(DType element, int32_t head_dim, int32_t head_dim_v);
 void RetainPage(Page* page);
 void ReleasePage(Page* page);
 
 /// An element page with the same values: quantised planes are read back. Copies the first `used` slots.
 Page* CopyAsElements(const Page& page, int32_t used);
+/// An equal page of its own, codes and all.
+Page* ClonePage(const Page& page);
 
 /// Replaces the element plane `what` by codes and frees the elements. The page must not be shared.
 void QuantisePlane(Page& page, int32_t what, PlaneFormat format);

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <vector>
 
+#include "numerics.h"
+
 namespace winnow {
 namespace {
 
@@ -32,10 +34,10 @@ Codec MakeCodec(Range range, int32_t levels) {
   const float low = std::clamp(range.low, -kHalfMax, kHalfMax);
   const float high = std::clamp(range.high, -kHalfMax, kHalfMax);
   Codec codec;
-  codec.scale_half = FloatToHalf((high - low) / static_cast<float>(levels));
-  codec.minimum_half = FloatToHalf(low);
-  codec.minimum = HalfToFloat(codec.minimum_half);
-  const float scale = HalfToFloat(codec.scale_half);
+  codec.scale_half = ToF16((high - low) / static_cast<float>(levels));
+  codec.minimum_half = ToF16(low);
+  codec.minimum = FromF16(codec.minimum_half);
+  const float scale = FromF16(codec.scale_half);
   codec.inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
   return codec;
 }
@@ -63,39 +65,18 @@ void UnpackRow(const uint8_t* row, int32_t dim, float* out) {
 
 }  // namespace
 
-float HalfToFloat(uint16_t half) {
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
-  const uint32_t exponent = half >> 10 & 31u;
-  const uint32_t mantissa = half & 0x3ffu;
-  uint32_t bits;
-  if (exponent == 31) {
-    bits = sign | 0x7f800000u | mantissa << 13;
-  } else if (exponent != 0) {
-    bits = sign | (exponent + 112) << 23 | mantissa << 13;
-  } else {
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-    std::memcpy(&bits, &magnitude, 4);
-    bits |= sign;
+Status CheckFormat(const char* where, int64_t bits, int64_t group, int64_t along, int64_t rows, int64_t dim) {
+  const std::string at = where;
+  if (bits != 2 && bits != 4 && bits != 8) return Status::Shape(at + ".bits", "2, 4 or 8", std::to_string(bits));
+  if (along != 0 && along != 1) return Status::Shape(at + ".along", "0 or 1", std::to_string(along));
+  if (dim < 8 || dim % 8 != 0) return Status::Shape(at, "channels in multiples of 8", std::to_string(dim));
+  const int64_t length = along == 0 ? rows : dim;
+  if (group < 1 || group > 32767 || length % group != 0) {
+    return Status::Shape(at + ".group",
+                         "a divisor of " + std::to_string(length) + (along == 0 ? " slots" : " channels"),
+                         std::to_string(group));
   }
-  float value;
-  std::memcpy(&value, &bits, 4);
-  return value;
-}
-
-uint16_t FloatToHalf(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, 4);
-  const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
-  bits &= 0x7fffffffu;
-  if (bits > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);
-  if (bits >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7bffu);
-  if (bits < 0x38800000u) {
-    float magnitude;
-    std::memcpy(&magnitude, &bits, 4);
-    return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyintf(magnitude * 0x1p24f)));
-  }
-  const uint32_t rounded = bits + 0xfffu + (bits >> 13 & 1u);
-  return static_cast<uint16_t>(sign | ((rounded >> 13) - (112u << 10)));
+  return Status();
 }
 
 void QuantiseRows(const QuantiseParams& params) {
@@ -142,13 +123,13 @@ void DequantiseRows(const DequantiseParams& params) {
     if (params.format.along == 0) {
       const int64_t base = static_cast<int64_t>(row / group) * dim;
       for (int32_t c = 0; c < dim; c++) {
-        out[c] = std::fmaf(out[c], HalfToFloat(params.scales[base + c]), HalfToFloat(params.minima[base + c]));
+        out[c] = std::fmaf(out[c], FromF16(params.scales[base + c]), FromF16(params.minima[base + c]));
       }
     } else {
       const int64_t base = static_cast<int64_t>(row) * (dim / group);
       for (int32_t c = 0; c < dim; c++) {
         const int64_t at = base + c / group;
-        out[c] = std::fmaf(out[c], HalfToFloat(params.scales[at]), HalfToFloat(params.minima[at]));
+        out[c] = std::fmaf(out[c], FromF16(params.scales[at]), FromF16(params.minima[at]));
       }
     }
   }
@@ -160,7 +141,7 @@ Status QuantiseRoundTrip(const float* x, int32_t rows, int32_t dim, PlaneFormat 
   std::vector<uint16_t> halves(groups * 2);
   QuantiseRows({x, rows, dim, format, codes.data(), halves.data(), halves.data() + groups});
   DequantiseRows({codes.data(), halves.data(), halves.data() + groups, dim, format, 0, rows, out, dim});
-  return Status::Ok();
+  return Status();
 }
 
 }  // namespace winnow

@@ -49,10 +49,6 @@ void DequantiseRows(const DequantiseParams& params);
 /// Checks bits, group and direction against [rows, dim]; `where` names the caller.
 Status CheckFormat(const char* where, int64_t bits, int64_t group, int64_t along, int64_t rows, int64_t dim);
 
-float HalfToFloat(uint16_t half);
-/// Nearest even; overflow saturates to the largest finite value.
-uint16_t FloatToHalf(float value);
-
 /// x [rows, dim] through codes and back into out, by the rules above.
 Status QuantiseRoundTrip(const float* x, int32_t rows, int32_t dim, PlaneFormat format, float* out);
 /// The same in fp64 with no packing, written for reading.
