@@ -30,8 +30,23 @@ export interface Method<P extends object = object> {
   /** The paper's name in kebab case. */
   readonly id: string;
   readonly name: string;
-  readonly family: 'control' | 'eviction' | 'selection' | 'quantisation' | 'merging' | 'sparse-prefill' | 'context' | 'conversion' | 'output' | 'composition';
-  readonly source: { readonly title: string; readonly arxiv?: string; readonly section?: string; readonly url?: string };
+  readonly family:
+    | 'control'
+    | 'eviction'
+    | 'selection'
+    | 'quantisation'
+    | 'merging'
+    | 'sparse-prefill'
+    | 'context'
+    | 'conversion'
+    | 'output'
+    | 'composition';
+  readonly source: {
+    readonly title: string;
+    readonly arxiv?: string;
+    readonly section?: string;
+    readonly url?: string;
+  };
   /** What differs from the paper or its code, one sentence each. */
   readonly deviations: readonly string[];
   readonly training: 'none' | 'calibration' | 'released-weights' | 'untrained-stand-in';
@@ -108,9 +123,20 @@ export type Need =
 
 /** State is declared here and owned by the engine: forked, stacked, compacted with its slots, rolled back and counted in bytes. */
 export type StateField = { readonly dtype: Tensor['dtype']; readonly life: 'sequence' | 'step' } & (
-  | { readonly per: 'slot'; readonly scope: Scope; readonly width: number; readonly onMerge: 'sum' | 'max' | 'mean' | 'derive' }
+  | {
+      readonly per: 'slot';
+      readonly scope: Scope;
+      readonly width: number;
+      readonly onMerge: 'sum' | 'max' | 'mean' | 'derive';
+    }
   /** Rebuilt by the engine whenever a page's members change. */
-  | { readonly per: 'page'; readonly scope: 'kvHead'; readonly width: number; readonly pageSize: number; readonly from: 'keyMinMax' }
+  | {
+      readonly per: 'page';
+      readonly scope: 'kvHead';
+      readonly width: number;
+      readonly pageSize: number;
+      readonly from: 'keyMinMax';
+    }
   | { readonly per: Scope | 'sequence'; readonly shape: readonly number[] }
   | { readonly per: 'pool'; readonly scope: Scope; readonly width: number; maxRows(contextLength: number): number }
 );
@@ -279,7 +305,14 @@ export type CacheAction =
       readonly codebook?: Tensor;
       readonly outlierFraction?: number;
     }
-  | { readonly kind: 'append'; readonly keys: Tensor; readonly values: Tensor; readonly positions: Tensor; readonly counts: Tensor; readonly bias: Tensor }
+  | {
+      readonly kind: 'append';
+      readonly keys: Tensor;
+      readonly values: Tensor;
+      readonly positions: Tensor;
+      readonly counts: Tensor;
+      readonly bias: Tensor;
+    }
   | {
       readonly kind: 'merge';
       readonly from: Ragged;
@@ -291,7 +324,13 @@ export type CacheAction =
     }
   | { readonly kind: 'rotate'; readonly slots: Ragged; readonly delta: Tensor }
   | { readonly kind: 'channels'; readonly keep: Ragged }
-  | { readonly kind: 'move'; readonly what: 'keys' | 'values' | 'both'; readonly channels?: Ragged; readonly slots: Ragged; readonly to: 'device' | 'tier' };
+  | {
+      readonly kind: 'move';
+      readonly what: 'keys' | 'values' | 'both';
+      readonly channels?: Ragged;
+      readonly slots: Ragged;
+      readonly to: 'device' | 'tier';
+    };
 
 /** What to do with one layer; axis 0 of every tensor inside is the rows of the view. */
 export interface LayerActions {
@@ -322,7 +361,10 @@ export interface TextSpan {
   readonly end: number;
 }
 export type PartRole = 'instruction' | 'document' | 'history' | 'question' | 'answer-prefix';
-export type Part = { readonly role: PartRole; readonly stands?: readonly TextSpan[] } & ({ readonly text: string } | { readonly embeddings: Tensor });
+export type Part = { readonly role: PartRole; readonly stands?: readonly TextSpan[] } & (
+  | { readonly text: string }
+  | { readonly embeddings: Tensor }
+);
 
 export interface PromptRequest {
   /** Context cut at document borders; one document when the sample has none. */
@@ -333,7 +375,9 @@ export interface PromptRequest {
   readonly seed: number;
 }
 /** Parts that replace the context, in feeding order; `stands` are the context's character ranges they came from. */
-export type PromptResult = ({ readonly parts: readonly Part[] } | { readonly answer: string }) & { readonly ranking?: readonly { readonly start: number; readonly score: number }[] };
+export type PromptResult = ({ readonly parts: readonly Part[] } | { readonly answer: string }) & {
+  readonly ranking?: readonly { readonly start: number; readonly score: number }[];
+};
 export interface PromptIndex {
   readonly bytes: number;
   readonly data: unknown;
@@ -397,10 +441,17 @@ export interface Hooks {
     observe?(turn: string, index: PromptIndex | undefined, use: Services): Promise<PromptIndex>;
     build(request: PromptRequest, index: PromptIndex | undefined, use: Services): Promise<PromptResult>;
   };
-  readonly assemble?: { encode(parts: readonly Part[]): EncodeJob[]; place(jobs: readonly EncodeJob[]): AssemblePlan; recompute?(view: ChunkView): TokenPlan };
+  readonly assemble?: {
+    encode(parts: readonly Part[]): EncodeJob[];
+    place(jobs: readonly EncodeJob[]): AssemblePlan;
+    recompute?(view: ChunkView): TokenPlan;
+  };
   weights?(checkpoint: Checkpoint): ModelView;
   calibrate?(run: Calibration): Promise<Profile>;
-  readonly prefill?: { tokens?(view: ChunkView, at: 'layer' | 'attention' | 'ffn'): TokenPlan; plan?(view: ChunkView): AttentionPlan };
+  readonly prefill?: {
+    tokens?(view: ChunkView, at: 'layer' | 'attention' | 'ffn'): TokenPlan;
+    plan?(view: ChunkView): AttentionPlan;
+  };
   readonly cache?: {
     onWrite?(view: ChunkView): void;
     /** After a layer's prefill. From a shared dense prefill it runs afterwards with the same result. */
@@ -443,7 +494,11 @@ export interface Ops {
   windowScores(
     queries: Tensor,
     slots: SlotsView,
-    how: { readonly reduce: 'mean' | 'sum' | 'max' | 'var'; readonly pool?: { readonly kind: 'avg' | 'max'; readonly size: number }; readonly gqa: GqaReduce },
+    how: {
+      readonly reduce: 'mean' | 'sum' | 'max' | 'var';
+      readonly pool?: { readonly kind: 'avg' | 'max'; readonly size: number };
+      readonly gqa: GqaReduce;
+    },
   ): Tensor;
   /** L2 norm of each slot's key or value: f32 [rows, H, maxLen]. */
   slotNorms(slots: SlotsView, what: 'keys' | 'values'): Tensor;
@@ -457,7 +512,11 @@ export interface Ops {
    * The `counts` largest entries of each list, ascending. counts: one number per row, or i32 [rows, S]. The first `sinks` and last
    * `recents` valid entries are taken before all others and count. `across: 'heads'`: counts is a total over the S lists of a row.
    */
-  topK(scores: Tensor, counts: readonly number[] | Tensor, how: { readonly scope: Scope; readonly sinks: number; readonly recents: number; readonly across?: 'heads' }): Ragged;
+  topK(
+    scores: Tensor,
+    counts: readonly number[] | Tensor,
+    how: { readonly scope: Scope; readonly sinks: number; readonly recents: number; readonly across?: 'heads' },
+  ): Ragged;
   /** First `sinks` and last `recents` slots of each head, recents chosen so that the list has `counts[row]` entries (or all slots). */
   sinkRecent(slots: SlotsView, counts: readonly number[], sinks: number): Ragged;
   /** Lists made on the host, [rows][heads] of ascending slots. Allowed at prefill boundaries only. */
