@@ -120,26 +120,29 @@ const lengthOf = (word: string, name: string): number => {
   return tokens;
 };
 
+const fractionOf = (word: string, name: string): number => {
+  const value = parseFraction(word);
+  if (value === undefined) {
+    throw new WinnowError('ERR_USAGE', name, 'a fraction kept, above 0 and at most 1', word, `Write ${name} 0.5.`);
+  }
+  return value;
+};
+
+export const fraction = (describe: string): Flag<number | undefined> => ({
+  describe,
+  placeholder: 'F',
+  takes: 'value',
+  parse(words, name) {
+    const word = one(words, name);
+    return word === undefined ? undefined : fractionOf(word, name);
+  },
+});
+
 export const fractions = (describe: string): Flag<readonly number[] | undefined> => ({
   describe,
   placeholder: 'F',
   takes: 'values',
-  parse: (words, name) =>
-    words.length === 0
-      ? undefined
-      : split(words, name).map((word) => {
-          const value = parseFraction(word);
-          if (value === undefined) {
-            throw new WinnowError(
-              'ERR_USAGE',
-              name,
-              'fractions kept, above 0 and at most 1',
-              word,
-              `Write ${name} 0.5,0.25.`,
-            );
-          }
-          return value;
-        }),
+  parse: (words, name) => (words.length === 0 ? undefined : split(words, name).map((word) => fractionOf(word, name))),
 });
 
 /** Whole numbers; an empty word between commas is an error, an empty list is not asked for. */
