@@ -28,6 +28,7 @@ export const readCommandLine = async (
       'boolean-negation': false,
     })
     .option('verbose', { type: 'boolean', describe: 'Say more on stderr; errors with their stack.' })
+    .group(['verbose', 'help', 'version'], 'Everywhere:')
     .help()
     .alias('help', 'h')
     .version(version)

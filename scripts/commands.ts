@@ -1,5 +1,7 @@
 import type { Command } from './command.js';
+import { generate } from './commands/generate.js';
 import { list } from './commands/list.js';
+import { logits } from './commands/logits.js';
 
 /** Every command there is, in the order of the help. Command files are light: what they need is imported when they run. */
-export const commands: readonly Command[] = [list];
+export const commands: readonly Command[] = [list, generate, logits];
