@@ -1,0 +1,198 @@
+import type { WinnowError } from '../../core/errors.js';
+import type { Group } from './group.js';
+import { headOffset } from './prefill.js';
+import { expectedBytes, type Row } from './rows.js';
+import type { ModelContext, OpenSample } from './sample.js';
+import { runStep } from './step.js';
+
+export interface DecodeRequest {
+  readonly questionIds: Int32Array;
+  readonly protocol: 'query-agnostic' | 'query-aware';
+  readonly maxNewTokens: number;
+  /** Whether generation of a row ends after this token; the token itself is not part of the answer. */
+  isStop(token: number): boolean;
+  /** Whether the text of these tokens holds a stop string. */
+  holdsStop(tokens: readonly number[]): boolean;
+  /** Steps over which selectors are held against the evidence. */
+  readonly recallSteps: number;
+  /** After the question was fed and after each token, for timing. */
+  onToken?(): void;
+}
+
+export interface DecodedRow {
+  readonly tokenIds: readonly number[];
+  readonly finishReason: 'stop' | 'length';
+  readonly kvCacheBytes: number;
+  readonly kvCacheBytesPeak: number;
+  readonly expectedKvCacheBytes: number;
+  readonly kvBytesReadPerStep: number;
+  /** Evidence read by a selector; NaN when nothing selects. */
+  readonly recallRead: number;
+}
+
+export interface Decoded {
+  readonly rows: ReadonlyMap<string, DecodedRow>;
+  /** Settings whose hooks threw in a step. */
+  readonly failures: ReadonlyMap<string, WinnowError>;
+}
+
+interface Progress {
+  tokens: number[];
+  finish: 'stop' | 'length' | undefined;
+  kvCacheBytes: number;
+  kvCacheBytesPeak: number;
+  expectedKvCacheBytes: number;
+  bytesRead: number;
+  steps: number;
+  recallSum: number;
+  recallSteps: number;
+}
+
+/**
+ * Feeds the question where it comes after compression, then decodes all rows of all groups as one batch, greedily.
+ * A row that is done is fed on (its results are ignored) until its group is done: rows do not touch one another.
+ */
+export const decode = (context: ModelContext, sample: OpenSample, request: DecodeRequest): Decoded => {
+  const failures = new Map<string, WinnowError>();
+  const fail = (failed: ReadonlyMap<Group, WinnowError>): void => {
+    for (const [group, error] of failed) for (const row of group.rows) failures.set(row.key, error);
+    groups = groups.filter((group) => !failed.has(group));
+  };
+  const progress = new Map<Row, Progress>();
+  let groups = sample.groups;
+  const next = new Map<Row, number>();
+
+  if (groups.length === 0) return { rows: new Map(), failures };
+  if (request.protocol === 'query-agnostic') {
+    const rows = groups.flatMap((group) => group.rows);
+    const ids = new Int32Array(rows.length * request.questionIds.length);
+    rows.forEach((_, r) => {
+      ids.set(request.questionIds, r * request.questionIds.length);
+    });
+    const outcome = runStep(context, context.transformer, {
+      groups,
+      ids,
+      queryLen: request.questionIds.length,
+      phase: 'question',
+      step: 0,
+      logits: 'last',
+      recall: false,
+    });
+    const chosen = argmax(context, outcome.logits, rows.length);
+    rows.forEach((row, r) => next.set(row, chosen[r]!));
+    fail(outcome.failures);
+  } else {
+    for (const group of groups)
+      for (const row of group.rows) next.set(row, argmaxHost(sample.firstLogits.get(row.key)!));
+  }
+  request.onToken?.();
+  for (const group of groups) {
+    group.rows.forEach((row) => {
+      const kvCacheBytes = residentBytes(context, group, row);
+      progress.set(row, {
+        tokens: [],
+        finish: undefined,
+        kvCacheBytes,
+        kvCacheBytesPeak: kvCacheBytes,
+        expectedKvCacheBytes:
+          expectedBytes(row, context.shapes, context.elementBytes) + stateBytes(context, group, row),
+        bytesRead: 0,
+        steps: 0,
+        recallSum: 0,
+        recallSteps: 0,
+      });
+    });
+  }
+
+  for (let step = 1; ; step++) {
+    for (const group of groups) for (const row of group.rows) take(progress.get(row)!, next.get(row)!, request);
+    groups = groups.filter((group) => group.rows.some((row) => progress.get(row)!.finish === undefined));
+    if (groups.length === 0) break;
+    context.cancelled();
+    const rows = groups.flatMap((group) => group.rows);
+    const outcome = runStep(context, context.transformer, {
+      groups,
+      ids: Int32Array.from(rows, (row) => next.get(row)!),
+      queryLen: 1,
+      phase: 'answer',
+      step,
+      logits: 'last',
+      recall: step <= request.recallSteps,
+    });
+    const chosen = argmax(context, outcome.logits, rows.length);
+    request.onToken?.();
+    let r = 0;
+    for (const group of groups) {
+      for (const row of group.rows) {
+        const { bytesRead, recall } = outcome.rows[r]!;
+        next.set(row, chosen[r++]!);
+        const at = progress.get(row)!;
+        if (at.finish !== undefined) continue;
+        at.bytesRead += bytesRead;
+        at.steps++;
+        if (!Number.isNaN(recall)) {
+          at.recallSum += recall;
+          at.recallSteps++;
+        }
+        at.kvCacheBytesPeak = Math.max(at.kvCacheBytesPeak, residentBytes(context, group, row));
+      }
+    }
+    fail(outcome.failures);
+  }
+
+  const decoded = new Map<string, DecodedRow>();
+  for (const [row, at] of progress) {
+    if (failures.has(row.key)) continue;
+    decoded.set(row.key, {
+      tokenIds: at.tokens,
+      finishReason: at.finish!,
+      kvCacheBytes: at.kvCacheBytes,
+      kvCacheBytesPeak: at.kvCacheBytesPeak,
+      expectedKvCacheBytes: at.expectedKvCacheBytes,
+      // An answer that ended with its first token took no step: a step would read what is resident.
+      kvBytesReadPerStep: at.steps === 0 ? row.fullReadBytes : at.bytesRead / at.steps,
+      recallRead: at.recallSteps === 0 ? Number.NaN : at.recallSum / at.recallSteps,
+    });
+  }
+  return { rows: decoded, failures };
+};
+
+const take = (at: Progress, token: number, request: DecodeRequest): void => {
+  if (at.finish !== undefined) return;
+  if (request.isStop(token)) {
+    at.finish = 'stop';
+    return;
+  }
+  at.tokens.push(token);
+  if (request.holdsStop(at.tokens)) at.finish = 'stop';
+  else if (at.tokens.length >= request.maxNewTokens) at.finish = 'length';
+};
+
+export const residentBytes = (context: ModelContext, group: Group, row: Row): number =>
+  context.device.addon.cacheBytes(row.cache) + stateBytes(context, group, row);
+
+export const stateBytes = (context: ModelContext, group: Group, row: Row): number =>
+  group.state.bytes(
+    context.shapes.map((shape, layer) => {
+      const offset = headOffset(context.shapes, layer);
+      return row.slots.subarray(offset, offset + shape.numKvHeads);
+    }),
+  );
+
+const argmax = (
+  context: ModelContext,
+  logits: Parameters<ModelContext['device']['reshape']>[0],
+  rows: number,
+): Int32Array =>
+  context.device.scope(() => {
+    const out = context.device.tensor('i32', [rows]);
+    context.device.addon.argmax(logits.id, out.id);
+    return context.device.addon.download(out.id) as Int32Array;
+  });
+
+/** Ties go to the lower token id, as on the device. */
+export const argmaxHost = (logits: Float32Array): number => {
+  let best = 0;
+  for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[best]!) best = i;
+  return best;
+};

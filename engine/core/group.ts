@@ -1,0 +1,260 @@
+import { WinnowError } from '../../core/errors.js';
+import type {
+  Boundary,
+  CachePlan,
+  CacheView,
+  Hooks,
+  LayerShape,
+  Ragged,
+  RowFacts,
+  SequenceFacts,
+  SlotsView,
+} from '../../methods/contract.js';
+import { type Device, type DeviceSlots, type DeviceTensor, device as deviceOf, largest } from './device.js';
+import { createOps } from './ops.js';
+import { headOffset } from './prefill.js';
+import { PAGE_SLOTS, type Row, refreshReadBytes } from './rows.js';
+import type { ResolvedSetting } from './settings.js';
+import { createState, type GroupState } from './state.js';
+
+/** Rows of one method with the same parameters; they differ in budget. Hooks see them together, state is stacked over them. */
+export interface Group {
+  readonly rows: readonly Row[];
+  readonly state: GroupState;
+  readonly caches: Int32Array;
+  hooks(): Hooks;
+  /** Bytes that ops read for this group since `takeBill`, per row. */
+  takeBill(): number;
+  bill(bytesPerRow: number): void;
+}
+
+export interface GroupContext {
+  readonly device: Device;
+  readonly shapes: readonly LayerShape[];
+  readonly elementBytes: number;
+  /** `hooks` made anew before each call (conformance: amnesia). */
+  readonly freshHooks: boolean;
+}
+
+/** slotCapacity: the most slots any head will ever hold. */
+export const createGroup = (context: GroupContext, rows: readonly Row[], slotCapacity: number): Group => {
+  const first = rows[0]!.resolved;
+  const state = createState(context.device, first.declaration, context.shapes, rows.length, slotCapacity);
+  const hooks = first.hooks();
+  let billed = 0;
+  return {
+    rows,
+    state,
+    caches: Int32Array.from(rows, (row) => row.cache),
+    hooks: () => (context.freshHooks ? first.hooks() : hooks),
+    takeBill() {
+      const bytes = billed;
+      billed = 0;
+      return bytes;
+    },
+    bill(bytes) {
+      billed += bytes;
+    },
+  };
+};
+
+export const rowFacts = (group: Group): RowFacts => ({
+  count: group.rows.length,
+  budgets: group.rows.map((row) => row.resolved.setting.budget),
+  sequences: group.rows.map((row) => visibleFacts(row.resolved, row.sequence)),
+});
+
+/** Evidence and tokens exist only for those who declared them. */
+export const visibleFacts = (resolved: ResolvedSetting, sequence: SequenceFacts): SequenceFacts => {
+  const { tokenIds, evidence, ...open } = sequence;
+  const views = new Set(resolved.declaration.needs.map((need) => ('view' in need ? need.view : '')));
+  return {
+    ...open,
+    ...(views.has('tokens') && tokenIds !== undefined ? { tokenIds } : {}),
+    ...(views.has('evidence') && evidence !== undefined ? { evidence } : {}),
+  };
+};
+
+/** Slots of a group in one layer, from the engine's books. `shared`: all rows still equal, one physical cache stands for them. */
+export const slotsView = (context: GroupContext, group: Group, layer: number, shared: boolean): SlotsView => {
+  const heads = context.shapes[layer]!.numKvHeads;
+  const offset = headOffset(context.shapes, layer);
+  const rows = shared ? group.rows.slice(0, 1) : group.rows;
+  const lens = new Int32Array(rows.length * heads);
+  rows.forEach((row, r) => {
+    lens.set(row.slots.subarray(offset, offset + heads), r * heads);
+  });
+  const slots: DeviceSlots = {
+    layer,
+    rows: rows.length,
+    numKvHeads: heads,
+    maxLen: largest(lens),
+    lens,
+    caches: Int32Array.from(rows, (row) => row.cache),
+  };
+  return slots;
+};
+
+export interface BoundaryViews {
+  readonly boundary: Boundary;
+  /** All rows still hold the same slots. */
+  readonly shared: boolean;
+  /** Per layer act [rows or 1, last, Hq * d]. */
+  windowQueries?(layer: number): DeviceTensor;
+  /** Per layer f32 [rows, heads of the declared scope, maxLen]. */
+  probs?(layer: number): DeviceTensor;
+}
+
+export const cacheViews = (context: GroupContext, group: Group, views: BoundaryViews): CacheView[] => {
+  const ops = createOps({
+    device: context.device,
+    shapes: context.shapes,
+    elementBytes: context.elementBytes,
+    bill: group.bill,
+    allowHostLists: views.boundary !== 'step',
+  });
+  const rows = rowFacts(group);
+  const missing = (name: string) => (): never => {
+    throw new WinnowError(
+      'ERR_CONTRACT',
+      `${group.rows[0]!.resolved.bound.method.id}.${name}`,
+      `a view that is declared in needs and exists at boundary ${views.boundary}`,
+      name,
+    );
+  };
+  return context.shapes.map((shape, layer) => ({
+    layer,
+    shape,
+    rows,
+    ops,
+    state: group.state.view(layer),
+    boundary: views.boundary,
+    slots: slotsView(context, group, layer, views.shared),
+    windowQueries: views.windowQueries === undefined ? missing('windowQueries') : () => views.windowQueries!(layer),
+    columnStats: missing('columnStats'),
+    probs: views.probs === undefined ? missing('probs') : () => views.probs!(layer),
+  }));
+};
+
+/** Applies a plan to every row of a group; keeps books, state and page fields in step with the cache. */
+export const applyPlan = (context: GroupContext, group: Group, plan: CachePlan): void => {
+  const touched = new Set<Row>();
+  for (const { layer, actions } of plan) {
+    for (const action of actions) {
+      switch (action.kind) {
+        case 'keep':
+          keepSlots(context, group, layer, action.slots);
+          break;
+        case 'quantise': {
+          if (action.codebook !== undefined || action.outlierFraction !== undefined)
+            unsupported('quantise with a codebook or outliers');
+          const shape = context.shapes[layer]!;
+          const offset = headOffset(context.shapes, layer);
+          for (const row of group.rows) {
+            // One border per layer: the shortest head decides, so that no head's recent slots are touched.
+            const shortest = row.slots.subarray(offset, offset + shape.numKvHeads).reduce((a, b) => Math.min(a, b));
+            const free = Math.min(action.upTo, shortest - (action.leaveLast ?? 0));
+            const upTo = free - (free % PAGE_SLOTS);
+            if (upTo < PAGE_SLOTS || upTo === row.quantised.get(`${layer}:${action.what}`)?.upTo) continue;
+            context.device.addon.cacheQuantise(
+              row.cache,
+              layer,
+              action.what === 'keys' ? 0 : 1,
+              upTo,
+              action.bits,
+              action.group,
+              action.along === 'channel' ? 0 : 1,
+            );
+            row.quantised.set(`${layer}:${action.what}`, {
+              layer,
+              what: action.what,
+              upTo,
+              bits: action.bits,
+              group: action.group,
+              along: action.along,
+            });
+            touched.add(row);
+          }
+          break;
+        }
+        default:
+          unsupported(action.kind);
+      }
+      if (action.kind === 'keep') for (const row of group.rows) touched.add(row);
+    }
+  }
+  for (const row of touched) refreshReadBytes(context.device, row, context.shapes);
+};
+
+const unsupported = (what: string): never => {
+  throw new WinnowError(
+    'ERR_UNSUPPORTED',
+    'cache action',
+    'keep or quantise',
+    what,
+    'Other actions are part of the contract, but not of this engine yet.',
+  );
+};
+
+const keepSlots = (context: GroupContext, group: Group, layer: number, lists: Ragged): void => {
+  const { device } = context;
+  const shape = context.shapes[layer]!;
+  const heads = shape.numKvHeads;
+  const offset = headOffset(context.shapes, layer);
+  if (lists.scope !== 'kvHead' && lists.scope !== 'layer') {
+    throw new WinnowError(
+      'ERR_CONTRACT',
+      'keep.slots',
+      'lists per KV head or per layer',
+      lists.scope,
+      'Reduce query heads first.',
+    );
+  }
+  const values = deviceOf(lists.values);
+  const [listRows = 0, listHeads = 0, maxLen = 0] = values.shape;
+  if (listRows !== group.rows.length || listHeads !== (lists.scope === 'layer' ? 1 : heads)) {
+    throw new WinnowError(
+      'ERR_CONTRACT',
+      'keep.slots',
+      `[${group.rows.length}, ${lists.scope === 'layer' ? 1 : heads}, …]`,
+      values.shape,
+    );
+  }
+  const hostLens = device.addon.download(deviceOf(lists.lens).id) as Int32Array;
+  const needsSlots = Object.values(group.rows[0]!.resolved.declaration.state).some((field) => field.per === 'slot');
+  const hostValues = needsSlots ? (device.addon.download(values.id) as Int32Array) : undefined;
+
+  group.rows.forEach((row, r) => {
+    if (row.quantised.has(`${layer}:keys`) || row.quantised.has(`${layer}:values`)) {
+      throw new WinnowError(
+        'ERR_COMPOSE',
+        `${row.key}.keep`,
+        'eviction before quantisation',
+        'a keep action on quantised slots',
+        'Quantise only slots that will not be evicted.',
+      );
+    }
+    const rowLens = Int32Array.from({ length: heads }, (_, h) => hostLens[r * listHeads + (listHeads === 1 ? 0 : h)]!);
+    const keepsAll = rowLens.every((length, h) => length < 0 || length >= row.slots[offset + h]!);
+    if (keepsAll) return;
+    device.scope(() => {
+      let rowValues = device.reshape(device.slice(values, r, 1), [listHeads, maxLen]);
+      if (listHeads !== heads) rowValues = device.repeat(rowValues, heads);
+      device.addon.cacheKeep(row.cache, layer, rowValues.id, device.i32(rowLens, [heads]).id);
+    });
+    if (hostValues !== undefined) {
+      const kept = Array.from({ length: heads }, (_, h) => {
+        const list = r * listHeads + (listHeads === 1 ? 0 : h);
+        return hostValues.subarray(list * maxLen, list * maxLen + Math.max(0, rowLens[h]!));
+      });
+      group.state.compact(r, layer, kept);
+    }
+    for (let h = 0; h < heads; h++) if (rowLens[h]! >= 0) row.slots[offset + h] = rowLens[h]!;
+  });
+  if (group.state.hasPages)
+    group.state.refresh(
+      layer,
+      [...group.caches],
+      group.rows.map(() => 0),
+    );
+};

@@ -1,0 +1,105 @@
+import type { LayerShape, SequenceFacts, TokenSpan } from '../../methods/contract.js';
+import type { CacheId } from '../../native/addon-types.js';
+import type { Device } from './device.js';
+import type { ResolvedSetting } from './settings.js';
+
+/** One sequence: a sample under one setting. */
+export interface Row {
+  readonly key: string;
+  readonly resolved: ResolvedSetting;
+  readonly cache: CacheId;
+  /** Position of the next token. */
+  nextPosition: number;
+  readonly sequence: SequenceFacts;
+  readonly evidence: readonly TokenSpan[];
+  /** Slots per (layer, KV head), layer-major, kept by the engine's own books: what the plans said, not what the cache answers. */
+  readonly slots: Int32Array;
+  /** Quantised planes by layer: bytes come from these rules, not from the cache. */
+  readonly quantised: Map<string, QuantisedPlane>;
+  /** Bytes that attention over all slots reads in one step; refreshed when an action changed the cache. */
+  fullReadBytes: number;
+}
+
+export interface QuantisedPlane {
+  readonly layer: number;
+  readonly what: 'keys' | 'values';
+  readonly upTo: number;
+  readonly bits: number;
+  readonly group: number;
+  readonly along: 'channel' | 'token';
+}
+
+export const totalHeads = (shapes: readonly LayerShape[]): number => shapes.reduce((sum, s) => sum + s.numKvHeads, 0);
+
+/** Bytes of one slot of one KV head. */
+export const slotBytes = (shape: LayerShape, elementBytes: number): number =>
+  (shape.headDim + shape.headDimV) * elementBytes;
+
+/** Resident KV bytes by formula: slots x width x element bytes, quantised planes by codes, scales and minima. State not included. */
+export const expectedBytes = (row: Row, shapes: readonly LayerShape[], elementBytes: number): number => {
+  let total = 0;
+  forEachHead(shapes, (layer, _head, index) => {
+    const shape = shapes[layer]!;
+    const length = row.slots[index]!;
+    total += planeBytes(length, shape.headDim, elementBytes, row.quantised.get(`${layer}:keys`));
+    total += planeBytes(length, shape.headDimV, elementBytes, row.quantised.get(`${layer}:values`));
+  });
+  return total;
+};
+
+const planeBytes = (length: number, width: number, elementBytes: number, plane: QuantisedPlane | undefined): number => {
+  if (plane === undefined) return length * width * elementBytes;
+  const packed = plane.upTo;
+  const codes = (packed * width * plane.bits) / 8;
+  const groups = plane.along === 'channel' ? (packed / plane.group) * width : packed * Math.ceil(width / plane.group);
+  return codes + groups * 4 + (length - packed) * width * elementBytes;
+};
+
+/** Slots of a cache page; quantisation works on whole pages. */
+export const PAGE_SLOTS = 64;
+
+export const forEachHead = (
+  shapes: readonly LayerShape[],
+  body: (layer: number, head: number, index: number) => void,
+): void => {
+  let index = 0;
+  shapes.forEach((shape, layer) => {
+    for (let head = 0; head < shape.numKvHeads; head++) body(layer, head, index++);
+  });
+};
+
+/** Reads the cache's own account of what attention over everything reads. */
+export const refreshReadBytes = (device: Device, row: Row, shapes: readonly LayerShape[]): void => {
+  row.fullReadBytes = 0;
+  shapes.forEach((_, layer) => {
+    for (const bytes of device.addon.cacheReadBytes(row.cache, layer)) row.fullReadBytes += bytes;
+  });
+};
+
+/** Share of evidence positions among `held`, a sorted or unsorted list of positions of one head. */
+export const recallOf = (held: Int32Array, evidence: readonly TokenSpan[]): number => {
+  let wanted = 0;
+  for (const span of evidence) wanted += span.end - span.start;
+  if (wanted === 0) return Number.NaN;
+  let found = 0;
+  for (const position of held) {
+    for (const span of evidence) {
+      if (position >= span.start && position < span.end) {
+        found++;
+        break;
+      }
+    }
+  }
+  return found / wanted;
+};
+
+/** Evidence recall of a whole cache: mean over layers and KV heads. */
+export const cacheRecall = (device: Device, row: Row, shapes: readonly LayerShape[]): number => {
+  let sum = 0;
+  let heads = 0;
+  forEachHead(shapes, (layer, head) => {
+    sum += recallOf(device.addon.cachePositions(row.cache, layer, head), row.evidence);
+    heads++;
+  });
+  return sum / heads;
+};

@@ -1,0 +1,361 @@
+import { asWinnowError, WinnowError } from '../../core/errors.js';
+import type { CachePlan, Fork, ModelFacts, Protocol, TokenSpan } from '../../methods/contract.js';
+import type { CacheId } from '../../native/addon-types.js';
+import type { DeviceTensor } from './device.js';
+import { applyPlan, cacheViews, createGroup, type Group, type GroupContext, rowFacts, visibleFacts } from './group.js';
+import { createOps } from './ops.js';
+import { type PrefillResult, prefill } from './prefill.js';
+import { cacheRecall, type Row, slotBytes, totalHeads } from './rows.js';
+import type { ResolvedSetting } from './settings.js';
+import type { Transformer } from './transformer.js';
+
+/** What an open model offers to a sample. */
+export interface ModelContext extends GroupContext {
+  readonly transformer: Transformer;
+  readonly facts: ModelFacts;
+  readonly prefillChunk: number;
+  cancelled(): void;
+}
+
+/** Token ids of one prompt, context first. */
+export interface FedPrompt {
+  readonly contextIds: Int32Array;
+  readonly questionIds: Int32Array;
+  readonly evidence: readonly TokenSpan[];
+}
+
+export interface SampleSpec {
+  readonly prompt: FedPrompt;
+  readonly protocol: Protocol;
+  readonly sampleSeed: number;
+  /** Tokens that may be generated, for the size of declared state. */
+  readonly maxNewTokens: number;
+  /** Every setting prefills for itself. */
+  readonly standAlone: boolean;
+  /** Sees each row right before and after compression. */
+  readonly watch?: {
+    prefilled?(row: Row, windowQueries: readonly DeviceTensor[]): void;
+    compressed?(row: Row, group: Group): void;
+  };
+}
+
+/** Settings of one sample with the context fed and compressed. */
+export interface OpenSample {
+  readonly groups: readonly Group[];
+  readonly failures: ReadonlyMap<string, WinnowError>;
+  /** Query-aware: greedy first token of each row, f32 logits [vocabSize]. Query-agnostic: empty. */
+  readonly firstLogits: ReadonlyMap<string, Float32Array>;
+  readonly density: ReadonlyMap<string, { readonly pairs: number; readonly causalPairs: number }>;
+  /** Evidence still cached after compression; NaN without evidence. */
+  readonly recall: ReadonlyMap<string, number>;
+  readonly prefills: number;
+  close(): void;
+}
+
+/** Prefills once for all settings that leave the prefill alone, forks, compresses, and prefills apart for the others. */
+export const openSample = async (
+  context: ModelContext,
+  spec: SampleSpec,
+  settings: readonly ResolvedSetting[],
+): Promise<OpenSample> => {
+  const { device, shapes, transformer } = context;
+  const groups: Group[] = [];
+  const failures = new Map<string, WinnowError>();
+  const firstLogits = new Map<string, Float32Array>();
+  const density = new Map<string, { pairs: number; causalPairs: number }>();
+  const recall = new Map<string, number>();
+  let prefills = 0;
+  const { prompt, protocol } = spec;
+  const promptIds = protocol === 'query-agnostic' ? prompt.contextIds : concat(prompt.contextIds, prompt.questionIds);
+  const slotCapacity = prompt.contextIds.length + prompt.questionIds.length + spec.maxNewTokens + 1;
+  const sequence = {
+    sampleSeed: spec.sampleSeed,
+    length: promptIds.length,
+    contextLength: prompt.contextIds.length,
+    tokenIds: promptIds,
+    evidence: prompt.evidence,
+  };
+
+  const feed = (members: readonly ResolvedSetting[], cache: CacheId): PrefillResult => {
+    prefills++;
+    const own = members.length === 1 ? members[0] : undefined;
+    const hook = own?.hooks().prefill?.plan;
+    const group = hook === undefined ? undefined : planGroup(context, own!, sequence, slotCapacity, cache);
+    try {
+      return prefill(device, transformer, shapes, {
+        ids: promptIds,
+        cache,
+        firstPosition: 0,
+        chunk: context.prefillChunk,
+        windowRows: Math.max(0, ...members.map((member) => windowRows(member, prompt.questionIds.length))),
+        wantLogits: protocol === 'query-aware',
+        cancelled: context.cancelled,
+        ...(group === undefined
+          ? {}
+          : {
+              plan: (view) =>
+                own!.hooks().prefill!.plan!({
+                  ...view,
+                  rows: rowFacts(group),
+                  state: group.state.view(view.layer),
+                  ops: createOps({
+                    device,
+                    shapes,
+                    elementBytes: context.elementBytes,
+                    bill: group.bill,
+                    allowHostLists: false,
+                  }),
+                  queries: () => view.queries(),
+                  keys: unsupported,
+                  values: unsupported,
+                  hidden: unsupported,
+                  lse: unsupported,
+                }),
+            }),
+      });
+    } finally {
+      group?.state.dispose();
+    }
+  };
+
+  /** Prefill, fork and compress one set of settings that may share a prefill. */
+  const open = async (members: readonly ResolvedSetting[]): Promise<void> => {
+    const base = transformer.newCache();
+    let fed: PrefillResult | undefined;
+    try {
+      fed = feed(members, base);
+      const logits = fed.logits === undefined ? undefined : (device.addon.download(fed.logits.id) as Float32Array);
+      for (const sameMethod of partition(members, (member) => member.bound.identity)) {
+        for (const [member, error] of await compressAll(
+          context,
+          spec,
+          sameMethod,
+          base,
+          fed,
+          sequence,
+          slotCapacity,
+          groups,
+        ))
+          failures.set(member.key, error);
+        for (const member of sameMethod) {
+          density.set(member.key, { pairs: fed.pairs, causalPairs: fed.causalPairs });
+          if (logits !== undefined) firstLogits.set(member.key, logits);
+        }
+      }
+    } finally {
+      for (const t of fed?.windowQueries ?? []) device.free(t);
+      device.addon.cacheFree(base);
+    }
+  };
+
+  const admitted = settings.filter((setting) => {
+    try {
+      setting.hooks().admit?.(visibleFacts(setting, sequence));
+      return true;
+    } catch (thrown) {
+      failures.set(setting.key, asWinnowError(thrown, setting.key));
+      return false;
+    }
+  });
+  const close = (): void => {
+    for (const group of groups) {
+      group.state.dispose();
+      for (const row of group.rows) device.addon.cacheFree(row.cache);
+    }
+    groups.length = 0;
+  };
+  try {
+    const shared = spec.standAlone ? [] : admitted.filter((setting) => !setting.declaration.changesPrefill);
+    if (shared.length > 0) await open(shared);
+    for (const setting of admitted) {
+      if (shared.includes(setting)) continue;
+      try {
+        await open([setting]);
+      } catch (thrown) {
+        const error = asWinnowError(thrown, setting.key);
+        if (error.code === 'ERR_INTERRUPTED') throw error;
+        failures.set(setting.key, error);
+      }
+    }
+  } catch (thrown) {
+    close();
+    throw thrown;
+  }
+  for (const group of groups)
+    for (const row of group.rows)
+      recall.set(row.key, row.evidence.length === 0 ? Number.NaN : cacheRecall(device, row, shapes));
+  return { groups, failures, firstLogits, density, recall, prefills, close };
+};
+
+/** Forks and compresses rows of one method. If the rows together fail, each is tried alone, so that one bad budget fails alone. */
+const compressAll = async (
+  context: ModelContext,
+  spec: SampleSpec,
+  members: readonly ResolvedSetting[],
+  base: CacheId,
+  fed: PrefillResult,
+  sequence: Row['sequence'],
+  slotCapacity: number,
+  groups: Group[],
+): Promise<[ResolvedSetting, WinnowError][]> => {
+  const { device } = context;
+  const rows = members.map((member) => forkRow(context, member, base, sequence, spec.prompt.evidence));
+  const group = createGroup(context, rows, slotCapacity);
+  try {
+    for (const row of rows) spec.watch?.prefilled?.(row, fed.windowQueries);
+    await compress(context, spec, group, fed, sequence.length - sequence.contextLength);
+    for (const row of rows) spec.watch?.compressed?.(row, group);
+    groups.push(group);
+    return [];
+  } catch (thrown) {
+    group.state.dispose();
+    for (const row of rows) device.addon.cacheFree(row.cache);
+    const error = asWinnowError(thrown, members[0]!.key);
+    if (error.code === 'ERR_INTERRUPTED') throw error;
+    if (members.length === 1) return [[members[0]!, error]];
+    const alone: [ResolvedSetting, WinnowError][] = [];
+    for (const member of members)
+      alone.push(...(await compressAll(context, spec, [member], base, fed, sequence, slotCapacity, groups)));
+    return alone;
+  }
+};
+
+const compress = async (
+  context: ModelContext,
+  spec: SampleSpec,
+  group: Group,
+  fed: PrefillResult,
+  questionTokens: number,
+): Promise<void> => {
+  const { device, shapes } = context;
+  const [first] = group.rows;
+  const wanted = windowRows(first!.resolved, questionTokens > 0 ? questionTokens : spec.prompt.questionIds.length);
+  const scope = device.addon.openScope();
+  try {
+    const views = cacheViews(context, group, {
+      boundary: spec.protocol === 'query-agnostic' ? 'context' : 'prompt',
+      shared: true,
+      ...(wanted === 0
+        ? {}
+        : {
+            windowQueries: (layer: number) => {
+              const stored = fed.windowQueries[layer]!;
+              const rows = Math.min(wanted, stored.shape[0]!);
+              return device.reshape(device.slice(stored, stored.shape[0]! - rows, rows), [1, rows, stored.shape[1]!]);
+            },
+          }),
+    });
+    const perLayer = views.flatMap((view) => {
+      const actions = group.hooks().cache?.finishLayer?.(view);
+      return actions === undefined ? [] : [actions];
+    });
+    if (perLayer.length > 0) applyPlan(context, group, perLayer);
+    const plan: CachePlan | undefined = await group.hooks().cache?.finishPrefill?.(views, noFork);
+    if (plan !== undefined) applyPlan(context, group, plan);
+  } finally {
+    device.addon.closeScope(scope);
+  }
+  if (group.state.hasPages)
+    shapes.forEach((_, layer) =>
+      group.state.refresh(
+        layer,
+        [...group.caches],
+        group.rows.map(() => 0),
+      ),
+    );
+  group.takeBill();
+};
+
+const forkRow = (
+  context: ModelContext,
+  resolved: ResolvedSetting,
+  base: CacheId,
+  sequence: Row['sequence'],
+  evidence: readonly TokenSpan[],
+): Row => ({
+  key: resolved.key,
+  resolved,
+  cache: context.device.addon.cacheFork(base),
+  nextPosition: sequence.length,
+  sequence,
+  evidence,
+  slots: new Int32Array(totalHeads(context.shapes)).fill(sequence.length),
+  quantised: new Map(),
+  fullReadBytes:
+    sequence.length * context.shapes.reduce((sum, s) => sum + s.numKvHeads * slotBytes(s, context.elementBytes), 0),
+});
+
+/** A group of one row that has no cache of its own yet, for hooks that act during the prefill. */
+const planGroup = (
+  context: ModelContext,
+  resolved: ResolvedSetting,
+  sequence: Row['sequence'],
+  slotCapacity: number,
+  cache: CacheId,
+): Group =>
+  createGroup(
+    context,
+    [
+      {
+        key: resolved.key,
+        resolved,
+        cache,
+        nextPosition: 0,
+        sequence,
+        evidence: [],
+        slots: new Int32Array(totalHeads(context.shapes)),
+        quantised: new Map(),
+        fullReadBytes: 0,
+      },
+    ],
+    slotCapacity,
+  );
+
+const windowRows = (setting: ResolvedSetting, questionTokens: number): number => {
+  let rows = 0;
+  for (const need of setting.declaration.needs) {
+    if ('view' in need && need.view === 'windowQueries')
+      rows = Math.max(rows, need.last === 'question' ? questionTokens : need.last);
+  }
+  return rows;
+};
+
+const unsupported = (): never => {
+  throw new WinnowError(
+    'ERR_UNSUPPORTED',
+    'prefill view',
+    'rotated queries and past slots',
+    'another view',
+    'Other views come with the sparse prefill methods.',
+  );
+};
+
+const noFork: Fork = {
+  forward: () =>
+    Promise.reject(
+      new WinnowError(
+        'ERR_UNSUPPORTED',
+        'fork.forward',
+        'a method without extra forward passes',
+        'a forward pass',
+        'It comes with the methods that need it.',
+      ),
+    ),
+};
+
+export const concat = (a: Int32Array, b: Int32Array): Int32Array => {
+  const out = new Int32Array(a.length + b.length);
+  out.set(a);
+  out.set(b, a.length);
+  return out;
+};
+
+export const partition = <T>(items: readonly T[], keyOf: (item: T) => string): T[][] => {
+  const parts = new Map<string, T[]>();
+  for (const item of items) {
+    const part = parts.get(keyOf(item));
+    if (part === undefined) parts.set(keyOf(item), [item]);
+    else part.push(item);
+  }
+  return [...parts.values()];
+};

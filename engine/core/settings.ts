@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { WinnowError } from '../../core/errors.js';
+import type { Budget, Declaration, Hooks, Method, ModelFacts, Protocol, Setting } from '../../methods/contract.js';
+import type { MethodRef, SettingRequest } from '../contract.js';
+
+/** A method with checked parameters, before any budget is known. */
+export interface BoundMethod {
+  readonly method: Method;
+  readonly params: object;
+  /** Settings with equal identity share scores and hook calls. */
+  readonly identity: string;
+}
+
+export type ResolveMethod = (ref: MethodRef) => Promise<Method>;
+
+export const bindMethod = async (ref: MethodRef, resolve: ResolveMethod): Promise<BoundMethod> => {
+  const method = await resolve(ref);
+  const parsed = method.parameters.safeParse(ref.params);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    const where = [method.id, ...issue.path].join('.');
+    throw new WinnowError(
+      'ERR_PARAM',
+      where,
+      'parameters that fit the method',
+      ref.params,
+      z.prettifyError(parsed.error).replace(/\s+/g, ' '),
+    );
+  }
+  return { method, params: parsed.data, identity: JSON.stringify([method.id, ref.file ?? '', parsed.data]) };
+};
+
+/** Whether the method needs a prefill that no other setting shares. */
+export const needsOwnPrefill = (bound: BoundMethod, model: ModelFacts, protocol: Protocol): boolean => {
+  const setting: Setting = {
+    params: bound.params,
+    protocol,
+    budget: { tokens: 1, fraction: 1, contextTokens: 1, covers: bound.method.covers ?? 'context' },
+  };
+  const hooks = bound.method.hooks(setting, model);
+  return hooks.prompt !== undefined || bound.method.declare(setting, model).changesPrefill;
+};
+
+export interface ResolvedSetting {
+  readonly key: string;
+  readonly bound: BoundMethod;
+  readonly setting: Setting;
+  readonly declaration: Declaration;
+  /** Fresh hooks; an adapter keeps nothing in a closure, so they may be made as often as wanted. */
+  hooks(): Hooks;
+}
+
+/** Budget in tokens of the context: floor(f n) or min(B, n). */
+export const resolveSetting = (
+  request: SettingRequest,
+  bound: BoundMethod,
+  model: ModelFacts,
+  protocol: Protocol,
+  contextTokens: number,
+): ResolvedSetting => {
+  const budget = budgetOf(request, bound.method, contextTokens);
+  const setting: Setting = { params: bound.params, protocol, budget };
+  const declaration = bound.method.declare(setting, model);
+  refuse(bound.method, declaration);
+  return { key: request.key, bound, setting, declaration, hooks: () => bound.method.hooks(setting, model) };
+};
+
+const budgetOf = (request: SettingRequest, method: Method, contextTokens: number): Budget => {
+  const covers = method.covers ?? 'context';
+  if (method.budgetAxis === 'none') return { tokens: contextTokens, fraction: 1, contextTokens, covers };
+  const { keptFraction, tokenBudget } = request;
+  if ((keptFraction === undefined) === (tokenBudget === undefined)) {
+    throw new WinnowError(
+      'ERR_USAGE',
+      `${request.key}.budget`,
+      'exactly one of a kept fraction and a token budget',
+      { keptFraction, tokenBudget },
+      'Give --kept-fraction or --token-budget.',
+    );
+  }
+  if (keptFraction !== undefined && !(keptFraction > 0 && keptFraction <= 1)) {
+    throw new WinnowError(
+      'ERR_USAGE',
+      `${request.key}.keptFraction`,
+      'a number in (0, 1]: the fraction kept',
+      keptFraction,
+    );
+  }
+  if (tokenBudget !== undefined && !(Number.isInteger(tokenBudget) && tokenBudget > 0)) {
+    throw new WinnowError('ERR_USAGE', `${request.key}.tokenBudget`, 'a whole number of tokens above 0', tokenBudget);
+  }
+  const tokens =
+    keptFraction === undefined
+      ? Math.min(tokenBudget!, contextTokens)
+      : Math.floor(keptFraction * contextTokens + 1e-9);
+  if (tokens < 1)
+    throw new WinnowError(
+      'ERR_BUDGET',
+      `${request.key}.budget`,
+      'at least 1 kept token',
+      tokens,
+      `The context has ${contextTokens} tokens; raise the budget.`,
+    );
+  return { tokens, fraction: tokens / contextTokens, contextTokens, covers };
+};
+
+/** What the contract can say and this engine cannot do yet: one clear error instead of a silent approximation. */
+const refuse = (method: Method, declaration: Declaration): void => {
+  const unsupported = (what: string, got: unknown): never => {
+    throw new WinnowError(
+      'ERR_UNSUPPORTED',
+      `${method.id}.${what}`,
+      'something this engine can serve',
+      got,
+      'It is part of the contract, but not of the engine yet.',
+    );
+  };
+  const { layout } = declaration;
+  if (layout.keyRope !== 'post') unsupported('layout.keyRope', layout.keyRope);
+  if (layout.positions !== 'keep') unsupported('layout.positions', layout.positions);
+  if (layout.keyBasis !== undefined) unsupported('layout.keyBasis', layout.keyBasis);
+  if (layout.tier) unsupported('layout.tier', true);
+  if (declaration.prefillOrder !== 'any') unsupported('prefillOrder', declaration.prefillOrder);
+  for (const need of declaration.needs) {
+    if ('auxiliary' in need) unsupported('needs.auxiliary', need.auxiliary);
+    else if (!['windowQueries', 'probs', 'tokens', 'evidence'].includes(need.view)) unsupported('needs', need.view);
+    else if (need.view === 'evidence' && method.control !== true) {
+      throw new WinnowError(
+        'ERR_CONTRACT',
+        `${method.id}.needs`,
+        'evidence only for controls',
+        'evidence',
+        'Mark the method as a control or drop the need.',
+      );
+    }
+  }
+};

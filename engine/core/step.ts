@@ -1,0 +1,433 @@
+import { asWinnowError, WinnowError } from '../../core/errors.js';
+import type { Scope, StepView } from '../../methods/contract.js';
+import type { TensorId } from '../../native/addon-types.js';
+import { type Device, type DeviceTensor, device as deviceOf } from './device.js';
+import { applyPlan, cacheViews, type Group, type GroupContext, rowFacts, slotsView } from './group.js';
+import { createOps } from './ops.js';
+import { headOffset } from './prefill.js';
+import { type Row, slotBytes } from './rows.js';
+import { downloadLists, listsOf, meterLists, meterWholeLayer, type RowMeter } from './selection.js';
+import type { Transformer } from './transformer.js';
+
+/** A step of T >= 1 tokens for every row of every group. */
+export interface StepRequest {
+  readonly groups: readonly Group[];
+  /** [rows * queryLen], rows in group order. */
+  readonly ids: Int32Array;
+  readonly queryLen: number;
+  readonly phase: 'question' | 'answer';
+  readonly step: number;
+  readonly logits: 'last' | 'all';
+  /** Keep only the first `accept` tokens: the rest is dropped before commit and maintain. */
+  readonly accept?: number;
+  /** Measure evidence read by selectors. */
+  readonly recall: boolean;
+  /** Replaces the caches that attention reads (conformance: poison); gets what the plan lists. */
+  readonly readFrom?: (row: Row, layer: number, lists: readonly Int32Array[]) => number;
+}
+
+export interface StepRow {
+  /** Slots read per (layer, KV head), new ones included. */
+  readonly slotsRead: Int32Array;
+  /** Bytes of K and V of those slots and of what ops read. */
+  readonly bytesRead: number;
+  /** Evidence read, mean over layers and heads; NaN when nothing selects or nothing is asked. */
+  readonly recall: number;
+}
+export interface StepOutcome {
+  /** Groups whose hooks threw: their rows went on with plain attention and count no more. */
+  readonly failures: ReadonlyMap<Group, WinnowError>;
+  /** f32 [rows or rows * queryLen, vocabSize], owned by the transformer. */
+  readonly logits: DeviceTensor;
+  readonly rows: readonly StepRow[];
+}
+
+const scopeCode: Record<Scope, 1 | 2 | 3> = { model: 1, layer: 1, kvHead: 2, queryHead: 3 };
+
+/** Feeds one step to all rows as one batch: weights are read once for all of them. */
+export const runStep = (context: GroupContext, transformer: Transformer, request: StepRequest): StepOutcome => {
+  const { device, shapes } = context;
+  const { addon } = device;
+  const { groups, queryLen } = request;
+  const rows = groups.flatMap((group) => group.rows);
+  const caches = Int32Array.from(rows, (row) => row.cache);
+  const positions = new Int32Array(rows.length * queryLen);
+  rows.forEach((row, r) => {
+    for (let t = 0; t < queryLen; t++) positions[r * queryLen + t] = row.nextPosition + t;
+  });
+  for (const row of rows) for (let i = 0; i < row.slots.length; i++) row.slots[i]! += queryLen;
+  const meters = rows.map(
+    (): RowMeter => ({ slotsRead: new Int32Array(0), bytes: 0, recallSum: 0, recallHeads: 0, selected: false }),
+  );
+  const lastQueries = new Map<Group, DeviceTensor[]>();
+  const probabilities = new Map<Group, DeviceTensor[]>();
+  const allQueries = new Map<Group, DeviceTensor[]>();
+  const failures = new Map<Group, WinnowError>();
+  /** A hook that throws fails its own group; the others never notice. */
+  const guarded = <R>(group: Group, body: () => R): R | undefined => {
+    if (failures.has(group)) return undefined;
+    try {
+      return body();
+    } catch (thrown) {
+      failures.set(group, asWinnowError(thrown, group.rows[0]!.resolved.bound.method.id));
+      return undefined;
+    }
+  };
+
+  return device.scope(() => {
+    const slices = sliceGroups(device, groups, queryLen);
+    const logits = transformer.run({
+      ids: request.ids,
+      positions,
+      caches,
+      queryLen,
+      logits: request.logits,
+      attend(layer, q, out) {
+        const shape = shapes[layer]!;
+        const scale = 1 / Math.sqrt(shape.headDim);
+        const cap = shape.softCap ?? 0;
+        const sliding = shape.slidingWindow ?? 0;
+        for (const slice of slices(q, out)) {
+          const { members, first, count } = slice;
+          const attend = (
+            from: Int32Array,
+            scope: 0 | 1 | 2 | 3,
+            indices: TensorId,
+            lens: TensorId,
+            page: number,
+            probs: TensorId,
+          ) =>
+            addon.attendDecode(
+              slice.q.id,
+              from,
+              layer,
+              queryLen,
+              scale,
+              cap,
+              sliding,
+              scope,
+              indices,
+              lens,
+              page,
+              slice.out.id,
+              0,
+              probs,
+            );
+          const group = members.length === 1 ? members[0]! : undefined;
+          if (group === undefined || !isWatched(group)) {
+            attend(caches.subarray(first, first + count), 0, 0, 0, 0, 0);
+            continue;
+          }
+          if (group.state.hasPages)
+            group.state.refresh(layer, [...group.caches], firstNewSlots(context, group, layer, queryLen));
+          if (group.hooks().decode?.commit !== undefined) push(allQueries, group, copyOf(device, slice.q));
+          const needsProbs = probsScope(group) !== undefined;
+          const hooks = group.hooks();
+          let probs: DeviceTensor | undefined;
+          let view: StepView | undefined;
+          if (needsProbs && queryLen === 1) {
+            const slots = slotsView(context, group, layer, false);
+            probs = device.tensor('f32', [count, shape.numQueryHeads, slots.maxLen]);
+            push(probabilities, group, probs);
+          } else if (needsProbs) push(lastQueries, group, lastOf(device, slice.q, count, queryLen));
+          if (hooks.decode?.select !== undefined || hooks.decode?.afterAttend !== undefined)
+            view = stepView(context, group, layer, slice.q, request, () => probs);
+          const plan = guarded(group, () => hooks.decode?.select?.(view!));
+          const lists = plan === undefined ? undefined : guarded(group, () => listsOf(plan));
+          if (lists === undefined) {
+            if (plan !== undefined)
+              meterWholeLayer(context, group, layer, meters.slice(first, first + count), request.recall);
+            attend(readCaches(context, request, group, layer, undefined), 0, 0, 0, 0, probs?.id ?? 0);
+          } else {
+            const host = downloadLists(device, lists.lists);
+            const read = meterLists(
+              context,
+              group,
+              layer,
+              host,
+              lists.page,
+              queryLen,
+              meters.slice(first, first + count),
+              request.recall,
+            );
+            attend(
+              readCaches(context, request, group, layer, read),
+              scopeCode[lists.lists.scope],
+              deviceOf(lists.lists.values).id,
+              deviceOf(lists.lists.lens).id,
+              lists.page,
+              probs?.id ?? 0,
+            );
+          }
+          guarded(group, () => hooks.decode?.afterAttend?.(view!));
+        }
+      },
+    });
+
+    const dropped = queryLen - (request.accept ?? queryLen);
+    for (const row of rows) {
+      row.nextPosition += queryLen - dropped;
+      row.fullReadBytes += queryLen * appendedBytes(context);
+    }
+    settleMeters(rows, meters);
+    if (dropped > 0) rollBack(context, groups, dropped);
+    for (const group of groups) guarded(group, () => commit(context, group, request, allQueries.get(group)));
+    for (const group of groups)
+      guarded(group, () => maintain(context, group, queryLen, lastQueries.get(group), probabilities.get(group)));
+    addBills(groups, meters);
+    return {
+      failures,
+      logits: logits!,
+      rows: meters.map((m) => ({
+        slotsRead: m.slotsRead,
+        bytesRead: m.bytes,
+        recall: m.recallHeads === 0 ? Number.NaN : m.recallSum / m.recallHeads,
+      })),
+    };
+  });
+};
+
+/** Whether attention of this group must be called apart from the plain rows. */
+const isWatched = (group: Group): boolean => {
+  const hooks = group.hooks();
+  return (
+    hooks.decode?.select !== undefined ||
+    hooks.decode?.commit !== undefined ||
+    hooks.decode?.afterAttend !== undefined ||
+    group.state.hasPages ||
+    probsScope(group) !== undefined
+  );
+};
+
+const probsScope = (group: Group): Scope | undefined => {
+  for (const need of group.rows[0]!.resolved.declaration.needs)
+    if ('view' in need && need.view === 'probs') return need.scope;
+  return undefined;
+};
+
+const push = (map: Map<Group, DeviceTensor[]>, group: Group, value: DeviceTensor): void => {
+  const list = map.get(group);
+  if (list === undefined) map.set(group, [value]);
+  else list.push(value);
+};
+
+interface GroupSlice {
+  readonly members: readonly Group[];
+  readonly first: number;
+  readonly count: number;
+  readonly q: DeviceTensor;
+  readonly out: DeviceTensor;
+}
+
+/** Runs of neighbouring plain groups share one attention call; the views are cut once per step, as scratch tensors stay the same. */
+const sliceGroups = (device: Device, groups: readonly Group[], queryLen: number) => {
+  let cut: GroupSlice[] | undefined;
+  return (q: DeviceTensor, out: DeviceTensor): readonly GroupSlice[] => {
+    if (cut !== undefined) return cut;
+    const runs: { members: Group[]; first: number; count: number }[] = [];
+    let first = 0;
+    for (const group of groups) {
+      const last = runs.at(-1);
+      if (last !== undefined && !isWatched(group) && !isWatched(last.members[0]!)) {
+        last.members.push(group);
+        last.count += group.rows.length;
+      } else runs.push({ members: [group], first, count: group.rows.length });
+      first += group.rows.length;
+    }
+    cut = runs.map((run) => ({
+      ...run,
+      q: device.slice(q, run.first * queryLen, run.count * queryLen),
+      out: device.slice(out, run.first * queryLen, run.count * queryLen),
+    }));
+    return cut;
+  };
+};
+
+const stepView = (
+  context: GroupContext,
+  group: Group,
+  layer: number,
+  q: DeviceTensor,
+  request: StepRequest,
+  probs: () => DeviceTensor | undefined,
+): StepView => {
+  const { device, shapes } = context;
+  const shape = shapes[layer]!;
+  const id = group.rows[0]!.resolved.bound.method.id;
+  const refuse = (name: string): never => {
+    throw new WinnowError(
+      'ERR_UNSUPPORTED',
+      `${id}.${name}`,
+      'rotated queries, or probs of a one-token step that were declared',
+      name,
+    );
+  };
+  return {
+    layer,
+    shape,
+    rows: rowFacts(group),
+    state: group.state.view(layer),
+    ops: createOps({ device, shapes, elementBytes: context.elementBytes, bill: group.bill, allowHostLists: false }),
+    step: request.step,
+    phase: request.phase,
+    queryLen: request.queryLen,
+    slots: slotsView(context, group, layer, false),
+    queries: (rope) =>
+      rope === 'rotated'
+        ? device.reshape(q, [group.rows.length, request.queryLen, shape.numQueryHeads * shape.headDim])
+        : refuse('queries(un-rotated)'),
+    probs: () => probs() ?? refuse('probs'),
+    lse: () => refuse('lse'),
+  };
+};
+
+/** Last query of each row: act [rows, 1, Hq * d]. */
+const lastOf = (device: Device, q: DeviceTensor, rows: number, queryLen: number): DeviceTensor => {
+  const out = device.tensor(device.act, [rows, q.shape[1]!]);
+  for (let row = 0; row < rows; row++) device.addon.copyRows(q.id, (row + 1) * queryLen - 1, out.id, row, 1);
+  return device.reshape(out, [rows, 1, q.shape[1]!]);
+};
+
+const firstNewSlots = (context: GroupContext, group: Group, layer: number, queryLen: number): number[] => {
+  const offset = headOffset(context.shapes, layer);
+  const heads = context.shapes[layer]!.numKvHeads;
+  return group.rows.map(
+    (row) => row.slots.subarray(offset, offset + heads).reduce((a, b) => Math.min(a, b)) - queryLen,
+  );
+};
+
+/** Caches that attention reads: the group's own, unless a test replaces them. */
+const readCaches = (
+  context: GroupContext,
+  request: StepRequest,
+  group: Group,
+  layer: number,
+  read: readonly Int32Array[][] | undefined,
+): Int32Array => {
+  if (request.readFrom === undefined) return group.caches;
+  const heads = context.shapes[layer]!.numKvHeads;
+  const offset = headOffset(context.shapes, layer);
+  return Int32Array.from(group.rows, (row, r) =>
+    request.readFrom!(
+      row,
+      layer,
+      read?.[r] ??
+        Array.from({ length: heads }, (_, h) => Int32Array.from({ length: row.slots[offset + h]! }, (_, i) => i)),
+    ),
+  );
+};
+
+const appendedBytes = (context: GroupContext): number =>
+  context.shapes.reduce((sum, s) => sum + s.numKvHeads * slotBytes(s, context.elementBytes), 0);
+
+/** Rows without a selection read everything. */
+const settleMeters = (rows: readonly Row[], meters: readonly RowMeter[]): void => {
+  rows.forEach((row, r) => {
+    const meter = meters[r]!;
+    if (meter.selected) return;
+    meter.slotsRead = row.slots.slice();
+    meter.bytes = row.fullReadBytes;
+  });
+};
+
+/** What ops read counts as read, for every row of the group that called them. */
+const addBills = (groups: readonly Group[], meters: readonly RowMeter[]): void => {
+  let r = 0;
+  for (const group of groups) {
+    const bytes = group.takeBill();
+    for (const _ of group.rows) meters[r++]!.bytes += bytes;
+  }
+};
+
+/** `commit` of every layer, with the accepted queries only. */
+const commit = (
+  context: GroupContext,
+  group: Group,
+  request: StepRequest,
+  queries: readonly DeviceTensor[] | undefined,
+): void => {
+  if (queries === undefined) return;
+  const { device } = context;
+  const accepted = request.accept ?? request.queryLen;
+  if (accepted === 0) return;
+  queries.forEach((all, layer) => {
+    const kept = device.tensor(all.dtype, [group.rows.length * accepted, all.shape[1]!]);
+    for (let row = 0; row < group.rows.length; row++)
+      device.addon.copyRows(all.id, row * request.queryLen, kept.id, row * accepted, accepted);
+    group.hooks().decode!.commit!(
+      stepView(context, group, layer, kept, { ...request, queryLen: accepted }, () => undefined),
+    );
+  });
+};
+
+const copyOf = (device: Device, t: DeviceTensor): DeviceTensor => {
+  const out = device.tensor(t.dtype, t.shape);
+  device.addon.copyRows(t.id, 0, out.id, 0, t.shape[0]!);
+  return out;
+};
+
+const rollBack = (context: GroupContext, groups: readonly Group[], dropped: number): void => {
+  for (const group of groups) {
+    for (const row of group.rows) {
+      context.device.addon.cacheDropLast(row.cache, dropped);
+      for (let i = 0; i < row.slots.length; i++) row.slots[i]! -= dropped;
+      row.fullReadBytes -= dropped * appendedBytes(context);
+    }
+    if (!group.state.hasPages) continue;
+    context.shapes.forEach((_, layer) => {
+      group.state.refresh(layer, [...group.caches], firstNewSlots(context, group, layer, 0));
+    });
+  }
+};
+
+/** `maintain` over all layers, with the step's attention where it was asked for. */
+const maintain = (
+  context: GroupContext,
+  group: Group,
+  queryLen: number,
+  lastQueries: DeviceTensor[] | undefined,
+  probabilities: DeviceTensor[] | undefined,
+): void => {
+  const hook = group.hooks().cache?.maintain;
+  if (hook === undefined) return;
+  const scope = probsScope(group);
+  context.device.scope(() => {
+    const views = cacheViews(context, group, {
+      boundary: 'step',
+      shared: false,
+      ...(scope === undefined
+        ? {}
+        : {
+            probs: (layer: number) =>
+              reduceProbs(context, group, layer, scope, queryLen, lastQueries?.[layer], probabilities?.[layer]),
+          }),
+    });
+    applyPlan(context, group, group.hooks().cache!.maintain!(views));
+  });
+};
+
+const reduceProbs = (
+  context: GroupContext,
+  group: Group,
+  layer: number,
+  scope: Scope,
+  queryLen: number,
+  lastQuery: DeviceTensor | undefined,
+  probs: DeviceTensor | undefined,
+): DeviceTensor => {
+  const { device, shapes } = context;
+  const { addon } = device;
+  const shape = shapes[layer]!;
+  let all = probs;
+  if (queryLen > 1 || all === undefined) {
+    const id = addon.windowScores(lastQuery!.id, group.caches, layer, 1 / Math.sqrt(shape.headDim), 0, 0, 1, 0);
+    all = device.wrap(id, 'f32');
+  }
+  const [rows = 0, heads = 0, length = 0] = all.shape;
+  if (scope === 'queryHead') return all;
+  if (scope === 'kvHead') {
+    const grouped = device.reshape(all, [rows * shape.numKvHeads, heads / shape.numKvHeads, length]);
+    return device.reshape(device.wrap(addon.reduceHeads(grouped.id, 0), 'f32'), [rows, shape.numKvHeads, length]);
+  }
+  return device.wrap(addon.reduceHeads(all.id, 0), 'f32');
+};

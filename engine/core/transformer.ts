@@ -1,0 +1,213 @@
+import { WinnowError } from '../../core/errors.js';
+import type { LayerShape } from '../../methods/contract.js';
+import type { CacheId, LayoutId, TensorId, WeightId } from '../../native/addon-types.js';
+import type { Device, DeviceTensor } from './device.js';
+
+/** Packed weights of one decoder layer. */
+export interface LayerWeights {
+  readonly attentionNorm: TensorId;
+  readonly qkv: WeightId;
+  readonly qkvBias: TensorId;
+  readonly qNorm: TensorId;
+  readonly kNorm: TensorId;
+  readonly output: WeightId;
+  readonly ffnNorm: TensorId;
+  readonly gateUp: WeightId;
+  readonly down: WeightId;
+}
+
+export interface ModelWeights {
+  readonly embedding: WeightId;
+  readonly layers: readonly LayerWeights[];
+  readonly finalNorm: TensorId;
+  readonly head: WeightId;
+}
+
+/** Numbers of the architecture that the layer loop needs. */
+export interface Architecture {
+  readonly layers: readonly LayerShape[];
+  readonly hiddenSize: number;
+  readonly ffnSize: number;
+  readonly vocabSize: number;
+  readonly normEps: number;
+  readonly normGainOffset: number;
+  readonly embeddingScale: number;
+  readonly activation: 'silu' | 'gelu';
+  /** Inverse frequencies [ropeDims / 2], scaling applied. */
+  readonly inverseFrequencies: Float32Array;
+  /** Factor on cos and sin (YaRN, LongRoPE); 1 otherwise. */
+  readonly ropeAmplitude: number;
+}
+
+/** One pass over all layers for `rows` sequences with `queryLen` tokens each. */
+export interface Pass {
+  /** i32 [rows * queryLen]. */
+  readonly ids: Int32Array;
+  readonly positions: Int32Array;
+  readonly caches: Int32Array;
+  readonly queryLen: number;
+  /** Which logits are wanted: none, the last token of each row, or every token. */
+  readonly logits: 'none' | 'last' | 'all';
+  /** Reads the caches, which already hold this pass's keys and values. q, out: act [rows * queryLen, Hq * d]. */
+  attend(layer: number, q: DeviceTensor, out: DeviceTensor): void;
+}
+
+interface Scratch {
+  readonly ids: DeviceTensor;
+  readonly positions: DeviceTensor;
+  readonly hidden: DeviceTensor;
+  readonly normed: DeviceTensor;
+  readonly qkv: DeviceTensor;
+  readonly q: DeviceTensor;
+  readonly attended: DeviceTensor;
+  readonly gateUp: DeviceTensor;
+  readonly gated: DeviceTensor;
+}
+
+/** The decoder's layer loop. One per open model; not re-entrant. */
+export interface Transformer {
+  readonly layout: LayoutId;
+  /** Returns logits f32 [rows or rows * queryLen, vocabSize], valid until the next pass; undefined for `none`. */
+  run(pass: Pass): DeviceTensor | undefined;
+  newCache(): CacheId;
+}
+
+/** Scratch sets kept: one for the prefill chunk, the question, the batch and its tail. */
+const MAX_SCRATCH_SETS = 4;
+
+export const createTransformer = (device: Device, arch: Architecture, weights: ModelWeights): Transformer => {
+  const { addon } = device;
+  const first = arch.layers[0]!;
+  const layout = addon.cacheLayout(
+    Int32Array.from(arch.layers, (l) => l.numKvHeads),
+    Int32Array.from(arch.layers, (l) => l.headDim),
+    Int32Array.from(arch.layers, (l) => l.headDimV),
+  );
+  const scratchSets = new Map<number, Scratch>();
+  const logitSets = new Map<number, { rows: DeviceTensor; normed: DeviceTensor; logits: DeviceTensor }>();
+  let rope: DeviceTensor | undefined;
+
+  const scratchFor = (tokens: number): Scratch => {
+    const known = scratchSets.get(tokens);
+    if (known !== undefined) {
+      scratchSets.delete(tokens);
+      scratchSets.set(tokens, known);
+      return known;
+    }
+    if (scratchSets.size >= MAX_SCRATCH_SETS) {
+      const [oldest, set] = scratchSets.entries().next().value!;
+      scratchSets.delete(oldest);
+      for (const t of Object.values(set)) device.free(t);
+    }
+    const qWidth = first.numQueryHeads * first.headDim;
+    const made: Scratch = {
+      ids: device.tensor('i32', [tokens]),
+      positions: device.tensor('i32', [tokens]),
+      hidden: device.tensor('f32', [tokens, arch.hiddenSize]),
+      normed: device.tensor(device.act, [tokens, arch.hiddenSize]),
+      qkv: device.tensor('f32', [tokens, qWidth + first.numKvHeads * (first.headDim + first.headDimV)]),
+      q: device.tensor(device.act, [tokens, qWidth]),
+      attended: device.tensor(device.act, [tokens, first.numQueryHeads * first.headDimV]),
+      gateUp: device.tensor('f32', [tokens, 2 * arch.ffnSize]),
+      gated: device.tensor(device.act, [tokens, arch.ffnSize]),
+    };
+    scratchSets.set(tokens, made);
+    return made;
+  };
+
+  const logitsFor = (rows: number) => {
+    let set = logitSets.get(rows);
+    if (set === undefined) {
+      if (logitSets.size >= MAX_SCRATCH_SETS) {
+        const [oldest, old] = logitSets.entries().next().value!;
+        logitSets.delete(oldest);
+        for (const t of Object.values(old)) device.free(t);
+      }
+      set = {
+        rows: device.tensor('f32', [rows, arch.hiddenSize]),
+        normed: device.tensor(device.act, [rows, arch.hiddenSize]),
+        logits: device.tensor('f32', [rows, arch.vocabSize]),
+      };
+      logitSets.set(rows, set);
+    }
+    return set;
+  };
+
+  /** cos and sin of every position up to `positions`, grown by doubling; angles in f32 as checkpoints were trained with. */
+  const ropeTable = (positions: number): DeviceTensor => {
+    if (rope !== undefined && rope.shape[0]! >= positions) return rope;
+    let rows = 4096;
+    while (rows < positions) rows *= 2;
+    const half = arch.inverseFrequencies.length;
+    const table = new Float32Array(rows * half * 2);
+    for (let position = 0; position < rows; position++) {
+      for (let i = 0; i < half; i++) {
+        const angle = Math.fround(position * arch.inverseFrequencies[i]!);
+        table[position * 2 * half + i] = Math.cos(angle) * arch.ropeAmplitude;
+        table[position * 2 * half + half + i] = Math.sin(angle) * arch.ropeAmplitude;
+      }
+    }
+    if (rope !== undefined) device.free(rope);
+    rope = device.tensor('f32', [rows, 2 * half]);
+    addon.upload(rope.id, table);
+    return rope;
+  };
+
+  const run = (pass: Pass): DeviceTensor | undefined => {
+    const tokens = pass.ids.length;
+    const rows = pass.caches.length;
+    if (tokens !== rows * pass.queryLen || pass.positions.length !== tokens) {
+      throw new WinnowError(
+        'ERR_INTERNAL',
+        'transformer.run',
+        `${rows} rows of ${pass.queryLen} tokens`,
+        `${tokens} ids, ${pass.positions.length} positions`,
+      );
+    }
+    let lastPosition = 0;
+    for (const position of pass.positions) if (position > lastPosition) lastPosition = position;
+    const cosSin = ropeTable(lastPosition + 1);
+    const s = scratchFor(tokens);
+    addon.upload(s.ids.id, pass.ids);
+    addon.upload(s.positions.id, pass.positions);
+    addon.embed(weights.embedding, s.ids.id, arch.embeddingScale, s.hidden.id);
+
+    weights.layers.forEach((w, layer) => {
+      const shape = arch.layers[layer]!;
+      addon.rmsNorm(s.hidden.id, w.attentionNorm, arch.normEps, arch.normGainOffset, s.normed.id);
+      addon.linear(s.normed.id, w.qkv, w.qkvBias, 0, s.qkv.id);
+      addon.ropeAppend(
+        s.qkv.id,
+        s.positions.id,
+        cosSin.id,
+        shape.numQueryHeads,
+        pass.caches,
+        layer,
+        0,
+        w.qNorm,
+        w.kNorm,
+        arch.normEps,
+        s.q.id,
+      );
+      pass.attend(layer, s.q, s.attended);
+      addon.linear(s.attended.id, w.output, 0, 1, s.hidden.id);
+      addon.rmsNorm(s.hidden.id, w.ffnNorm, arch.normEps, arch.normGainOffset, s.normed.id);
+      addon.linear(s.normed.id, w.gateUp, 0, 0, s.gateUp.id);
+      addon.gatedActivation(s.gateUp.id, arch.activation === 'silu' ? 0 : 1, s.gated.id);
+      addon.linear(s.gated.id, w.down, 0, 1, s.hidden.id);
+    });
+
+    if (pass.logits === 'none') return undefined;
+    const wanted = pass.logits === 'all' ? tokens : rows;
+    const out = logitsFor(wanted);
+    if (pass.logits === 'all' || pass.queryLen === 1) addon.copyRows(s.hidden.id, 0, out.rows.id, 0, wanted);
+    else
+      for (let row = 0; row < rows; row++)
+        addon.copyRows(s.hidden.id, (row + 1) * pass.queryLen - 1, out.rows.id, row, 1);
+    addon.rmsNorm(out.rows.id, weights.finalNorm, arch.normEps, arch.normGainOffset, out.normed.id);
+    addon.linear(out.normed.id, weights.head, 0, 0, out.logits.id);
+    return out.logits;
+  };
+
+  return { layout, run, newCache: () => addon.cacheCreate(layout) };
+};
