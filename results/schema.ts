@@ -1,0 +1,217 @@
+/** The records of a run directory, as schemas that also check what is read back from disk. */
+import { z } from 'zod';
+
+const text = z.string();
+const count = z.number().int().nonnegative();
+const measured = z.number().nonnegative();
+const share = z.number().min(0).max(1);
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const json = z.record(z.string(), z.json());
+
+/** Names become file names, so they hold nothing that a path could mean. */
+export const cellIdSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'letters, digits, dot, dash, underscore; at most 128');
+
+export const protocolSchema = z.enum(['query-agnostic', 'query-aware']);
+export const budgetAxisSchema = z.enum([
+  'residentBytes',
+  'bytesRead',
+  'promptTokens',
+  'density',
+  'weightBytes',
+  'none',
+]);
+export const failureStatusSchema = z.enum(['failed', 'unsupported', 'out-of-memory']);
+const failureSchema = z.strictObject({ code: text, message: text });
+
+export interface MethodRecord {
+  id: string;
+  file?: string | undefined;
+  params: Record<string, z.core.util.JSONType>;
+  parts?: MethodRecord[] | undefined;
+}
+const methodSchema: z.ZodType<MethodRecord> = z.lazy(() =>
+  z.strictObject({ id: text, file: text.optional(), params: json, parts: z.array(methodSchema).optional() }),
+);
+
+/** A planned cell with the facts about its method that tables need. */
+export const cellFactsSchema = z.strictObject({
+  cellId: cellIdSchema,
+  task: text,
+  taskName: text,
+  contextLength: count,
+  method: methodSchema,
+  keptFraction: z.number().gt(0).max(1).optional(),
+  tokenBudget: z.number().int().positive().optional(),
+  protocol: protocolSchema,
+  budgetAxis: budgetAxisSchema,
+  /** Sees what no method may see, or is random: never ranked. */
+  control: z.boolean(),
+  /** Masks instead of freeing memory. */
+  simulated: z.boolean(),
+  training: z.enum(['none', 'calibration', 'released-weights', 'untrained-stand-in']),
+});
+export type CellFacts = z.infer<typeof cellFactsSchema>;
+
+const sampleHead = {
+  sampleId: text,
+  index: count,
+  meta: z.record(z.string(), z.union([text, z.number(), z.boolean()])).optional(),
+};
+
+const scoredSampleSchema = z.strictObject({
+  ...sampleHead,
+  status: z.literal('ok'),
+  prediction: text,
+  references: z.array(text),
+  score: share,
+  finishReason: z.enum(['stop', 'length']),
+  promptTokens: count,
+  contextTokens: count,
+  generatedTokens: count,
+  kvCacheBytes: measured,
+  kvCacheBytesPeak: measured.optional(),
+  expectedKvCacheBytes: measured.optional(),
+  kvBytesReadPerStep: measured,
+  /** Absent where the sample has no evidence spans. */
+  evidenceRecall: share.optional(),
+  density: measured,
+  auxiliaryTokens: count,
+  indexBytes: measured,
+  /** Positions kept per layer and KV head, only when asked for. */
+  kept: z.array(z.array(z.array(count))).optional(),
+});
+const failedSampleSchema = z.strictObject({
+  ...sampleHead,
+  status: failureStatusSchema,
+  error: failureSchema,
+  promptTokens: count.optional(),
+});
+export const sampleSchema = z.discriminatedUnion('status', [scoredSampleSchema, failedSampleSchema]);
+export type ScoredSample = z.infer<typeof scoredSampleSchema>;
+export type SampleRecord = z.infer<typeof sampleSchema>;
+
+/** Means over the samples of a cell. Absent = not measured. */
+export const aggregatesSchema = z.strictObject({
+  score: share,
+  scoreLow: share,
+  scoreHigh: share,
+  evidenceRecall: share.optional(),
+  density: measured,
+  kvCacheBytes: measured,
+  kvBytesReadPerStep: measured,
+  promptTokens: measured,
+  contextTokens: measured,
+  generatedTokens: measured,
+  auxiliaryTokens: measured,
+  indexBytes: measured,
+});
+export type CellAggregates = z.infer<typeof aggregatesSchema>;
+
+/** `n` counts scored samples. A cell with any failed sample has no aggregates: a mean over the easy ones would flatter it. */
+export const cellSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  cell: cellFactsSchema,
+  status: z.enum(['ok', ...failureStatusSchema.options]),
+  error: failureSchema.optional(),
+  n: count,
+  samplesSha256: hash,
+  aggregates: aggregatesSchema.optional(),
+});
+export type CellRecord = z.infer<typeof cellSchema>;
+
+/** One timed sample of one setting. Times of different passes are never compared. */
+export const timingSchema = z.strictObject({
+  cellId: cellIdSchema,
+  sampleId: text,
+  repeat: count,
+  prefillMs: measured,
+  compressionMs: measured,
+  timeToFirstTokenMs: measured,
+  decodeMsPerToken: measured,
+  generatedTokens: count,
+  peakResidentBytes: measured.optional(),
+  peakDeviceBytes: measured.optional(),
+});
+export type TimingRecord = z.infer<typeof timingSchema>;
+
+/** Settings of one task, length and protocol, timed interleaved beside dense. */
+export const timingPassSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  passId: cellIdSchema,
+  machine: z.lazy(() => machineSchema),
+  timings: z.array(timingSchema),
+});
+export type TimingPass = z.infer<typeof timingPassSchema>;
+
+export const machineSchema = z.strictObject({
+  cpu: text,
+  cores: count,
+  /** Instruction-set flags that our kernels look at. */
+  flags: z.array(text),
+  memoryBytes: count,
+});
+export const codeSchema = z.strictObject({
+  version: text,
+  /** Absent outside a git checkout. */
+  commit: text.optional(),
+  dirty: z.boolean().optional(),
+  lockfileSha256: hash.optional(),
+});
+export const softwareSchema = z.strictObject({ node: text, os: text });
+
+export const runHeaderSchema = z.strictObject({
+  /** What a person types to get this run again. */
+  command: text,
+  model: z.strictObject({ id: text, sha256: hash, bytes: count }),
+  suite: z.strictObject({ id: text, version: count, fileSha256: hash, resolvedSha256: hash, resolved: json }),
+  seeds: z.record(z.string(), z.number().int()),
+  numerics: z.enum(['native', 'reference']),
+  backend: z.enum(['cpu', 'cuda', 'ort']),
+  isa: text,
+  threads: count,
+});
+export type RunHeader = z.infer<typeof runHeaderSchema>;
+
+export const countsSchema = z.strictObject({
+  prefills: count,
+  prefillsUnshared: count,
+  nativeMs: measured,
+  totalMs: measured,
+});
+export type RunCounts = z.infer<typeof countsSchema>;
+
+export const runStatusSchema = z.enum(['running', 'interrupted', 'finished', 'failed']);
+export type RunStatus = z.infer<typeof runStatusSchema>;
+
+export const runSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  id: text,
+  status: runStatusSchema,
+  createdAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime().optional(),
+  configurationSha256: hash,
+  configuration: json,
+  ...runHeaderSchema.shape,
+  code: codeSchema,
+  machine: machineSchema,
+  software: softwareSchema,
+  /** Later starts of the same run by other code or on another machine. */
+  continuations: z.array(
+    z.strictObject({ startedAt: z.iso.datetime(), code: codeSchema, machine: machineSchema, software: softwareSchema }),
+  ),
+  statistics: z.strictObject({
+    interval: z.literal('BCa bootstrap'),
+    level: z.number(),
+    draws: count,
+    seed: z.number().int(),
+  }),
+  prefills: count,
+  prefillsUnshared: count,
+  /** 1 - time in native ops / time in the engine; absent until measured. */
+  engineOverheadShare: z.number().optional(),
+  nativeMs: measured,
+  totalMs: measured,
+});
+export type RunRecord = z.infer<typeof runSchema>;
