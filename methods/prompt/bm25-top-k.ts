@@ -91,26 +91,41 @@ const chooseUnits = (
   use: Services,
 ): PromptResult => {
   const ranked = units
-    .map((unit, i) => ({ unit, score: scores[i]! }))
-    .sort((a, b) => b.score - a.score || a.unit.start - b.unit.start);
-  let chosen: Unit[] = [];
-  for (const { unit } of ranked) {
-    // Counted joined: tokens may form or break where two units meet.
-    const tried = [...chosen, unit].sort((a, b) => a.start - b.start);
-    if (use.countTokens(tried.map(({ text }) => text).join('')) <= tokenBudget) chosen = tried;
+    .map((unit, i) => ({ ...unit, score: scores[i]!, tokens: use.countTokens(unit.text) }))
+    .sort((a, b) => b.score - a.score || a.start - b.start);
+  const chosen: (typeof ranked)[number][] = [];
+  let tokens = 0;
+  for (const unit of ranked) {
+    if (tokens + unit.tokens > tokenBudget) continue;
+    chosen.push(unit);
+    tokens += unit.tokens;
   }
+  // Tokens may form or break where two units meet, so the joined text decides; the worst of the chosen gives way.
+  while (chosen.length > 0 && use.countTokens(joined(chosen)) > tokenBudget) chosen.pop();
   if (chosen.length === 0) {
-    const shortest = Math.min(...units.map(({ text }) => use.countTokens(text)));
+    const shortest = Math.min(...ranked.map((unit) => unit.tokens));
+    const where = `bm25-top-k at ${tokenBudget} prompt tokens`;
     throw new WinnowError(
       'ERR_UNSUPPORTED',
-      'bm25-top-k',
-      `a budget of at least ${shortest} tokens`,
+      where,
+      `at least ${shortest} tokens, the shortest piece`,
       tokenBudget,
       'Raise the budget.',
     );
   }
   return {
-    parts: chosen.map(({ text, start }) => ({ role: 'document', text, stands: [{ start, end: start + text.length }] })),
-    ranking: ranked.map(({ unit, score }) => ({ start: unit.start, score })),
+    parts: inOrder(chosen).map(({ text, start }) => ({
+      role: 'document',
+      text,
+      stands: [{ start, end: start + text.length }],
+    })),
+    ranking: ranked.map(({ start, score }) => ({ start, score })),
   };
 };
+
+const inOrder = <U extends Unit>(units: readonly U[]): U[] => [...units].sort((a, b) => a.start - b.start);
+
+const joined = (units: readonly Unit[]): string =>
+  inOrder(units)
+    .map(({ text }) => text)
+    .join('');

@@ -1,0 +1,359 @@
+/**
+ * The ops of the method contract on plain fp64 arrays: one loop per line of their definition, for tests and as their documentation.
+ * Nothing here is fast, and nothing here is used by the engine.
+ */
+import { createRandom } from '../core/random.js';
+import type { GqaReduce, LayerShape, Ops, Ragged, RowFacts, Scope, SlotsView, Tensor } from './contract.js';
+
+export interface NaiveTensor extends Tensor {
+  readonly data: Float64Array;
+}
+
+/** Keys and values [row][KV head][slot][channel] of one layer; heads may hold different numbers of slots. */
+export interface NaiveSlots extends SlotsView {
+  readonly shape: LayerShape;
+  readonly keys: readonly (readonly (readonly (readonly number[])[])[])[];
+  readonly values: readonly (readonly (readonly (readonly number[])[])[])[];
+}
+
+export const naiveTensor = (
+  shape: readonly number[],
+  data?: ArrayLike<number>,
+  dtype: Tensor['dtype'] = 'f32',
+): NaiveTensor => {
+  const size = shape.reduce((product, n) => product * n, 1);
+  if (data !== undefined && data.length !== size)
+    throw new RangeError(`naiveTensor: ${data.length} values for [${shape.join(', ')}]`);
+  return { shape, dtype, data: data === undefined ? new Float64Array(size) : Float64Array.from(data) };
+};
+
+/** The values of a tensor made by these ops. */
+export const dataOf = (tensor: Tensor): Float64Array => (tensor as NaiveTensor).data;
+
+export const naiveSlots = (
+  layer: number,
+  shape: LayerShape,
+  keys: NaiveSlots['keys'],
+  values: NaiveSlots['values'] = keys,
+): NaiveSlots => {
+  const lens = Int32Array.from(keys.flatMap((row) => row.map((head) => head.length)));
+  return {
+    layer,
+    shape,
+    rows: keys.length,
+    numKvHeads: shape.numKvHeads,
+    maxLen: Math.max(0, ...lens),
+    lens,
+    keys,
+    values,
+  };
+};
+
+/** The lists of a ragged value, [row][list]; -1 (everything) is written out up to `everything`. */
+export const listsOf = (ragged: Ragged, everything: number): number[][][] => {
+  const [rows = 0, lists = 0, width = 0] = ragged.values.shape;
+  const [values, lens] = [dataOf(ragged.values), dataOf(ragged.lens)];
+  return Array.from({ length: rows }, (_, row) =>
+    Array.from({ length: lists }, (_, list) => {
+      const at = row * lists + list;
+      if (lens[at] === -1) return Array.from({ length: everything }, (_, i) => i);
+      return Array.from(values.subarray(at * width, at * width + lens[at]!));
+    }),
+  );
+};
+
+export const naiveOps: Ops = {
+  windowScores: (queries, slots, { reduce, pool, gqa }) => {
+    const { keys, shape, maxLen } = slots as NaiveSlots;
+    const [rows = 0, window = 0] = queries.shape;
+    const perHead = keys.slice(0, rows).map((heads, row) =>
+      Array.from({ length: shape.numQueryHeads }, (_, head) => {
+        const cached = heads[kvHeadOf(shape, head)]!;
+        const weights = Array.from({ length: window }, (_, j) =>
+          softmaxRow(queryOf(queries, shape, row, j, head), cached, cached.length - window + j, shape),
+        );
+        return pooled(
+          cached.map((_, slot) =>
+            reduced(
+              reduce,
+              weights.map((line) => line[slot]!),
+            ),
+          ),
+          pool,
+        );
+      }),
+    );
+    return padded(
+      perHead.map((heads) => grouped(heads, shape, gqa)),
+      maxLen,
+    );
+  },
+
+  slotNorms: (slots, what) => {
+    const { keys, values, maxLen } = slots as NaiveSlots;
+    return padded(
+      (what === 'keys' ? keys : values).map((heads) => heads.map((head) => head.map((x) => Math.hypot(...x)))),
+      maxLen,
+    );
+  },
+
+  // Another hash than the engine's: only its properties (uniform, equal for equal facts) are promised.
+  randomScores: (slots, rows: RowFacts, seed) => {
+    const { keys, layer, maxLen } = slots as NaiveSlots;
+    return padded(
+      keys.map((heads, row) =>
+        heads.map((head, h) => {
+          const stream = createRandom('scores', seed, rows.sequences[row]!.sampleSeed, layer, h);
+          return head.map(() => stream.float());
+        }),
+      ),
+      maxLen,
+    );
+  },
+
+  blockSummary: (slots, pageSize) => {
+    const { keys, shape, maxLen } = slots as NaiveSlots;
+    const pages = Math.ceil(maxLen / pageSize);
+    const summary = naiveTensor([keys.length, shape.numKvHeads, pages, 2, shape.headDim]);
+    let at = 0;
+    for (const heads of keys) {
+      for (const head of heads) {
+        for (let page = 0; page < pages; page++) {
+          const members = head.slice(page * pageSize, (page + 1) * pageSize);
+          for (const bound of [Math.min, Math.max]) {
+            for (let c = 0; c < shape.headDim; c++) summary.data[at++] = bound(...members.map((key) => key[c]!));
+          }
+        }
+      }
+    }
+    return summary;
+  },
+
+  // A page without members has minimum +inf and maximum -inf, hence the bound -inf: it is no page.
+  blockScores: (queries, summary, shape, gqa) => {
+    const [rows = 0, heads = 0, pages = 0] = summary.shape;
+    const bounds = dataOf(summary);
+    const [, window = 0] = queries.shape;
+    const boundOf = (row: number, head: number, page: number): number => {
+      const at = ((row * heads + kvHeadOf(shape, head)) * pages + page) * 2 * shape.headDim;
+      if (bounds[at]! > bounds[at + shape.headDim]!) return -Infinity;
+      const overQueries = Array.from({ length: window }, (_, j) =>
+        queryOf(queries, shape, row, j, head).reduce(
+          (sum, q, c) => sum + Math.max(q * bounds[at + c]!, q * bounds[at + shape.headDim + c]!),
+          0,
+        ),
+      );
+      return Math.max(...overQueries);
+    };
+    const scores = Array.from({ length: rows }, (_, row) =>
+      grouped(
+        Array.from({ length: shape.numQueryHeads }, (_, head) =>
+          Array.from({ length: pages }, (_, page) => boundOf(row, head, page)),
+        ),
+        shape,
+        gqa,
+      ),
+    );
+    return padded(scores, pages);
+  },
+
+  topK: (scores, counts, { scope, sinks, recents, across }) => {
+    const [scoreRows = 0, lists = 0, width = 0] = scores.shape;
+    const isTensor = !Array.isArray(counts);
+    const rows = isTensor ? (counts as Tensor).shape[0]! : (counts as readonly number[]).length;
+    const countOf = (row: number, list: number): number =>
+      isTensor ? dataOf(counts as Tensor)[row * lists + list]! : (counts as readonly number[])[row]!;
+    const lineOf = (row: number, list: number): number[] => {
+      const at = ((scoreRows === 1 ? 0 : row) * lists + list) * width;
+      return Array.from(dataOf(scores).subarray(at, at + width));
+    };
+    const chosen = Array.from({ length: rows }, (_, row) => {
+      const lines = Array.from({ length: lists }, (_, list) => lineOf(row, list));
+      if (across === 'heads') return topAcross(lines, countOf(row, 0), sinks, recents);
+      return lines.map((line, list) => topOf(line, countOf(row, list), sinks, recents));
+    });
+    return ragged(chosen, scope);
+  },
+
+  sinkRecent: (slots, counts, sinks) =>
+    ragged(
+      counts.map((count, row) =>
+        Array.from({ length: slots.numKvHeads }, (_, head) => {
+          const length = slots.lens[row * slots.numKvHeads + head]!;
+          const first = Math.max(Math.min(sinks, length), length - Math.max(0, count - sinks));
+          const all = Array.from({ length }, (_, slot) => slot);
+          return count >= length ? all : [...all.slice(0, Math.min(sinks, count)), ...all.slice(first)];
+        }),
+      ),
+      'kvHead',
+    ),
+
+  lists: (values, scope) => ragged(values, scope),
+
+  scale: (x, factor) =>
+    naiveTensor(
+      x.shape,
+      dataOf(x).map((value) => (value === -Infinity ? value : factor * value)),
+    ),
+
+  add: (x, y) => {
+    const other = dataOf(y);
+    return naiveTensor(
+      x.shape,
+      dataOf(x).map((value, i) => value + other[i]!),
+    );
+  },
+
+  reduceHeads: (scores, how) => {
+    const [rows = 0, lists = 0, width = 0] = scores.shape;
+    const data = dataOf(scores);
+    return padded(
+      Array.from({ length: rows }, (_, row) => [
+        Array.from({ length: width }, (_, i) =>
+          reduced(
+            how,
+            Array.from({ length: lists }, (_, list) => data[(row * lists + list) * width + i]!),
+          ),
+        ),
+      ]),
+      width,
+    );
+  },
+};
+
+const kvHeadOf = (shape: LayerShape, queryHead: number): number =>
+  Math.floor(queryHead / (shape.numQueryHeads / shape.numKvHeads));
+
+/** Query j of a head: queries are [rows, w, numQueryHeads * headDim]. */
+const queryOf = (queries: Tensor, shape: LayerShape, row: number, j: number, head: number): number[] => {
+  const at = ((row * queries.shape[1]! + j) * shape.numQueryHeads + head) * shape.headDim;
+  return Array.from(dataOf(queries).subarray(at, at + shape.headDim));
+};
+
+/** Attention weights of one query that sits at slot `own` over all slots; 0 for later ones. */
+const softmaxRow = (
+  query: readonly number[],
+  keys: readonly (readonly number[])[],
+  own: number,
+  shape: LayerShape,
+): number[] => {
+  const logits = keys.map((key, slot) =>
+    slot > own ? -Infinity : key.reduce((sum, k, c) => sum + k * query[c]!, 0) / Math.sqrt(shape.headDim),
+  );
+  const largest = Math.max(...logits);
+  const weights = logits.map((logit) => Math.exp(logit - largest));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.map((weight) => weight / total);
+};
+
+const reduced = (how: 'mean' | 'sum' | 'max' | 'var', values: readonly number[]): number => {
+  const sum = values.reduce((total, value) => total + value, 0);
+  if (how === 'sum') return sum;
+  if (how === 'max') return Math.max(...values);
+  const mean = sum / values.length;
+  return how === 'mean' ? mean : values.reduce((total, value) => total + (value - mean) ** 2, 0) / values.length;
+};
+
+/** Stride 1; outside the line there are zeros, which the average counts. */
+const pooled = (
+  line: readonly number[],
+  pool: { readonly kind: 'avg' | 'max'; readonly size: number } | undefined,
+): number[] => {
+  if (pool === undefined) return [...line];
+  const half = (pool.size - 1) / 2;
+  return line.map((_, i) => {
+    const near = Array.from({ length: pool.size }, (_, j) => line[i - half + j] ?? 0);
+    return pool.kind === 'max' ? Math.max(...near) : near.reduce((sum, value) => sum + value, 0) / pool.size;
+  });
+};
+
+/** Query-head lines to KV-head lines. */
+const grouped = (lines: readonly (readonly number[])[], shape: LayerShape, gqa: GqaReduce): number[][] => {
+  if (gqa === 'none') return lines.map((line) => [...line]);
+  const groups = gqa === 'layer' ? 1 : shape.numKvHeads;
+  const size = lines.length / groups;
+  return Array.from({ length: groups }, (_, group) => {
+    const members = lines.slice(group * size, (group + 1) * size);
+    return members[0]!.map((_, i) =>
+      reduced(
+        gqa === 'layer' ? 'mean' : gqa,
+        members.map((line) => line[i]!),
+      ),
+    );
+  });
+};
+
+const padded = (lines: readonly (readonly (readonly number[])[])[], width: number): NaiveTensor =>
+  naiveTensor(
+    [lines.length, lines[0]?.length ?? 0, width],
+    lines.flatMap((row) => row.flatMap((line) => Array.from({ length: width }, (_, i) => line[i] ?? -Infinity))),
+  );
+
+const ragged = (lists: readonly (readonly (readonly number[])[])[], scope: Scope): Ragged => {
+  const maxLen = Math.max(0, ...lists.flatMap((row) => row.map((list) => list.length)));
+  const heads = lists[0]?.length ?? 0;
+  return {
+    scope,
+    maxLen,
+    values: naiveTensor(
+      [lists.length, heads, maxLen],
+      lists.flatMap((row) => row.flatMap((list) => Array.from({ length: maxLen }, (_, i) => list[i] ?? -1))),
+      'i32',
+    ),
+    lens: naiveTensor(
+      [lists.length, heads],
+      lists.flatMap((row) => row.map((list) => list.length)),
+      'i32',
+    ),
+  };
+};
+
+/** Valid entries by rank: sinks, then the last ones, then by score with ties to the lower index. */
+const rankedEntries = (
+  line: readonly number[],
+  sinks: number,
+  recents: number,
+): { index: number; tier: number; score: number }[] => {
+  const valid = line.flatMap((score, index) => (score === -Infinity ? [] : [{ index, score }]));
+  return valid.map(({ index, score }, i) => ({
+    index,
+    score,
+    tier: i < sinks ? 0 : i >= valid.length - recents ? 1 : 2,
+  }));
+};
+
+const byRank = (
+  a: { index: number; tier: number; score: number },
+  b: { index: number; tier: number; score: number },
+): number => {
+  if (a.tier !== b.tier) return a.tier - b.tier;
+  if (a.tier === 0) return a.index - b.index;
+  if (a.tier === 1) return b.index - a.index;
+  return b.score - a.score || a.index - b.index;
+};
+
+const topOf = (line: readonly number[], count: number, sinks: number, recents: number): number[] =>
+  rankedEntries(line, sinks, recents)
+    .sort(byRank)
+    .slice(0, count)
+    .map(({ index }) => index)
+    .sort((a, b) => a - b);
+
+/** One count over all lists of a row: protected entries first, then by score; ties go to the lower list, then the lower index. */
+const topAcross = (
+  lines: readonly (readonly number[])[],
+  count: number,
+  sinks: number,
+  recents: number,
+): number[][] => {
+  const entries = lines.flatMap((line, list) =>
+    rankedEntries(line, sinks, recents).map((entry) => ({ ...entry, list })),
+  );
+  const free = (entry: { tier: number }): number => (entry.tier === 2 ? 1 : 0);
+  const taken = entries
+    .sort((a, b) => free(a) - free(b) || b.score - a.score || a.list - b.list || a.index - b.index)
+    .slice(0, count);
+  return lines.map((_, list) =>
+    taken.flatMap((entry) => (entry.list === list ? [entry.index] : [])).sort((a, b) => a - b),
+  );
+};
