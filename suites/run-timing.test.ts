@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TimingOutcome } from '../engine/contract.js';
+import type { PlannedCell, Sample } from './contract.js';
+import { TIMED_ROUNDS, type TimingRun, timeGroup } from './run-timing.js';
+
+const cells: PlannedCell[] = ['dense', 'snapkv', 'quest'].map((id) => ({
+  cellId: id,
+  task: 'niah',
+  taskName: 'niah',
+  contextLength: 1024,
+  method: { id, params: {} },
+  protocol: 'query-aware',
+}));
+const sample = {
+  id: 's0',
+  context: '',
+  documents: [],
+  question: '',
+  answerPrefix: '',
+  references: [],
+  evidence: [],
+  maxNewTokens: 8,
+  stop: [],
+  meta: {},
+} satisfies Sample;
+
+const timingRun = (order: string[]): TimingRun => ({
+  group: { taskName: 'niah', contextLength: 1024, protocol: 'query-aware', cells },
+  sample,
+  engine: {
+    async time({ setting }): Promise<TimingOutcome> {
+      order.push(setting.key);
+      return {
+        prefillMs: order.length,
+        timeToFirstTokenMs: 2,
+        decodeMsPerToken: 3,
+        compressionMs: 4,
+        generatedTokens: 8,
+        peakResidentBytes: 1,
+      };
+    },
+  },
+  requestOf: (one, setting) => ({
+    sampleId: one.id,
+    seed: 0,
+    prompt: { ...one, chatTemplate: true },
+    protocol: 'query-aware',
+    maxNewTokens: 8,
+    stop: [],
+    setting,
+  }),
+  settingOf: ({ cellId, method }) => ({ key: cellId, method }),
+  peakOf: async ({ setting }) => (setting.key === 'quest' ? undefined : 77),
+});
+
+test('settings are timed interleaved, each round starting one further along, and the warm-up round is not kept', async () => {
+  const order: string[] = [];
+  const timings = await timeGroup(timingRun(order));
+  assert.deepEqual(order.slice(0, 9), [
+    'dense',
+    'snapkv',
+    'quest',
+    'snapkv',
+    'quest',
+    'dense',
+    'quest',
+    'dense',
+    'snapkv',
+  ]);
+  assert.equal(order.length, 3 * (TIMED_ROUNDS + 1));
+  assert.equal(timings.length, 3 * TIMED_ROUNDS);
+  assert.ok(
+    timings.every(({ prefillMs }) => prefillMs > 3),
+    'no time of the first three calls',
+  );
+  for (const { cellId } of cells) {
+    assert.deepEqual(
+      timings.filter((timing) => timing.cellId === cellId).map(({ repeat }) => repeat),
+      Array.from({ length: TIMED_ROUNDS }, (_, repeat) => repeat),
+    );
+  }
+});
+
+test('peak memory comes from a process of its own and is absent where it was not measured', async () => {
+  const timings = await timeGroup(timingRun([]));
+  assert.equal(timings.find(({ cellId }) => cellId === 'dense')?.peakResidentBytes, 77);
+  assert.ok(!('peakResidentBytes' in timings.find(({ cellId }) => cellId === 'quest')!));
+});
+
+test('an abort ends the pass between two measurements', async () => {
+  const abort = new AbortController();
+  const order: string[] = [];
+  const run = timingRun(order);
+  await assert.rejects(timeGroup({ ...run, signal: abort.signal, onRound: () => abort.abort() }), {
+    name: 'AbortError',
+  });
+  assert.equal(order.length, 1);
+});

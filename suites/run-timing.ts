@@ -1,0 +1,56 @@
+import type { Engine, SettingRequest, TimingOutcome, TimingRequest } from '../engine/contract.js';
+import type { TimingRecord } from '../results/schema.js';
+import type { PlannedCell, Sample } from './contract.js';
+import type { CellGroup } from './run-groups.js';
+
+/** Measured rounds after one that only warms up; a median of fewer says little. */
+export const TIMED_ROUNDS = 5;
+
+export interface TimingRun {
+  readonly group: CellGroup;
+  readonly sample: Sample;
+  readonly engine: Pick<Engine, 'time'>;
+  requestOf(sample: Sample, setting: SettingRequest): TimingRequest;
+  settingOf(cell: PlannedCell): SettingRequest;
+  /** Peak resident bytes of this one setting in a process of its own; undefined where it cannot be measured. */
+  peakOf(request: TimingRequest): Promise<number | undefined>;
+  onRound?(cell: PlannedCell): void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Times all settings of a group on one sample, interleaved: every round runs each setting once, starting one further along than the
+ * round before, so that drift of the machine touches all alike. The first round warms up and is not kept.
+ */
+export const timeGroup = async (run: TimingRun): Promise<TimingRecord[]> => {
+  const requests = run.group.cells.map((cell) => ({ cell, request: run.requestOf(run.sample, run.settingOf(cell)) }));
+  const timed: { cell: PlannedCell; round: number; outcome: TimingOutcome }[] = [];
+  for (let round = 0; round <= TIMED_ROUNDS; round++) {
+    for (let i = 0; i < requests.length; i++) {
+      run.signal?.throwIfAborted();
+      const { cell, request } = requests[(i + round) % requests.length]!;
+      const outcome = await run.engine.time(request, run.signal);
+      if (round > 0) timed.push({ cell, round, outcome });
+      run.onRound?.(cell);
+    }
+  }
+  const peaks = new Map<string, number | undefined>();
+  for (const { cell, request } of requests) {
+    run.signal?.throwIfAborted();
+    peaks.set(cell.cellId, await run.peakOf(request));
+  }
+  return timed.map(({ cell, round, outcome }) => {
+    const peak = peaks.get(cell.cellId);
+    return {
+      cellId: cell.cellId,
+      sampleId: run.sample.id,
+      repeat: round - 1,
+      prefillMs: outcome.prefillMs,
+      compressionMs: outcome.compressionMs,
+      timeToFirstTokenMs: outcome.timeToFirstTokenMs,
+      decodeMsPerToken: outcome.decodeMsPerToken,
+      generatedTokens: outcome.generatedTokens,
+      ...(peak === undefined ? {} : { peakResidentBytes: peak }),
+    };
+  });
+};
