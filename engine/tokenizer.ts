@@ -1,0 +1,154 @@
+/** Text to token ids and back, exactly as the model's own tokenizer does, with the characters behind each token. */
+import { statSync } from 'node:fs';
+import { WinnowError } from '../core/errors.js';
+import { openBoundedFile } from './checkpoint-file.js';
+import { readGguf } from './gguf.js';
+import { tokenizerFromGguf } from './tokenizer-gguf.js';
+import { tokenizerFromDirectory } from './tokenizer-huggingface.js';
+import { type BpeModel, type LibraryTokenizer, library } from './tokenizer-library.js';
+import { pieceEncoder } from './tokenizer-pieces.js';
+import { readRules, spaceMark, type SpacePrefix } from './tokenizer-rules.js';
+import { sectionSplitter, type TextPiece } from './tokenizer-sections.js';
+import type { TokenizerSource } from './tokenizer-source.js';
+
+export interface EncodedText {
+  readonly ids: Int32Array;
+  /** UTF-16 range [start, end) of the text behind each token; ascending. A character cut between tokens belongs to each of them. */
+  readonly starts: Int32Array;
+  readonly ends: Int32Array;
+}
+
+export interface EncodeOptions {
+  /** `parse`: special tokens written in the text count as such; `none`: they are plain text. */
+  readonly specials: 'parse' | 'none';
+  /** The text goes on after other text: no space is put before it (SentencePiece only). */
+  readonly continues?: boolean;
+}
+
+export interface Tokenizer {
+  readonly name: string;
+  /** One more than the largest id. */
+  readonly vocabSize: number;
+  readonly stopIds: readonly number[];
+  readonly specials: TokenizerSource['specials'];
+  readonly chatTemplate: string | undefined;
+  /** Adds no special tokens of its own. */
+  encode(text: string, options: EncodeOptions): Int32Array;
+  encodeWithOffsets(text: string, options: EncodeOptions): EncodedText;
+  /** Pieces tokenised as one text, each with its own rule for special tokens; offsets are in the joined text. */
+  encodePieces(pieces: readonly TextPiece[], continues?: boolean): EncodedText;
+  /** Special tokens appear as their text; bytes that are no UTF-8 become U+FFFD. */
+  decode(ids: Iterable<number>): string;
+}
+
+/** The tokenizer of a GGUF file or a Hugging Face directory. Throws: ERR_MISSING, ERR_MODEL_FORMAT, ERR_UNSUPPORTED. */
+export function loadTokenizer(path: string): Tokenizer {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) throw new WinnowError('ERR_MISSING', path, 'a GGUF file or a model directory', 'nothing there', 'Check the path.');
+  if (stat.isDirectory()) return createTokenizer(tokenizerFromDirectory(path));
+  const file = openBoundedFile(path);
+  try {
+    return createTokenizer(tokenizerFromGguf(readGguf(file)));
+  } finally {
+    file.close();
+  }
+}
+
+export function createTokenizer(source: TokenizerSource): Tokenizer {
+  const rules = readRules(source.where, source.json);
+  const built = buildLibrary(source);
+  const { model } = built;
+  const encodePiece = pieceEncoder(model, rules);
+  const sections = sectionSplitter(source.json.added_tokens);
+  const cut = rules.kind === 'byte-level' ? cutByPatterns(source.where, rules.splits) : cutAtSpaces(model, source.json.added_tokens.map(({ content }) => content));
+  const prefix: SpacePrefix = rules.kind === 'sentencepiece' ? rules.prefix : { scheme: 'never', unlessThere: true };
+
+  const encodePieces = (pieces: readonly TextPiece[], continues = false): EncodedText => {
+    const found = { ids: [] as number[], starts: [] as number[], ends: [] as number[] };
+    let isFirst = true;
+    for (const section of sections(pieces)) {
+      if (section.id !== undefined) {
+        found.ids.push(section.id);
+        found.starts.push(section.start);
+        found.ends.push(section.end);
+      } else {
+        const marked = rules.kind === 'sentencepiece' ? section.text.replaceAll(' ', spaceMark) : section.text;
+        const added = hasPrefix(prefix, marked, isFirst, continues) ? spaceMark : '';
+        let at = section.start - added.length;
+        for (const piece of cut(added + marked)) {
+          const tokens = encodePiece(piece);
+          for (let index = 0; index < tokens.ids.length; index++) {
+            found.ids.push(tokens.ids[index]!);
+            found.starts.push(Math.max(section.start, at + tokens.starts[index]!));
+            found.ends.push(Math.max(section.start, at + tokens.ends[index]!));
+          }
+          at += piece.length;
+        }
+      }
+      isFirst = false;
+    }
+    return { ids: Int32Array.from(found.ids), starts: Int32Array.from(found.starts), ends: Int32Array.from(found.ends) };
+  };
+
+  const encodeWithOffsets: Tokenizer['encodeWithOffsets'] = (text, { specials, continues = false }) => encodePieces([{ text, specials }], continues);
+  return {
+    name: source.name,
+    vocabSize: model.vocab.length,
+    stopIds: source.stopIds,
+    specials: source.specials,
+    chatTemplate: source.chatTemplate,
+    encode: (text, options) => encodeWithOffsets(text, options).ids,
+    encodeWithOffsets,
+    encodePieces,
+    decode: (ids) => {
+      const list = Array.from(ids);
+      if (list.length === 0) return '';
+      return built.decode(list, { skip_special_tokens: false, clean_up_tokenization_spaces: false });
+    },
+  };
+}
+
+function buildLibrary({ where, json, specials }: TokenizerSource): LibraryTokenizer {
+  try {
+    // Cutting is ours (it keeps offsets), so the library gets no normaliser and no pre-tokenizer: it supplies BPE and decoding.
+    return new library.Tokenizer({ ...json, normalizer: null, pre_tokenizer: null, post_processor: null }, { eos_token: specials.eos });
+  } catch (error) {
+    throw new WinnowError('ERR_MODEL_FORMAT', where, 'a tokenizer that the tokenizers library can build', (error as Error).message);
+  }
+}
+
+/** `first` counts only the start of a text; `always` every stretch of plain text, which begins anew after a special token. */
+function hasPrefix(prefix: SpacePrefix, marked: string, isFirst: boolean, continues: boolean): boolean {
+  if (prefix.scheme === 'never' || (isFirst && continues)) return false;
+  if (prefix.scheme === 'first' && !isFirst) return false;
+  return !(prefix.unlessThere && marked.startsWith(spaceMark));
+}
+
+type Cutter = (text: string) => readonly string[];
+
+function cutByPatterns(where: string, rules: readonly { readonly pattern: string; readonly invert: boolean }[]): Cutter {
+  const splits = rules.map(({ pattern, invert }) => {
+    try {
+      return new library.SplitPreTokenizer({ type: 'Split', pattern: { Regex: pattern }, behavior: invert ? 'Removed' : 'Isolated', invert });
+    } catch (error) {
+      throw new WinnowError('ERR_UNSUPPORTED', `${where}, pre_tokenizer`, 'a pattern that JavaScript can run', (error as Error).message);
+    }
+  });
+  return (text) => {
+    let pieces: readonly string[] = [text];
+    for (const split of splits) pieces = pieces.flatMap((piece) => split.pre_tokenize_text(piece));
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    if (length !== text.length) throw new WinnowError('ERR_UNSUPPORTED', `${where}, pre_tokenizer`, `pieces that cover all ${text.length} characters`, length);
+    return pieces;
+  };
+}
+
+/**
+ * SentencePiece runs BPE over the whole text. Where no token holds a `▁` after another character, no merge can cross such a place, so
+ * cutting there changes nothing but lets words be looked up; else the text stays whole.
+ */
+function cutAtSpaces(model: BpeModel, addedTexts: readonly string[]): Cutter {
+  const added = new Set(addedTexts);
+  const crosses = model.vocab.some((token) => token !== undefined && /[^▁]▁/.test(token) && !added.has(token));
+  return crosses ? (text) => [text] : (text) => text.match(/▁+[^▁]*|[^▁]+/gu) ?? [];
+}
