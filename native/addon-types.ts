@@ -164,7 +164,7 @@ export interface Addon {
    * scope: 0 all slots; 1 one list per row; 2 per KV head; 3 per query head. indices i32 [rows, S, maxLen] ascending, with S = 1, H, Hq;
    * lens i32 [rows, S], -1 = all slots, 0 = nothing (out 0, lse -inf). pageSize 0: indices are slots; > 0: pages of that many slots.
    * The T new slots (the last T) are always visible causally, listed or not. Per-slot bias of the cache is added to the logits.
-   * probs f32 [rows, Hq, maxSlots] for T = 1, in slot order, 0 where not read; or 0. lse f32 [rows * T, Hq] or 0.
+   * probs f32 [rows, Hq, maxSlots] for T = 1, in slot order, 0 where not read, -inf beyond a head's length; or 0. lse f32 [rows * T, Hq] or 0.
    */
   attendDecode(
     q: TensorId,
@@ -195,7 +195,10 @@ export interface Addon {
   windowScores(q: TensorId, caches: Int32Array, layer: number, softmaxScale: number, reduce: 0 | 1 | 2 | 3, poolKind: 0 | 1 | 2, poolSize: number, gqa: 0 | 1 | 2 | 3 | 4): TensorId;
   /** L2 norms of keys (0) or values (1): [rows, H, maxLen], -inf beyond. */
   slotNorms(caches: Int32Array, layer: number, what: 0 | 1): TensorId;
-  /** Channel-wise min and max of keys per page of `pageSize` slots: [rows, H, pages, 2, d]; only pages >= fromPage are recomputed into `out` when given. */
+  /**
+   * Channel-wise min and max of keys per page of `pageSize` slots: [rows, H, pages, 2, d]; only pages >= fromPage are recomputed into `out`
+   * when given, up to its capacity. A page without members gets min +inf and max -inf; `blockScores` then gives it -inf.
+   */
   blockSummary(caches: Int32Array, layer: number, pageSize: number, fromPage: number, out: TensorId): TensorId;
   /** Upper bound of q.k in each page: sum_c max(q_c min_c, q_c max_c); q act [rows, Hq * d]; gqa 0 none, 1 mean, 2 sum, 3 max, 4 mean of all. [rows, S, pages]. */
   blockScores(q: TensorId, summary: TensorId, numQueryHeads: number, gqa: 0 | 1 | 2 | 3 | 4): TensorId;
@@ -208,7 +211,7 @@ export interface Addon {
    * Returns [indices i32 [R, S, maxLen] padded with -1, lens i32 [R, S]].
    */
   topK(scores: TensorId, counts: TensorId, protectFirst: number, protectLast: number, flatten: 0 | 1 | 2): [indices: TensorId, lens: TensorId];
-  /** a * x + b * y elementwise (y may be 0). */
+  /** a * x + b * y elementwise (y may be 0). Where x or y is -inf the result is -inf, whatever the factors: -inf marks "no slot". */
   axpby(x: TensorId, a: number, y: TensorId, b: number): TensorId;
   /** Reduces axis 1 of [R, S, n] to [R, 1, n]: 0 mean, 1 sum, 2 max. */
   reduceHeads(scores: TensorId, how: 0 | 1 | 2): TensorId;
