@@ -79,7 +79,9 @@ export const decode = (context: ModelContext, sample: OpenSample, request: Decod
       recall: false,
     });
     const chosen = argmax(context, outcome.logits, rows.length);
-    rows.forEach((row, r) => next.set(row, chosen[r]!));
+    rows.forEach((row, r) => {
+      next.set(row, chosen[r]!);
+    });
     fail(outcome.failures);
   } else {
     for (const group of groups)

@@ -101,4 +101,4 @@ export const layerLens = (
   return lens;
 };
 
-export const largest = (values: Int32Array): number => values.reduce((a, b) => (b > a ? b : a), 0);
+export const largest = (values: Int32Array): number => values.reduce((a, b) => Math.max(a, b), 0);

@@ -256,13 +256,13 @@ const compress = async (
     device.addon.closeScope(scope);
   }
   if (group.state.hasPages)
-    shapes.forEach((_, layer) =>
+    shapes.forEach((_, layer) => {
       group.state.refresh(
         layer,
         [...group.caches],
         group.rows.map(() => 0),
-      ),
-    );
+      );
+    });
   group.takeBill();
 };
 

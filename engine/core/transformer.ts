@@ -70,6 +70,8 @@ export interface Transformer {
   /** Returns logits f32 [rows or rows * queryLen, vocabSize], valid until the next pass; undefined for `none`. */
   run(pass: Pass): DeviceTensor | undefined;
   newCache(): CacheId;
+  /** Frees scratch and tables; weights belong to the caller. */
+  dispose(): void;
 }
 
 /** Scratch sets kept: one for the prefill chunk, the question, the batch and its tail. */
@@ -209,5 +211,14 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
     return out.logits;
   };
 
-  return { layout, run, newCache: () => addon.cacheCreate(layout) };
+  const dispose = (): void => {
+    for (const set of [...scratchSets.values(), ...logitSets.values()])
+      for (const t of Object.values(set) as DeviceTensor[]) device.free(t);
+    scratchSets.clear();
+    logitSets.clear();
+    if (rope !== undefined) device.free(rope);
+    rope = undefined;
+  };
+
+  return { layout, run, newCache: () => addon.cacheCreate(layout), dispose };
 };

@@ -1,0 +1,65 @@
+/** The engine's own thread: native ops block here, so that progress, timeouts and Ctrl-C stay alive elsewhere. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { asWinnowError, WinnowError } from '../core/errors.js';
+import { resolveMethod } from '../methods/load.js';
+import { type LocalEngine, openLocal } from './local.js';
+import type { WorkerCall, WorkerReply, WorkerStart } from './protocol.js';
+
+const start = workerData as WorkerStart;
+const port = parentPort!;
+const flag = new Int32Array(start.cancel);
+const reply = (message: WorkerReply, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
+
+const cancelled = (): void => {
+  if (Atomics.load(flag, 0) === 0) return;
+  throw new WinnowError(
+    'ERR_INTERRUPTED',
+    'engine',
+    'to finish',
+    'a request to stop',
+    'The same command continues where it stopped.',
+  );
+};
+
+const serve = async (engine: LocalEngine, message: WorkerCall): Promise<void> => {
+  try {
+    switch (message.call) {
+      case 'evaluate':
+        return reply({ kind: 'result', id: message.id, value: await engine.evaluate(message.request) });
+      case 'time':
+        return reply({ kind: 'result', id: message.id, value: await engine.time(message.request) });
+      case 'generate':
+        return reply({ kind: 'result', id: message.id, value: await engine.generate(message.request) });
+      case 'logits': {
+        const value = engine.logits(message.request);
+        return reply({ kind: 'result', id: message.id, value }, [value.buffer as ArrayBuffer]);
+      }
+      case 'close':
+        engine.close();
+        reply({ kind: 'result', id: message.id, value: undefined });
+        return port.close();
+    }
+  } catch (thrown) {
+    const error = asWinnowError(thrown, `engine.${message.call}`);
+    reply({ kind: 'error', id: message.id, code: error.code, message: error.message, stack: error.stack });
+  }
+};
+
+try {
+  const engine = openLocal(start.path, {
+    ...start.options,
+    ...(start.identity === undefined ? {} : { identity: start.identity }),
+    resolveMethod,
+    cancelled,
+  });
+  // One call at a time, in order: the transformer's scratch is shared.
+  let queue: Promise<void> = Promise.resolve();
+  port.on('message', (message: WorkerCall) => {
+    queue = queue.then(() => serve(engine, message));
+  });
+  reply({ kind: 'open', facts: engine.context.facts, machine: engine.machine });
+} catch (thrown) {
+  const error = asWinnowError(thrown, start.path);
+  reply({ kind: 'failed-to-open', code: error.code, message: error.message, stack: error.stack });
+  port.close();
+}
