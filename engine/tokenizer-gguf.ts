@@ -1,15 +1,17 @@
 /** A tokenizer from the metadata of a GGUF file, written as the `tokenizer.json` that it was converted from. */
 import { WinnowError } from '../core/errors.js';
 import type { Gguf, GgufValue } from './gguf.js';
+import { mergesFromScores } from './tokenizer-merges.js';
 import { gpt2Pattern, spaceMark } from './tokenizer-rules.js';
 import { type AddedTokenJson, collectStopIds, type TokenizerJson, type TokenizerSource } from './tokenizer-source.js';
-import { mergesFromScores } from './tokenizer-merges.js';
 
 const llama3Pattern =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
 /** `tokenizer.ggml.pre`: patterns applied one after another, each cutting the pieces of the one before. */
-const preTokenizers: Readonly<Record<string, { readonly patterns: readonly string[]; readonly ignoreMerges: boolean }>> = {
+const preTokenizers: Readonly<
+  Record<string, { readonly patterns: readonly string[]; readonly ignoreMerges: boolean }>
+> = {
   'gpt-2': { patterns: [gpt2Pattern], ignoreMerges: false },
   smollm: { patterns: ['\\p{N}', gpt2Pattern], ignoreMerges: false },
   'llama-bpe': { patterns: [llama3Pattern], ignoreMerges: true },
@@ -25,12 +27,22 @@ const longestToken = 512;
 export function tokenizerFromGguf(gguf: Gguf): TokenizerSource {
   const model = gguf.metadata.get('tokenizer.ggml.model');
   if (model !== 'gpt2' && model !== 'llama') {
-    throw new WinnowError('ERR_UNSUPPORTED', `${gguf.path}, tokenizer.ggml.model`, 'gpt2 or llama', model ?? 'no tokenizer');
+    throw new WinnowError(
+      'ERR_UNSUPPORTED',
+      `${gguf.path}, tokenizer.ggml.model`,
+      'gpt2 or llama',
+      model ?? 'no tokenizer',
+    );
   }
   const tokens = strings(gguf, 'tokenizer.ggml.tokens');
   const embeddingRows = gguf.tensors.get('token_embd.weight')?.shape[0] ?? tokens.length;
   if (tokens.length < 1 || tokens.length > embeddingRows) {
-    throw new WinnowError('ERR_MODEL_FORMAT', `${gguf.path}, tokenizer.ggml.tokens`, `1 to ${embeddingRows} tokens (rows of the embedding)`, tokens.length);
+    throw new WinnowError(
+      'ERR_MODEL_FORMAT',
+      `${gguf.path}, tokenizer.ggml.tokens`,
+      `1 to ${embeddingRows} tokens (rows of the embedding)`,
+      tokens.length,
+    );
   }
   const added = addedTokens(gguf, tokens);
   const { name, json } = model === 'gpt2' ? byteLevel(gguf, tokens, added) : sentencePiece(gguf, tokens, added);
@@ -39,7 +51,12 @@ export function tokenizerFromGguf(gguf: Gguf): TokenizerSource {
     return typeof value === 'number' && value < tokens.length ? value : undefined;
   };
   const text = (key: string): string | undefined => tokens[tokenId(key) ?? -1];
-  const specials = { bos: text('bos_token_id'), eos: text('eos_token_id'), unk: text('unknown_token_id'), pad: text('padding_token_id') };
+  const specials = {
+    bos: text('bos_token_id'),
+    eos: text('eos_token_id'),
+    unk: text('unknown_token_id'),
+    pad: text('padding_token_id'),
+  };
   const ends = ['eos_token_id', 'eot_token_id', 'eom_token_id'].map(tokenId).filter((id) => id !== undefined);
   const template = gguf.metadata.get('tokenizer.chat_template');
   return {
@@ -59,17 +76,36 @@ function byteLevel(gguf: Gguf, tokens: readonly string[], added: AddedTokenJson[
   const known = typeof pre === 'string' && Object.hasOwn(preTokenizers, pre) ? preTokenizers[pre] : undefined;
   if (known === undefined) {
     const supported = Object.keys(preTokenizers).join(', ');
-    throw new WinnowError('ERR_UNSUPPORTED', `${gguf.path}, tokenizer.ggml.pre`, `one of ${supported}`, pre, 'Use the Hugging Face directory of this model instead.');
+    throw new WinnowError(
+      'ERR_UNSUPPORTED',
+      `${gguf.path}, tokenizer.ggml.pre`,
+      `one of ${supported}`,
+      pre,
+      'Use the Hugging Face directory of this model instead.',
+    );
   }
-  const splits = known.patterns.map((pattern) => ({ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false }));
+  const splits = known.patterns.map((pattern) => ({
+    type: 'Split',
+    pattern: { Regex: pattern },
+    behavior: 'Isolated',
+    invert: false,
+  }));
   return {
     name: `gpt2/${String(pre)}`,
     json: {
       added_tokens: added,
       normalizer: null,
-      pre_tokenizer: { type: 'Sequence', pretokenizers: [...splits, { type: 'ByteLevel', add_prefix_space: false, use_regex: false }] },
+      pre_tokenizer: {
+        type: 'Sequence',
+        pretokenizers: [...splits, { type: 'ByteLevel', add_prefix_space: false, use_regex: false }],
+      },
       decoder: { type: 'ByteLevel' },
-      model: { type: 'BPE', vocab: vocabulary(tokens), merges: [...strings(gguf, 'tokenizer.ggml.merges')], ignore_merges: known.ignoreMerges },
+      model: {
+        type: 'BPE',
+        vocab: vocabulary(tokens),
+        merges: [...strings(gguf, 'tokenizer.ggml.merges')],
+        ignore_merges: known.ignoreMerges,
+      },
     },
   };
 }
@@ -77,22 +113,40 @@ function byteLevel(gguf: Gguf, tokens: readonly string[], added: AddedTokenJson[
 function sentencePiece(gguf: Gguf, tokens: readonly string[], added: AddedTokenJson[]): Built {
   const scores = gguf.metadata.get('tokenizer.ggml.scores');
   if (!isNumbers(scores) || scores.length !== tokens.length) {
-    throw new WinnowError('ERR_MODEL_FORMAT', `${gguf.path}, tokenizer.ggml.scores`, `${tokens.length} scores, one per token`, isNumbers(scores) ? scores.length : scores);
+    throw new WinnowError(
+      'ERR_MODEL_FORMAT',
+      `${gguf.path}, tokenizer.ggml.scores`,
+      `${tokens.length} scores, one per token`,
+      isNumbers(scores) ? scores.length : scores,
+    );
   }
   const tooLong = tokens.findIndex((token) => token.length > longestToken);
-  if (tooLong >= 0) throw new WinnowError('ERR_MODEL_FORMAT', `${gguf.path}, token ${tooLong}`, `at most ${longestToken} characters`, tokens[tooLong]!.length);
+  if (tooLong >= 0)
+    throw new WinnowError(
+      'ERR_MODEL_FORMAT',
+      `${gguf.path}, token ${tooLong}`,
+      `at most ${longestToken} characters`,
+      tokens[tooLong]!.length,
+    );
   const types = gguf.metadata.get('tokenizer.ggml.token_type');
   const isNoPiece = (id: number): boolean => isNumbers(types) && types[id] !== tokenTypes.normal;
   const hasPrefix = gguf.metadata.get('tokenizer.ggml.add_space_prefix') !== false;
   const unknown = gguf.metadata.get('tokenizer.ggml.unknown_token_id');
   const replace = { type: 'Replace', pattern: { String: ' ' }, content: spaceMark };
   const strip = { type: 'Strip', content: ' ', start: 1, stop: 0 };
-  const decoders = [{ type: 'Replace', pattern: { String: spaceMark }, content: ' ' }, { type: 'ByteFallback' }, { type: 'Fuse' }];
+  const decoders = [
+    { type: 'Replace', pattern: { String: spaceMark }, content: ' ' },
+    { type: 'ByteFallback' },
+    { type: 'Fuse' },
+  ];
   return {
     name: 'llama',
     json: {
       added_tokens: added,
-      normalizer: { type: 'Sequence', normalizers: [...(hasPrefix ? [{ type: 'Prepend', prepend: spaceMark }] : []), replace] },
+      normalizer: {
+        type: 'Sequence',
+        normalizers: [...(hasPrefix ? [{ type: 'Prepend', prepend: spaceMark }] : []), replace],
+      },
       pre_tokenizer: null,
       decoder: { type: 'Sequence', decoders: hasPrefix ? [...decoders, strip] : decoders },
       model: {
@@ -118,13 +172,26 @@ function addedTokens(gguf: Gguf, tokens: readonly string[]): AddedTokenJson[] {
   const types = gguf.metadata.get('tokenizer.ggml.token_type');
   if (types === undefined) return [];
   if (!isNumbers(types) || types.length !== tokens.length) {
-    throw new WinnowError('ERR_MODEL_FORMAT', `${gguf.path}, tokenizer.ggml.token_type`, `${tokens.length} numbers, one per token`, isNumbers(types) ? types.length : types);
+    throw new WinnowError(
+      'ERR_MODEL_FORMAT',
+      `${gguf.path}, tokenizer.ggml.token_type`,
+      `${tokens.length} numbers, one per token`,
+      isNumbers(types) ? types.length : types,
+    );
   }
   const added: AddedTokenJson[] = [];
   tokens.forEach((content, id) => {
     const isControl = types[id] === tokenTypes.control;
     if ((!isControl && types[id] !== tokenTypes.userDefined) || content === '') return;
-    added.push({ id, content, lstrip: false, rstrip: false, single_word: false, normalized: false, special: isControl });
+    added.push({
+      id,
+      content,
+      lstrip: false,
+      rstrip: false,
+      single_word: false,
+      normalized: false,
+      special: isControl,
+    });
   });
   return added;
 }
@@ -132,7 +199,12 @@ function addedTokens(gguf: Gguf, tokens: readonly string[]): AddedTokenJson[] {
 function strings(gguf: Gguf, key: string): readonly string[] {
   const value = gguf.metadata.get(key);
   if (Array.isArray(value)) return value;
-  throw new WinnowError('ERR_MODEL_FORMAT', `${gguf.path}, ${key}`, 'an array of strings', value === undefined ? value : 'something else');
+  throw new WinnowError(
+    'ERR_MODEL_FORMAT',
+    `${gguf.path}, ${key}`,
+    'an array of strings',
+    value === undefined ? value : 'something else',
+  );
 }
 
 const isNumbers = (value: GgufValue | undefined): value is Float32Array => ArrayBuffer.isView(value);

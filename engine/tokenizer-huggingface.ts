@@ -11,7 +11,13 @@ type Json = Readonly<Record<string, unknown>>;
 export function tokenizerFromDirectory(path: string): TokenizerSource {
   const where = join(path, 'tokenizer.json');
   if (!existsSync(where)) {
-    throw new WinnowError('ERR_MISSING', path, 'tokenizer.json', 'none', 'A SentencePiece tokenizer.model has to be converted to tokenizer.json first.');
+    throw new WinnowError(
+      'ERR_MISSING',
+      path,
+      'tokenizer.json',
+      'none',
+      'A SentencePiece tokenizer.model has to be converted to tokenizer.json first.',
+    );
   }
   const json = parseTokenizerJson(where, readJson(where));
   const settings = optionalJson(join(path, 'tokenizer_config.json'));
@@ -20,8 +26,12 @@ export function tokenizerFromDirectory(path: string): TokenizerSource {
     const text = tokenText(settings[`${kind}_token`]);
     if (text !== undefined) specials[kind] = text;
   }
-  const idOf = (text: string): number | undefined => json.added_tokens.find(({ content }) => content === text)?.id ?? json.model.vocab[text];
-  const ends = [optionalJson(join(path, 'config.json')).eos_token_id, optionalJson(join(path, 'generation_config.json')).eos_token_id].flat();
+  const idOf = (text: string): number | undefined =>
+    json.added_tokens.find(({ content }) => content === text)?.id ?? json.model.vocab[text];
+  const ends = [
+    optionalJson(join(path, 'config.json')).eos_token_id,
+    optionalJson(join(path, 'generation_config.json')).eos_token_id,
+  ].flat();
   const endText = specials.eos === undefined ? undefined : idOf(specials.eos);
   const named = [...ends, endText].filter((id): id is number => Number.isInteger(id));
   return {
@@ -55,6 +65,8 @@ function chatTemplateOf(path: string, settings: Json): string | undefined {
   const value = settings.chat_template;
   if (typeof value === 'string') return value;
   if (!Array.isArray(value)) return undefined;
-  const named = value.find((entry: { name?: unknown }) => entry?.name === 'default') as { template?: unknown } | undefined;
+  const named = value.find((entry: { name?: unknown }) => entry?.name === 'default') as
+    | { template?: unknown }
+    | undefined;
   return typeof named?.template === 'string' ? named.template : undefined;
 }

@@ -16,7 +16,10 @@ export interface BpeModel {
 
 export interface LibraryTokenizer {
   readonly model: BpeModel;
-  decode(ids: readonly number[], options: { readonly skip_special_tokens: boolean; readonly clean_up_tokenization_spaces: boolean }): string;
+  decode(
+    ids: readonly number[],
+    options: { readonly skip_special_tokens: boolean; readonly clean_up_tokenization_spaces: boolean },
+  ): string;
 }
 
 export interface SplitStep {

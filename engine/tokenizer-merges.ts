@@ -5,7 +5,11 @@
  * part comes first, as in the usual conversion to `tokenizer.json`. Tokens in `skip` (control tokens, bytes) take no part.
  * Cost: one look-up per cut of each token.
  */
-export function mergesFromScores(tokens: readonly string[], scores: ArrayLike<number>, skip: (id: number) => boolean): [string, string][] {
+export function mergesFromScores(
+  tokens: readonly string[],
+  scores: ArrayLike<number>,
+  skip: (id: number) => boolean,
+): [string, string][] {
   const ids = new Map<string, number>();
   tokens.forEach((token, id) => {
     if (!skip(id)) ids.set(token, id);
@@ -23,7 +27,9 @@ export function mergesFromScores(tokens: readonly string[], scores: ArrayLike<nu
     cuts.sort((a, b) => a.left - b.left || a.right - b.right);
     for (const { pair } of cuts) ranked.push({ pair, score: scores[id] ?? Number.NEGATIVE_INFINITY });
   }
-  return ranked.sort((a, b) => compareScores(a.score, b.score) || b.pair[0].length - a.pair[0].length).map(({ pair }) => pair);
+  return ranked
+    .sort((a, b) => compareScores(a.score, b.score) || b.pair[0].length - a.pair[0].length)
+    .map(({ pair }) => pair);
 }
 
 const compareScores = (a: number, b: number): number => (a === b || Number.isNaN(a - b) ? 0 : b - a);

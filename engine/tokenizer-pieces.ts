@@ -34,14 +34,18 @@ function idsOf(model: BpeModel, symbol: string): readonly number[] {
   const id = model.tokens_to_ids.get(symbol);
   if (id !== undefined) return [id];
   if (model.byte_fallback) {
-    const bytes = [...utf8.encode(symbol)].map((byte) => model.tokens_to_ids.get(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`));
+    const bytes = [...utf8.encode(symbol)].map((byte) =>
+      model.tokens_to_ids.get(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`),
+    );
     if (bytes.every((byte) => byte !== undefined)) return bytes;
   }
-  const unknown = model.unk_token === null || model.unk_token === undefined ? undefined : model.tokens_to_ids.get(model.unk_token);
+  const unknown =
+    model.unk_token === null || model.unk_token === undefined ? undefined : model.tokens_to_ids.get(model.unk_token);
   return unknown === undefined ? [] : [unknown];
 }
 
-const symbolsOf = (model: BpeModel, text: string): readonly string[] => (model.ignore_merges && model.tokens_to_ids.has(text) ? [text] : model.bpe(text));
+const symbolsOf = (model: BpeModel, text: string): readonly string[] =>
+  model.ignore_merges && model.tokens_to_ids.has(text) ? [text] : model.bpe(text);
 
 function characterPiece(model: BpeModel): (piece: string) => PieceTokens {
   return (piece) => {
@@ -73,7 +77,12 @@ function byteLevelPiece(model: BpeModel): (piece: string) => PieceTokens {
   };
 }
 
-function push(tokens: { ids: number[]; starts: number[]; ends: number[] }, id: number, start: number, end: number): void {
+function push(
+  tokens: { ids: number[]; starts: number[]; ends: number[] },
+  id: number,
+  start: number,
+  end: number,
+): void {
   tokens.ids.push(id);
   tokens.starts.push(start);
   tokens.ends.push(end);
@@ -100,7 +109,8 @@ function byteOwners(text: string, byteLength: number): { readonly starts: Int32A
 
 /** The printable stand-ins of GPT-2: bytes that are visible in Latin-1 stand for themselves, the others follow from U+0100. */
 const byteCharacters: readonly string[] = (() => {
-  const isVisible = (byte: number): boolean => (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
+  const isVisible = (byte: number): boolean =>
+    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
   let next = 0x100;
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isVisible(byte) ? byte : next++));
 })();

@@ -64,7 +64,8 @@ function splitOf(where: string, step: Step): SplitRule[] {
     case 'Split': {
       const pattern = (step.pattern as { Regex?: unknown } | undefined)?.Regex;
       const inverted = step.invert === true;
-      const isKnown = typeof pattern === 'string' && (step.behavior === 'Isolated' || (step.behavior === 'Removed' && inverted));
+      const isKnown =
+        typeof pattern === 'string' && (step.behavior === 'Isolated' || (step.behavior === 'Removed' && inverted));
       if (!isKnown) throw unsupported(where, 'pre_tokenizer', 'a Split by Regex that keeps all text', step);
       return [{ pattern, invert: inverted }];
     }
@@ -82,10 +83,12 @@ function prefixOf(where: string, normalizers: readonly Step[], preTokenizers: re
     else throw unsupported(where, 'normalizer', 'Prepend and Replace of a space by ▁', step);
   }
   for (const step of preTokenizers) {
-    if (step.type !== 'Metaspace' || (step.replacement ?? spaceMark) !== spaceMark) throw unsupported(where, 'pre_tokenizer', 'Metaspace', step);
+    if (step.type !== 'Metaspace' || (step.replacement ?? spaceMark) !== spaceMark)
+      throw unsupported(where, 'pre_tokenizer', 'Metaspace', step);
     replaces = true;
     const scheme = step.prepend_scheme ?? (step.add_prefix_space === false ? 'never' : 'always');
-    if (scheme !== 'always' && scheme !== 'first' && scheme !== 'never') throw unsupported(where, 'prepend_scheme', 'always, first or never', step);
+    if (scheme !== 'always' && scheme !== 'first' && scheme !== 'never')
+      throw unsupported(where, 'prepend_scheme', 'always, first or never', step);
     prefix = { scheme, unlessThere: true };
   }
   if (!replaces) throw unsupported(where, 'pre_tokenizer', 'byte-level BPE or SentencePiece spaces', null);
@@ -93,7 +96,9 @@ function prefixOf(where: string, normalizers: readonly Step[], preTokenizers: re
 }
 
 const isSpaceReplacement = (step: Step): boolean =>
-  step.type === 'Replace' && step.content === spaceMark && (step.pattern as { String?: unknown } | undefined)?.String === ' ';
+  step.type === 'Replace' &&
+  step.content === spaceMark &&
+  (step.pattern as { String?: unknown } | undefined)?.String === ' ';
 
 const unsupported = (where: string, part: string, expected: string, step: unknown): WinnowError =>
   new WinnowError('ERR_UNSUPPORTED', `${where}, ${part}`, expected, step);

@@ -49,7 +49,13 @@ function appendPlain(sections: Section[], text: string, start: number): void {
 }
 
 /** A token with lstrip or rstrip takes the white space beside it. */
-function widen(text: string, index: number, found: string, byText: ReadonlyMap<string, AddedTokenJson>, from: number): { start: number; end: number } {
+function widen(
+  text: string,
+  index: number,
+  found: string,
+  byText: ReadonlyMap<string, AddedTokenJson>,
+  from: number,
+): { start: number; end: number } {
   const token = byText.get(found)!;
   let start = index;
   let end = index + found.length;

@@ -49,15 +49,30 @@ export interface TokenizerSource {
 /** Throws: ERR_UNSUPPORTED for a model that is not BPE, ERR_MODEL_FORMAT for anything of another shape. */
 export function parseTokenizerJson(where: string, value: unknown): TokenizerJson {
   const type = (value as { model?: { type?: unknown } } | null)?.model?.type;
-  if (typeof type === 'string' && type !== 'BPE') throw new WinnowError('ERR_UNSUPPORTED', `${where}, model.type`, 'BPE', type);
+  if (typeof type === 'string' && type !== 'BPE')
+    throw new WinnowError('ERR_UNSUPPORTED', `${where}, model.type`, 'BPE', type);
   const parsed = tokenizerJsonSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  throw new WinnowError('ERR_MODEL_FORMAT', `${where}, ${issue.path.join('.')}`, 'a tokenizer.json of the tokenizers library', issue.message);
+  throw new WinnowError(
+    'ERR_MODEL_FORMAT',
+    `${where}, ${issue.path.join('.')}`,
+    'a tokenizer.json of the tokenizers library',
+    issue.message,
+  );
 }
 
 /** Texts of tokens that end a turn or a text wherever they are control tokens, whatever the metadata name as "the" end token. */
-const endTexts = new Set(['<|im_end|>', '<|endoftext|>', '<|end_of_text|>', '<|eot_id|>', '<|eom_id|>', '</s>', '<|end|>', '<end_of_turn>']);
+const endTexts = new Set([
+  '<|im_end|>',
+  '<|endoftext|>',
+  '<|end_of_text|>',
+  '<|eot_id|>',
+  '<|eom_id|>',
+  '</s>',
+  '<|end|>',
+  '<end_of_turn>',
+]);
 
 /** Ids to stop on: those that the files name, and control tokens that end a turn by their text. Ascending. */
 export function collectStopIds(named: readonly number[], added: readonly AddedTokenJson[]): number[] {

@@ -7,7 +7,7 @@ import { tokenizerFromGguf } from './tokenizer-gguf.js';
 import { tokenizerFromDirectory } from './tokenizer-huggingface.js';
 import { type BpeModel, type LibraryTokenizer, library } from './tokenizer-library.js';
 import { pieceEncoder } from './tokenizer-pieces.js';
-import { readRules, spaceMark, type SpacePrefix } from './tokenizer-rules.js';
+import { readRules, type SpacePrefix, spaceMark } from './tokenizer-rules.js';
 import { sectionSplitter, type TextPiece } from './tokenizer-sections.js';
 import type { TokenizerSource } from './tokenizer-source.js';
 
@@ -44,7 +44,8 @@ export interface Tokenizer {
 /** The tokenizer of a GGUF file or a Hugging Face directory. Throws: ERR_MISSING, ERR_MODEL_FORMAT, ERR_UNSUPPORTED. */
 export function loadTokenizer(path: string): Tokenizer {
   const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) throw new WinnowError('ERR_MISSING', path, 'a GGUF file or a model directory', 'nothing there', 'Check the path.');
+  if (stat === undefined)
+    throw new WinnowError('ERR_MISSING', path, 'a GGUF file or a model directory', 'nothing there', 'Check the path.');
   if (stat.isDirectory()) return createTokenizer(tokenizerFromDirectory(path));
   const file = openBoundedFile(path);
   try {
@@ -60,7 +61,13 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
   const { model } = built;
   const encodePiece = pieceEncoder(model, rules);
   const sections = sectionSplitter(source.json.added_tokens);
-  const cut = rules.kind === 'byte-level' ? cutByPatterns(source.where, rules.splits) : cutAtSpaces(model, source.json.added_tokens.map(({ content }) => content));
+  const cut =
+    rules.kind === 'byte-level'
+      ? cutByPatterns(source.where, rules.splits)
+      : cutAtSpaces(
+          model,
+          source.json.added_tokens.map(({ content }) => content),
+        );
   const prefix: SpacePrefix = rules.kind === 'sentencepiece' ? rules.prefix : { scheme: 'never', unlessThere: true };
 
   const encodePieces = (pieces: readonly TextPiece[], continues = false): EncodedText => {
@@ -87,10 +94,15 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
       }
       isFirst = false;
     }
-    return { ids: Int32Array.from(found.ids), starts: Int32Array.from(found.starts), ends: Int32Array.from(found.ends) };
+    return {
+      ids: Int32Array.from(found.ids),
+      starts: Int32Array.from(found.starts),
+      ends: Int32Array.from(found.ends),
+    };
   };
 
-  const encodeWithOffsets: Tokenizer['encodeWithOffsets'] = (text, { specials, continues = false }) => encodePieces([{ text, specials }], continues);
+  const encodeWithOffsets: Tokenizer['encodeWithOffsets'] = (text, { specials, continues = false }) =>
+    encodePieces([{ text, specials }], continues);
   return {
     name: source.name,
     vocabSize: model.vocab.length,
@@ -111,9 +123,17 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
 function buildLibrary({ where, json, specials }: TokenizerSource): LibraryTokenizer {
   try {
     // Cutting is ours (it keeps offsets), so the library gets no normaliser and no pre-tokenizer: it supplies BPE and decoding.
-    return new library.Tokenizer({ ...json, normalizer: null, pre_tokenizer: null, post_processor: null }, { eos_token: specials.eos });
+    return new library.Tokenizer(
+      { ...json, normalizer: null, pre_tokenizer: null, post_processor: null },
+      { eos_token: specials.eos },
+    );
   } catch (error) {
-    throw new WinnowError('ERR_MODEL_FORMAT', where, 'a tokenizer that the tokenizers library can build', (error as Error).message);
+    throw new WinnowError(
+      'ERR_MODEL_FORMAT',
+      where,
+      'a tokenizer that the tokenizers library can build',
+      (error as Error).message,
+    );
   }
 }
 
@@ -126,19 +146,38 @@ function hasPrefix(prefix: SpacePrefix, marked: string, isFirst: boolean, contin
 
 type Cutter = (text: string) => readonly string[];
 
-function cutByPatterns(where: string, rules: readonly { readonly pattern: string; readonly invert: boolean }[]): Cutter {
+function cutByPatterns(
+  where: string,
+  rules: readonly { readonly pattern: string; readonly invert: boolean }[],
+): Cutter {
   const splits = rules.map(({ pattern, invert }) => {
     try {
-      return new library.SplitPreTokenizer({ type: 'Split', pattern: { Regex: pattern }, behavior: invert ? 'Removed' : 'Isolated', invert });
+      return new library.SplitPreTokenizer({
+        type: 'Split',
+        pattern: { Regex: pattern },
+        behavior: invert ? 'Removed' : 'Isolated',
+        invert,
+      });
     } catch (error) {
-      throw new WinnowError('ERR_UNSUPPORTED', `${where}, pre_tokenizer`, 'a pattern that JavaScript can run', (error as Error).message);
+      throw new WinnowError(
+        'ERR_UNSUPPORTED',
+        `${where}, pre_tokenizer`,
+        'a pattern that JavaScript can run',
+        (error as Error).message,
+      );
     }
   });
   return (text) => {
     let pieces: readonly string[] = [text];
     for (const split of splits) pieces = pieces.flatMap((piece) => split.pre_tokenize_text(piece));
     const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    if (length !== text.length) throw new WinnowError('ERR_UNSUPPORTED', `${where}, pre_tokenizer`, `pieces that cover all ${text.length} characters`, length);
+    if (length !== text.length)
+      throw new WinnowError(
+        'ERR_UNSUPPORTED',
+        `${where}, pre_tokenizer`,
+        `pieces that cover all ${text.length} characters`,
+        length,
+      );
     return pieces;
   };
 }

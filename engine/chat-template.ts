@@ -1,0 +1,94 @@
+/** Chat templates of models: Jinja programs that turn messages into the text a model was trained on. */
+import { Template } from '@huggingface/jinja';
+import { WinnowError } from '../core/errors.js';
+import type { Tokenizer } from './tokenizer.js';
+
+export interface ChatMessage {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: string;
+}
+
+/** A user turn cut at the user's text: what stands before it, and what comes after it up to where the assistant begins. */
+export interface TemplateParts {
+  readonly head: string;
+  readonly turn: string;
+}
+
+export interface ChatTemplate {
+  /** The whole text, ending where the assistant's answer begins. */
+  render(messages: readonly ChatMessage[]): string;
+  /** Rendered once per system text and kept. What the template does on its own, such as a default system prompt, stays. */
+  split(system: string | undefined): TemplateParts;
+}
+
+/** Templates may print today's date; a fixed one keeps prompts equal from day to day. It is the default of Llama 3's own template. */
+const fixedDate = '26 Jul 2024';
+
+/** Throws: ERR_MODEL_FORMAT for a template that does not parse; `render` and `split` when it fails or drops the user's text. */
+export function compileChatTemplate(where: string, source: string, specials: Tokenizer['specials']): ChatTemplate {
+  const template = parse(where, source);
+  const render = (messages: readonly ChatMessage[]): string => {
+    try {
+      return template.render({
+        messages,
+        add_generation_prompt: true,
+        bos_token: specials.bos ?? '',
+        eos_token: specials.eos ?? '',
+        unk_token: specials.unk ?? '',
+        pad_token: specials.pad ?? '',
+        date_string: fixedDate,
+        fixed_date: () => fixedDate,
+      });
+    } catch (error) {
+      throw new WinnowError(
+        'ERR_MODEL_FORMAT',
+        `${where}, chat template`,
+        'a text',
+        (error as Error).message,
+        'Feed the text without a template (--raw).',
+      );
+    }
+  };
+  const kept = new Map<string | undefined, TemplateParts>();
+  const split = (system: string | undefined): TemplateParts => {
+    const before = kept.get(system);
+    if (before !== undefined) return before;
+    const parts = splitAtUser(where, render, system);
+    kept.set(system, parts);
+    return parts;
+  };
+  return { render, split };
+}
+
+/** Stands for the user's text: letters only, so that no template trims, escapes or rewrites it. */
+const sentinel = 'QxWinnowUserTextQx';
+
+function splitAtUser(where: string, render: ChatTemplate['render'], system: string | undefined): TemplateParts {
+  const messages: ChatMessage[] = [{ role: 'user', content: sentinel }];
+  if (system !== undefined) messages.unshift({ role: 'system', content: system });
+  const pieces = render(messages).split(sentinel);
+  const [head, turn] = pieces;
+  if (pieces.length === 2 && head !== undefined && turn !== undefined) return { head, turn };
+  throw new WinnowError(
+    'ERR_MODEL_FORMAT',
+    `${where}, chat template`,
+    "the user's text exactly once",
+    `${pieces.length - 1} times`,
+    'Feed the text without a template (--raw).',
+  );
+}
+
+function parse(where: string, source: string): Template {
+  try {
+    // The library's own strftime_now cannot be replaced, so the name is.
+    return new Template(source.replace(/\bstrftime_now\b/g, 'fixed_date'));
+  } catch (error) {
+    throw new WinnowError(
+      'ERR_MODEL_FORMAT',
+      `${where}, chat template`,
+      'a Jinja template',
+      (error as Error).message,
+      'Feed the text without a template (--raw).',
+    );
+  }
+}

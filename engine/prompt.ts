@@ -1,0 +1,109 @@
+/** From the parts of a prompt to token ids, with exact token ranges for evidence and documents. */
+import { WinnowError } from '../core/errors.js';
+import type { TokenSpan } from '../methods/contract.js';
+import { type ChatTemplate, compileChatTemplate } from './chat-template.js';
+import type { PreparedPrompt, PromptParts } from './contract.js';
+import type { EncodedText, Tokenizer } from './tokenizer.js';
+
+/** The compiled chat template of a model; undefined when its files hold none. */
+export const templateOf = (tokenizer: Tokenizer): ChatTemplate | undefined =>
+  tokenizer.chatTemplate === undefined
+    ? undefined
+    : compileChatTemplate(tokenizer.name, tokenizer.chatTemplate, tokenizer.specials);
+
+/**
+ * Context, question and answer prefix are tokenised apart and concatenated, so that every method and the dense run see the same ids.
+ * With a template: context = template head + text, question = text + template turn; special tokens count only in the template's own
+ * parts, those written in a sample's text are plain text. Without: all text as it is, special tokens in it count.
+ *
+ * Throws: ERR_UNSUPPORTED when a template is asked for and the model has none.
+ */
+export function preparePrompt(
+  parts: PromptParts,
+  tokenizer: Tokenizer,
+  template: ChatTemplate | undefined,
+): PreparedPrompt {
+  const { context, question, answerPrefix, documents, evidence } = parts;
+  checkSpans('documents', documents, context.length);
+  checkSpans('evidence', evidence, context.length);
+  const { head, turn } = frameOf(parts, tokenizer, template);
+  const specials = parts.chatTemplate ? 'none' : 'parse';
+  const encoded = tokenizer.encodePieces([
+    { text: head, specials: 'parse' },
+    { text: context, specials },
+  ]);
+  const asked = tokenizer.encodePieces(
+    [
+      { text: question, specials },
+      { text: turn, specials: 'parse' },
+    ],
+    true,
+  );
+  const prefix = tokenizer.encode(answerPrefix, { specials, continues: true });
+  const questionIds = new Int32Array(asked.ids.length + prefix.length);
+  questionIds.set(asked.ids);
+  questionIds.set(prefix, asked.ids.length);
+  const toTokens = ({ start, end }: TokenSpan): TokenSpan =>
+    tokenRange(encoded, head.length + start, head.length + end);
+  return {
+    contextIds: encoded.ids,
+    questionIds,
+    evidence: evidence.map(toTokens),
+    documents: documents.map(toTokens),
+    headTokens: firstEndAfter(encoded, head.length),
+  };
+}
+
+function frameOf(
+  parts: PromptParts,
+  tokenizer: Tokenizer,
+  template: ChatTemplate | undefined,
+): { readonly head: string; readonly turn: string } {
+  if (!parts.chatTemplate) return { head: '', turn: '' };
+  if (template !== undefined) return template.split(parts.system);
+  throw new WinnowError(
+    'ERR_UNSUPPORTED',
+    `${tokenizer.name}, chat template`,
+    'a model with a chat template',
+    'none',
+    'Set chatTemplate: false in the suite, or use --raw.',
+  );
+}
+
+/** Tokens that hold any part of characters [start, end). Empty for an empty range. */
+export function tokenRange(encoded: EncodedText, start: number, end: number): TokenSpan {
+  const first = firstEndAfter(encoded, start);
+  if (end <= start) return { start: first, end: first };
+  let low = first;
+  let high = encoded.ids.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (encoded.starts[middle]! < end) low = middle + 1;
+    else high = middle;
+  }
+  return { start: first, end: low };
+}
+
+/** Index of the first token that ends after character `at`; ends ascend. */
+function firstEndAfter(encoded: EncodedText, at: number): number {
+  let low = 0;
+  let high = encoded.ids.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (encoded.ends[middle]! > at) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+function checkSpans(what: string, spans: readonly TokenSpan[], length: number): void {
+  spans.forEach(({ start, end }, index) => {
+    if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && start <= end && end <= length) return;
+    throw new WinnowError(
+      'ERR_SUITE',
+      `${what}[${index}]`,
+      `a character range inside the context (${length} characters)`,
+      [start, end],
+    );
+  });
+}
