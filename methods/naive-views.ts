@@ -17,7 +17,8 @@ import type {
   Tensor,
   TokenSpan,
 } from './contract.js';
-import { listsOf, type NaiveSlots, type NaiveTensor, naiveOps, naiveSlots, naiveTensor } from './naive-ops.js';
+import { listsOf, type NaiveTensor, naiveTensor } from './naive-lists.js';
+import { type NaiveSlots, naiveOps, naiveSlots } from './naive-ops.js';
 
 export const layerShape = (said: Partial<LayerShape> = {}): LayerShape => ({
   mixer: 'softmax',
