@@ -1,0 +1,70 @@
+import { stringify } from 'csv-stringify/sync';
+import { canonicalJson } from '../core/canonical-json.js';
+import type { MethodRecord, RunRecord } from './schema.js';
+import type { CellSummary, RunSummary } from './summary.js';
+
+type Value = string | number | boolean | undefined;
+
+/** One row per cell. Names, order and meaning are an interface: additions go to the end. */
+const columns: readonly (readonly [string, (cell: CellSummary, run: RunRecord) => Value])[] = [
+  ['cellId', ({ facts }) => facts.cellId],
+  ['status', ({ record }) => record.status],
+  ['suite', (_, { suite }) => suite.id],
+  ['suiteVersion', (_, { suite }) => suite.version],
+  ['model', (_, { model }) => model.id],
+  ['modelSha256', (_, { model }) => model.sha256],
+  ['task', ({ facts }) => facts.taskName],
+  ['contextLength', ({ facts }) => facts.contextLength],
+  ['method', ({ facts }) => facts.method.id],
+  ['params', ({ facts }) => canonicalJson(paramsOf(facts.method))],
+  ['budgetAxis', ({ facts }) => facts.budgetAxis],
+  ['budget', ({ facts }) => facts.keptFraction ?? facts.tokenBudget],
+  ['protocol', ({ facts }) => facts.protocol],
+  ['simulated', ({ facts }) => facts.simulated],
+  ['trained', ({ facts }) => (facts.training === 'untrained-stand-in' ? facts.training : facts.training !== 'none')],
+  ['numerics', (_, { numerics }) => numerics],
+  ['n', ({ record }) => record.n],
+  ['score', ({ record }) => record.aggregates?.score],
+  ['scoreLow', ({ record }) => record.aggregates?.scoreLow],
+  ['scoreHigh', ({ record }) => record.aggregates?.scoreHigh],
+  ['deltaDense', ({ deltaDense }) => deltaDense?.mean],
+  ['deltaLow', ({ deltaDense }) => deltaDense?.low],
+  ['deltaHigh', ({ deltaDense }) => deltaDense?.high],
+  ['evidenceRecall', ({ record }) => record.aggregates?.evidenceRecall],
+  ['density', ({ record }) => record.aggregates?.density],
+  ['kvCacheBytes', ({ record }) => record.aggregates?.kvCacheBytes],
+  ['kvBytesReadPerStep', ({ record }) => record.aggregates?.kvBytesReadPerStep],
+  ['promptTokens', ({ record }) => record.aggregates?.promptTokens],
+  ['auxiliaryTokens', ({ record }) => record.aggregates?.auxiliaryTokens],
+  ['indexBytes', ({ record }) => record.aggregates?.indexBytes],
+  ['prefillMs', ({ times }) => times?.prefillMs],
+  ['timeToFirstTokenMs', ({ times }) => times?.timeToFirstTokenMs],
+  ['decodeMsPerToken', ({ times }) => times?.decodeMsPerToken],
+  ['peakResidentBytes', ({ times }) => times?.peakResidentBytes],
+  ['peakDeviceBytes', ({ times }) => times?.peakDeviceBytes],
+  ['error', ({ record }) => (record.error === undefined ? undefined : errorText(record.error))],
+];
+
+export const cellsCsvColumns: readonly string[] = columns.map(([name]) => name);
+
+/**
+ * RFC 4180 text with `\n` line ends. A quantity that was not measured is empty. Numbers are in their shortest round-trip form; text that a
+ * spreadsheet would take for a formula gets a leading apostrophe.
+ */
+export const cellsCsv = ({ run, cells }: RunSummary): string =>
+  stringify(
+    cells.map((cell) => columns.map(([, read]) => read(cell, run))),
+    {
+      header: true,
+      columns: columns.map(([name]) => ({ key: name, header: name })),
+      record_delimiter: 'unix',
+      escape_formulas: true,
+      cast: { boolean: (value) => (value ? 'true' : 'false') },
+    },
+  );
+
+export const errorText = ({ code, message }: { readonly code: string; readonly message: string }): string =>
+  (message.startsWith('[') ? message : `[${code}] ${message}`).replace(/\s*\n\s*/g, ' ');
+
+const paramsOf = ({ params, parts }: MethodRecord): Record<string, unknown> =>
+  parts === undefined ? params : { ...params, parts: parts.map((part) => ({ id: part.id, params: paramsOf(part) })) };
