@@ -152,6 +152,12 @@ export interface Addon {
   /** 64-bit hash (hex) over lens, keys, values, positions, counts, bias: for isolation tests. */
   cacheHash(cache: CacheId): string;
 
+  // ---- for tests ----
+  /** NaN into keys and values of every slot of a layer that is not listed (slots i32 [H, maxLen] ascending, lens i32 [H]). */
+  cachePoison(cache: CacheId, layer: number, slots: TensorId, lens: TensorId): void;
+  /** While 1, freed pages are filled with NaN before they are reused. */
+  poisonFreedPages(on: 0 | 1): void;
+
   // ---- attention ----
   /**
    * Attention of T new queries of one row over its cache, after they were appended: query t sees slots [0, n - T + t] of each head,

@@ -15,8 +15,12 @@ export interface GroupState {
   bytes(lens: readonly Int32Array[]): number;
   /** After `keep`: slot fields of one row follow their slots. lists[head] are the kept slots. */
   compact(row: number, layer: number, lists: readonly Int32Array[]): void;
-  /** All host-visible values in one array, for hashes. */
-  snapshot(): Float64Array;
+  /** Values of one row's sequence fields within its slots, for hashes. */
+  snapshot(row: number, lens: readonly Int32Array[]): Float64Array;
+  /** Takes over one row of another state of the same declaration. */
+  copyRow(row: number, from: GroupState, fromRow: number): void;
+  /** The tensors of a field, one per layer. */
+  tensors(name: string): readonly DeviceTensor[];
   readonly hasPages: boolean;
   /** Frees everything. */
   dispose(): void;
@@ -130,11 +134,35 @@ export const createState = (
         addon.upload(target.id, values as Float32Array);
       }
     },
-    snapshot() {
+    snapshot(row, lens) {
       const all: number[] = [];
-      for (const list of tensors.values()) for (const t of list) for (const v of addon.download(t.id)) all.push(v);
+      for (const [name, field] of fields) {
+        if (field.life !== 'sequence') continue;
+        tensors.get(name)!.forEach((t, layer) => {
+          const values = addon.download(t.id);
+          const [, heads = 1, capacity = 1] = t.shape;
+          const perEntry = t.shape.slice(3).reduce((a, b) => a * b, 1);
+          const base = row * heads * capacity * perEntry;
+          for (let head = 0; head < heads; head++) {
+            const length = lens[layer]![Math.floor((head * lens[layer]!.length) / heads)] ?? 0;
+            const used =
+              field.per === 'page' ? Math.ceil(length / field.pageSize) : field.per === 'slot' ? length : capacity;
+            const start = base + head * capacity * perEntry;
+            for (let i = 0; i < used * perEntry; i++) all.push(values[start + i]!);
+          }
+        });
+      }
       return Float64Array.from(all);
     },
+    copyRow(row, from, fromRow) {
+      for (const [name, list] of tensors) {
+        const source = from.tensors(name);
+        list.forEach((t, layer) => {
+          addon.copyRows(source[layer]!.id, fromRow, t.id, row, 1);
+        });
+      }
+    },
+    tensors: (name) => tensors.get(name) ?? [],
     dispose() {
       for (const list of tensors.values()) for (const t of list) device.free(t);
       tensors.clear();

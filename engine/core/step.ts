@@ -1,12 +1,12 @@
-import { asWinnowError, WinnowError } from '../../core/errors.js';
+import { asWinnowError, type WinnowError } from '../../core/errors.js';
 import type { Scope, StepView } from '../../methods/contract.js';
 import type { TensorId } from '../../native/addon-types.js';
 import { type Device, type DeviceTensor, device as deviceOf } from './device.js';
-import { applyPlan, cacheViews, type Group, type GroupContext, rowFacts, slotsView } from './group.js';
-import { createOps } from './ops.js';
+import { type Group, type GroupContext, slotsView } from './group.js';
 import { headOffset } from './prefill.js';
 import { type Row, slotBytes } from './rows.js';
 import { downloadLists, listsOf, meterLists, meterWholeLayer, type RowMeter } from './selection.js';
+import { commit, copyOf, lastOf, maintain, probsScope, readCaches, stepView } from './step-hooks.js';
 import type { Transformer } from './transformer.js';
 
 /** A step of T >= 1 tokens for every row of every group. */
@@ -27,6 +27,8 @@ export interface StepRequest {
 }
 
 export interface StepRow {
+  /** Slots per (layer, KV head) when the step attended, its own included. */
+  readonly slots: Int32Array;
   /** Slots read per (layer, KV head), new ones included. */
   readonly slotsRead: Int32Array;
   /** Bytes of K and V of those slots and of what ops read. */
@@ -169,6 +171,7 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
       row.nextPosition += queryLen - dropped;
       row.fullReadBytes += queryLen * appendedBytes(context);
     }
+    const attended = rows.map((row) => row.slots.slice());
     settleMeters(rows, meters);
     if (dropped > 0) rollBack(context, groups, dropped);
     for (const group of groups) guarded(group, () => commit(context, group, request, allQueries.get(group)));
@@ -178,7 +181,8 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
     return {
       failures,
       logits: logits!,
-      rows: meters.map((m) => ({
+      rows: meters.map((m, r) => ({
+        slots: attended[r]!,
         slotsRead: m.slotsRead,
         bytesRead: m.bytes,
         recall: m.recallHeads === 0 ? Number.NaN : m.recallSum / m.recallHeads,
@@ -197,12 +201,6 @@ const isWatched = (group: Group): boolean => {
     group.state.hasPages ||
     probsScope(group) !== undefined
   );
-};
-
-const probsScope = (group: Group): Scope | undefined => {
-  for (const need of group.rows[0]!.resolved.declaration.needs)
-    if ('view' in need && need.view === 'probs') return need.scope;
-  return undefined;
 };
 
 const push = (map: Map<Group, DeviceTensor[]>, group: Group, value: DeviceTensor): void => {
@@ -243,77 +241,11 @@ const sliceGroups = (device: Device, groups: readonly Group[], queryLen: number)
   };
 };
 
-const stepView = (
-  context: GroupContext,
-  group: Group,
-  layer: number,
-  q: DeviceTensor,
-  request: StepRequest,
-  probs: () => DeviceTensor | undefined,
-): StepView => {
-  const { device, shapes } = context;
-  const shape = shapes[layer]!;
-  const id = group.rows[0]!.resolved.bound.method.id;
-  const refuse = (name: string): never => {
-    throw new WinnowError(
-      'ERR_UNSUPPORTED',
-      `${id}.${name}`,
-      'rotated queries, or probs of a one-token step that were declared',
-      name,
-    );
-  };
-  return {
-    layer,
-    shape,
-    rows: rowFacts(group),
-    state: group.state.view(layer),
-    ops: createOps({ device, shapes, elementBytes: context.elementBytes, bill: group.bill, allowHostLists: false }),
-    step: request.step,
-    phase: request.phase,
-    queryLen: request.queryLen,
-    slots: slotsView(context, group, layer, false),
-    queries: (rope) =>
-      rope === 'rotated'
-        ? device.reshape(q, [group.rows.length, request.queryLen, shape.numQueryHeads * shape.headDim])
-        : refuse('queries(un-rotated)'),
-    probs: () => probs() ?? refuse('probs'),
-    lse: () => refuse('lse'),
-  };
-};
-
-/** Last query of each row: act [rows, 1, Hq * d]. */
-const lastOf = (device: Device, q: DeviceTensor, rows: number, queryLen: number): DeviceTensor => {
-  const out = device.tensor(device.act, [rows, q.shape[1]!]);
-  for (let row = 0; row < rows; row++) device.addon.copyRows(q.id, (row + 1) * queryLen - 1, out.id, row, 1);
-  return device.reshape(out, [rows, 1, q.shape[1]!]);
-};
-
 const firstNewSlots = (context: GroupContext, group: Group, layer: number, queryLen: number): number[] => {
   const offset = headOffset(context.shapes, layer);
   const heads = context.shapes[layer]!.numKvHeads;
   return group.rows.map(
     (row) => row.slots.subarray(offset, offset + heads).reduce((a, b) => Math.min(a, b)) - queryLen,
-  );
-};
-
-/** Caches that attention reads: the group's own, unless a test replaces them. */
-const readCaches = (
-  context: GroupContext,
-  request: StepRequest,
-  group: Group,
-  layer: number,
-  read: readonly Int32Array[][] | undefined,
-): Int32Array => {
-  if (request.readFrom === undefined) return group.caches;
-  const heads = context.shapes[layer]!.numKvHeads;
-  const offset = headOffset(context.shapes, layer);
-  return Int32Array.from(group.rows, (row, r) =>
-    request.readFrom!(
-      row,
-      layer,
-      read?.[r] ??
-        Array.from({ length: heads }, (_, h) => Int32Array.from({ length: row.slots[offset + h]! }, (_, i) => i)),
-    ),
   );
 };
 
@@ -339,33 +271,6 @@ const addBills = (groups: readonly Group[], meters: readonly RowMeter[]): void =
   }
 };
 
-/** `commit` of every layer, with the accepted queries only. */
-const commit = (
-  context: GroupContext,
-  group: Group,
-  request: StepRequest,
-  queries: readonly DeviceTensor[] | undefined,
-): void => {
-  if (queries === undefined) return;
-  const { device } = context;
-  const accepted = request.accept ?? request.queryLen;
-  if (accepted === 0) return;
-  queries.forEach((all, layer) => {
-    const kept = device.tensor(all.dtype, [group.rows.length * accepted, all.shape[1]!]);
-    for (let row = 0; row < group.rows.length; row++)
-      device.addon.copyRows(all.id, row * request.queryLen, kept.id, row * accepted, accepted);
-    group.hooks().decode!.commit!(
-      stepView(context, group, layer, kept, { ...request, queryLen: accepted }, () => undefined),
-    );
-  });
-};
-
-const copyOf = (device: Device, t: DeviceTensor): DeviceTensor => {
-  const out = device.tensor(t.dtype, t.shape);
-  device.addon.copyRows(t.id, 0, out.id, 0, t.shape[0]!);
-  return out;
-};
-
 const rollBack = (context: GroupContext, groups: readonly Group[], dropped: number): void => {
   for (const group of groups) {
     for (const row of group.rows) {
@@ -378,56 +283,4 @@ const rollBack = (context: GroupContext, groups: readonly Group[], dropped: numb
       group.state.refresh(layer, [...group.caches], firstNewSlots(context, group, layer, 0));
     });
   }
-};
-
-/** `maintain` over all layers, with the step's attention where it was asked for. */
-const maintain = (
-  context: GroupContext,
-  group: Group,
-  queryLen: number,
-  lastQueries: DeviceTensor[] | undefined,
-  probabilities: DeviceTensor[] | undefined,
-): void => {
-  const hook = group.hooks().cache?.maintain;
-  if (hook === undefined) return;
-  const scope = probsScope(group);
-  context.device.scope(() => {
-    const views = cacheViews(context, group, {
-      boundary: 'step',
-      shared: false,
-      ...(scope === undefined
-        ? {}
-        : {
-            probs: (layer: number) =>
-              reduceProbs(context, group, layer, scope, queryLen, lastQueries?.[layer], probabilities?.[layer]),
-          }),
-    });
-    applyPlan(context, group, group.hooks().cache!.maintain!(views));
-  });
-};
-
-const reduceProbs = (
-  context: GroupContext,
-  group: Group,
-  layer: number,
-  scope: Scope,
-  queryLen: number,
-  lastQuery: DeviceTensor | undefined,
-  probs: DeviceTensor | undefined,
-): DeviceTensor => {
-  const { device, shapes } = context;
-  const { addon } = device;
-  const shape = shapes[layer]!;
-  let all = probs;
-  if (queryLen > 1 || all === undefined) {
-    const id = addon.windowScores(lastQuery!.id, group.caches, layer, 1 / Math.sqrt(shape.headDim), 0, 0, 1, 0);
-    all = device.wrap(id, 'f32');
-  }
-  const [rows = 0, heads = 0, length = 0] = all.shape;
-  if (scope === 'queryHead') return all;
-  if (scope === 'kvHead') {
-    const grouped = device.reshape(all, [rows * shape.numKvHeads, heads / shape.numKvHeads, length]);
-    return device.reshape(device.wrap(addon.reduceHeads(grouped.id, 0), 'f32'), [rows, shape.numKvHeads, length]);
-  }
-  return device.wrap(addon.reduceHeads(all.id, 0), 'f32');
 };

@@ -1,0 +1,448 @@
+/** The conformance suite's test bench: the engine with its lid off. Only tests import it. */
+import { asWinnowError, WinnowError } from '../core/errors.js';
+import type {
+  BenchOptions,
+  BenchRequest,
+  BenchResult,
+  BenchRow,
+  BenchSession,
+  BenchSetting,
+  BenchStep,
+  CapturedLayer,
+  ConformanceBench,
+  OpenBench,
+} from '../methods/conformance-bench.js';
+import type { Method } from '../methods/contract.js';
+import type { Addon } from '../native/addon-types.js';
+import { argmaxHost, residentBytes, stateBytes } from './core/decode.js';
+import { type DeviceTensor, device as deviceOf } from './core/device.js';
+import { createGroup, type Group } from './core/group.js';
+import { headOffset } from './core/prefill.js';
+import { expectedBytes, type Row } from './core/rows.js';
+import { type ModelContext, type OpenSample, openSample } from './core/sample.js';
+import { type ResolvedSetting, resolveSetting } from './core/settings.js';
+import { runStep, type StepRow } from './core/step.js';
+import { openLocal } from './local.js';
+
+export const openBench: OpenBench = async (modelPath: string, options: BenchOptions): Promise<ConformanceBench> => {
+  const calls = { count: 0 };
+  const engine = openLocal(modelPath, {
+    backend: 'cpu',
+    numerics: options.numerics,
+    isa: 'auto',
+    threads: options.threads ?? 0,
+    prefillChunk: 1 << 20,
+    resolveMethod: () => Promise.reject(new WinnowError('ERR_INTERNAL', 'bench', 'method objects', 'a reference')),
+    cancelled: () => {},
+    wrapAddon: (addon) => counted(addon, calls),
+  });
+  const { context } = engine;
+  return {
+    facts: context.facts,
+    run: async (request) => {
+      if (request.standAlone !== true) return runTogether(context, calls, request, request.settings);
+      const rows: BenchRow[] = [];
+      for (const setting of request.settings) rows.push(...(await runTogether(context, calls, request, [setting])));
+      return rows;
+    },
+    begin: async (request) => {
+      const sessions: BenchSession[] = [];
+      for (const setting of request.settings) sessions.push(await beginSession(context, calls, request, setting));
+      return sessions;
+    },
+    peek: (tensor) => context.device.addon.download(deviceOf(tensor).id),
+    memory: () => {
+      const { tensorBytes, cacheBytes } = context.device.addon.memory();
+      return { tensorBytes, cacheBytes };
+    },
+    close: async () => engine.close(),
+  };
+};
+
+/** The addon with every call counted. */
+const counted = (addon: Addon, calls: { count: number }): Addon =>
+  Object.fromEntries(
+    Object.entries(addon).map(([name, fn]) => [
+      name,
+      (...args: never[]) => {
+        calls.count++;
+        return (fn as (...a: never[]) => unknown)(...args);
+      },
+    ]),
+  ) as unknown as Addon;
+
+let methodCount = 0;
+const methodIds = new WeakMap<Method, number>();
+
+const resolve = (context: ModelContext, request: BenchRequest, setting: BenchSetting): ResolvedSetting => {
+  let id = methodIds.get(setting.method);
+  if (id === undefined) {
+    id = methodCount++;
+    methodIds.set(setting.method, id);
+  }
+  const bound = { method: setting.method, params: setting.params, identity: `${id}:${JSON.stringify(setting.params)}` };
+  const budget =
+    setting.tokenBudget === undefined
+      ? { keptFraction: setting.keptFraction ?? 1 }
+      : { tokenBudget: setting.tokenBudget };
+  return resolveSetting(
+    { key: setting.key, method: { id: setting.method.id, params: {} }, ...budget },
+    bound,
+    context.facts,
+    request.protocol,
+    request.contextIds.length,
+  );
+};
+
+interface Watched {
+  prefilled: string;
+  compressedCache: string;
+  compressedState: string;
+  kept: Int32Array[][];
+  captured: CapturedLayer[];
+}
+
+const contextFor = (context: ModelContext, request: BenchRequest): ModelContext => ({
+  ...context,
+  freshHooks: request.freshHooks ?? false,
+  prefillChunk: request.prefillChunk ?? 1 << 20,
+});
+
+const open = async (
+  context: ModelContext,
+  request: BenchRequest,
+  settings: readonly ResolvedSetting[],
+  watched: Map<string, Watched>,
+): Promise<OpenSample> => {
+  const { device, shapes } = context;
+  return openSample(
+    contextFor(context, request),
+    {
+      prompt: { contextIds: request.contextIds, questionIds: request.questionIds, evidence: request.evidence ?? [] },
+      protocol: request.protocol,
+      sampleSeed: request.sampleSeed,
+      maxNewTokens: request.maxNewTokens,
+      standAlone: request.standAlone ?? false,
+      watch: {
+        prefilled(row, windowQueries) {
+          watched.set(row.key, {
+            prefilled: device.addon.cacheHash(row.cache),
+            compressedCache: '',
+            compressedState: '',
+            kept: [],
+            captured:
+              request.capture === true
+                ? shapes.map((_, layer) => captureLayer(context, row, layer, windowQueries[layer]))
+                : [],
+          });
+        },
+        compressed(row, group) {
+          const seen = watched.get(row.key)!;
+          seen.compressedCache = device.addon.cacheHash(row.cache);
+          seen.compressedState = stateHash(context, group, row);
+          seen.kept = shapes.map((shape, layer) =>
+            Array.from({ length: shape.numKvHeads }, (_, head) => device.addon.cachePositions(row.cache, layer, head)),
+          );
+        },
+      },
+    },
+    settings,
+  );
+};
+
+const captureLayer = (
+  context: ModelContext,
+  row: Row,
+  layer: number,
+  windowQueries: DeviceTensor | undefined,
+): CapturedLayer =>
+  context.device.scope(() => {
+    const { addon } = context.device;
+    return {
+      keys: (addon.download(addon.cacheRead(row.cache, layer, 0)) as Float32Array).slice(),
+      values: (addon.download(addon.cacheRead(row.cache, layer, 1)) as Float32Array).slice(),
+      ...(windowQueries === undefined
+        ? {}
+        : { windowQueries: (addon.download(windowQueries.id) as Float32Array).slice() }),
+    };
+  });
+
+const lensByLayer = (context: ModelContext, row: Row): Int32Array[] =>
+  context.shapes.map((shape, layer) => {
+    const offset = headOffset(context.shapes, layer);
+    return row.slots.subarray(offset, offset + shape.numKvHeads);
+  });
+
+/** FNV-1a over the bytes of the row's declared state. */
+const stateHash = (context: ModelContext, group: Group, row: Row): string => {
+  const values = group.state.snapshot(group.rows.indexOf(row), lensByLayer(context, row));
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of new Uint8Array(values.buffer)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  return hash.toString(16);
+};
+
+const runTogether = async (
+  context: ModelContext,
+  calls: { count: number },
+  request: BenchRequest,
+  settings: readonly BenchSetting[],
+): Promise<BenchRow[]> => {
+  const watched = new Map<string, Watched>();
+  const resolved: ResolvedSetting[] = [];
+  const failures = new Map<string, WinnowError>();
+  for (const setting of settings) {
+    try {
+      resolved.push(resolve(context, request, setting));
+    } catch (thrown) {
+      failures.set(setting.key, asWinnowError(thrown, setting.key));
+    }
+  }
+  const { addon } = context.device;
+  if (request.poison === true) addon.poisonFreedPages(1);
+  const sample = await open(context, request, resolved, watched);
+  const results = new Map<string, BenchResult>();
+  try {
+    for (const [key, error] of sample.failures) failures.set(key, error);
+    let groups = [...sample.groups];
+    const rows = groups.flatMap((group) => group.rows.map((row) => ({ row, group })));
+    const books = new Map(
+      rows.map(({ row }) => [
+        row,
+        { tokenIds: [] as number[], logits: [] as Float32Array[], steps: [] as BenchStep[], bytes: 0, expected: 0 },
+      ]),
+    );
+    const feed = (tokensOf: (row: Row) => Int32Array, phase: 'question' | 'answer', step: number): void => {
+      const members = groups.flatMap((group) => group.rows);
+      const { outcome, facts } = timedStep(
+        context,
+        calls,
+        groups,
+        members.map(tokensOf),
+        phase,
+        step,
+        request.poison === true,
+      );
+      members.forEach((row, r) => {
+        const book = books.get(row)!;
+        book.logits.push(outcome.logits[r]!);
+        book.steps.push(benchStep(outcome.rows[r]!, row, phase, tokensOf(row).length, facts));
+      });
+      for (const [group, error] of outcome.failures) for (const row of group.rows) failures.set(row.key, error);
+      groups = groups.filter((group) => !outcome.failures.has(group));
+    };
+    if (request.protocol === 'query-aware' || request.questionIds.length === 0) {
+      for (const { row } of rows) {
+        const logits = sample.firstLogits.get(row.key);
+        if (logits !== undefined) books.get(row)!.logits.push(logits);
+      }
+    } else feed(() => request.questionIds, 'question', 0);
+    for (const { row, group } of rows) {
+      const book = books.get(row)!;
+      book.bytes = residentBytes(context, group, row);
+      book.expected = expectedBytes(row, context.shapes, context.elementBytes) + stateBytes(context, group, row);
+    }
+    for (let i = 0; i < request.maxNewTokens && groups.length > 0; i++) {
+      for (const group of groups)
+        for (const row of group.rows) books.get(row)!.tokenIds.push(argmaxHost(books.get(row)!.logits.at(-1)!));
+      if (i + 1 < request.maxNewTokens)
+        feed((row) => Int32Array.of(request.forcedTokens?.[i] ?? books.get(row)!.tokenIds.at(-1)!), 'answer', i + 1);
+    }
+    for (const { row, group } of rows) {
+      if (failures.has(row.key)) continue;
+      const book = books.get(row)!;
+      const seen = watched.get(row.key)!;
+      const density = sample.density.get(row.key)!;
+      results.set(row.key, {
+        tokenIds: book.tokenIds,
+        logits: book.logits,
+        kept: seen.kept,
+        hashes: {
+          prefilled: seen.prefilled,
+          compressedCache: seen.compressedCache,
+          compressedState: seen.compressedState,
+          endCache: addon.cacheHash(row.cache),
+          endState: stateHash(context, group, row),
+        },
+        kvCacheBytes: book.bytes,
+        expectedKvCacheBytes: book.expected,
+        kvCacheBytesEnd: residentBytes(context, group, row),
+        expectedKvCacheBytesEnd:
+          expectedBytes(row, context.shapes, context.elementBytes) + stateBytes(context, group, row),
+        stateBytes: stateBytes(context, group, row),
+        prefillPairs: density.pairs,
+        causalPairs: density.causalPairs,
+        steps: book.steps,
+        ...(request.capture === true ? { captured: seen.captured } : {}),
+      });
+    }
+  } finally {
+    sample.close();
+    if (request.poison === true) addon.poisonFreedPages(0);
+  }
+  return settings.map((setting): BenchRow => {
+    const result = results.get(setting.key);
+    if (result !== undefined) return { key: setting.key, status: 'ok', ...result };
+    return failedRow(setting.key, failures.get(setting.key)!);
+  });
+};
+
+const failedRow = (key: string, error: WinnowError): BenchRow => ({
+  key,
+  status: error.code === 'ERR_UNSUPPORTED' || error.code === 'ERR_BUDGET' ? 'unsupported' : 'failed',
+  error: { code: error.code, message: error.message },
+});
+
+interface StepFacts {
+  readonly nativeCalls: number;
+  readonly tensorPeakBytes: number;
+}
+
+const benchStep = (
+  read: StepRow,
+  row: Row,
+  phase: 'question' | 'answer',
+  queryLen: number,
+  facts: StepFacts,
+): BenchStep => ({
+  phase,
+  queryLen,
+  slotsBefore: read.slots,
+  slotsAfter: row.slots.slice(),
+  slotsRead: read.slotsRead,
+  kvBytesRead: read.bytesRead,
+  hostReads: 0,
+  ...facts,
+});
+
+const timedStep = (
+  context: ModelContext,
+  calls: { count: number },
+  groups: readonly Group[],
+  tokens: readonly Int32Array[],
+  phase: 'question' | 'answer',
+  step: number,
+  poison: boolean,
+  accept?: number,
+) => {
+  const { device, shapes } = context;
+  const { addon } = device;
+  const queryLen = tokens[0]!.length;
+  const ids = new Int32Array(tokens.length * queryLen);
+  tokens.forEach((row, r) => {
+    ids.set(row, r * queryLen);
+  });
+  const copies: number[] = [];
+  const before = calls.count;
+  const outcome = runStep(context, context.transformer, {
+    groups,
+    ids,
+    queryLen,
+    phase,
+    step,
+    logits: accept === undefined ? 'last' : 'all',
+    recall: false,
+    ...(accept === undefined ? {} : { accept }),
+    ...(poison
+      ? {
+          readFrom: (row: Row, layer: number, lists: readonly Int32Array[]) => {
+            const copy = addon.cacheFork(row.cache);
+            copies.push(copy);
+            device.scope(() => {
+              const heads = shapes[layer]!.numKvHeads;
+              const longest = Math.max(1, ...lists.map((list) => list.length));
+              const values = new Int32Array(heads * longest).fill(-1);
+              lists.forEach((list, head) => {
+                values.set(list, head * longest);
+              });
+              addon.cachePoison(
+                copy,
+                layer,
+                device.i32(values, [heads, longest]).id,
+                device.i32(Int32Array.from(lists, (list) => list.length)).id,
+              );
+            });
+            return copy;
+          },
+        }
+      : {}),
+  });
+  for (const copy of copies) addon.cacheFree(copy);
+  const vocab = context.facts.vocabSize;
+  const all = (addon.download(outcome.logits.id) as Float32Array).slice();
+  const logits = Array.from({ length: all.length / vocab }, (_, i) => all.subarray(i * vocab, (i + 1) * vocab));
+  return {
+    outcome: { ...outcome, logits },
+    facts: { nativeCalls: calls.count - before, tensorPeakBytes: addon.memory().tensorPeakBytes },
+  };
+};
+
+const beginSession = async (
+  context: ModelContext,
+  calls: { count: number },
+  request: BenchRequest,
+  setting: BenchSetting,
+): Promise<BenchSession> => {
+  const sample = await open(context, { ...request, standAlone: true }, [resolve(context, request, setting)], new Map());
+  for (const error of sample.failures.values()) throw error;
+  const own = contextFor(context, request);
+  const session = sessionOf(own, calls, sample.groups[0]!, () => sample.close(), request);
+  if (request.protocol === 'query-agnostic' && request.questionIds.length > 0)
+    timedStep(own, calls, sample.groups, [request.questionIds], 'question', 0, false);
+  return session;
+};
+
+const sessionOf = (
+  context: ModelContext,
+  calls: { count: number },
+  group: Group,
+  free: () => void,
+  request: BenchRequest,
+): BenchSession => {
+  const { addon } = context.device;
+  const row = group.rows[0]!;
+  let steps = 0;
+  return {
+    async step(tokenIds, accept) {
+      const { outcome, facts } = timedStep(
+        context,
+        calls,
+        [group],
+        [tokenIds],
+        'answer',
+        ++steps,
+        request.poison === true,
+        accept ?? tokenIds.length,
+      );
+      for (const error of outcome.failures.values()) throw error;
+      return { logits: outcome.logits, step: benchStep(outcome.rows[0]!, row, 'answer', tokenIds.length, facts) };
+    },
+    hash: () => ({ cache: addon.cacheHash(row.cache), state: stateHash(context, group, row) }),
+    slots: () => row.slots.slice(),
+    bytes: () => ({
+      kvCacheBytes: residentBytes(context, group, row),
+      expectedKvCacheBytes: expectedBytes(row, context.shapes, context.elementBytes) + stateBytes(context, group, row),
+    }),
+    fork() {
+      const copy: Row = {
+        ...row,
+        cache: addon.cacheFork(row.cache),
+        slots: row.slots.slice(),
+        quantised: new Map(row.quantised),
+      };
+      const capacity = request.contextIds.length + request.questionIds.length + request.maxNewTokens + 1;
+      const twin = createGroup(context, [copy], capacity);
+      twin.state.copyRow(0, group.state, 0);
+      return sessionOf(
+        context,
+        calls,
+        twin,
+        () => {
+          twin.state.dispose();
+          addon.cacheFree(copy.cache);
+        },
+        request,
+      );
+    },
+    free,
+  };
+};

@@ -1,0 +1,128 @@
+import { asWinnowError, WinnowError } from '../../core/errors.js';
+import type { CachePlan, Fork, TokenSpan } from '../../methods/contract.js';
+import type { CacheId } from '../../native/addon-types.js';
+import { applyPlan, cacheViews, createGroup, type Group } from './group.js';
+import type { PrefillResult } from './prefill.js';
+import { type Row, slotBytes, totalHeads } from './rows.js';
+import type { ModelContext, SampleSpec } from './sample.js';
+import type { ResolvedSetting } from './settings.js';
+
+/** Forks and compresses rows of one method. If the rows together fail, each is tried alone, so that one bad budget fails alone. */
+export const compressAll = async (
+  context: ModelContext,
+  spec: SampleSpec,
+  members: readonly ResolvedSetting[],
+  base: CacheId,
+  fed: PrefillResult,
+  sequence: Row['sequence'],
+  slotCapacity: number,
+  groups: Group[],
+): Promise<[ResolvedSetting, WinnowError][]> => {
+  const { device } = context;
+  const rows = members.map((member) => forkRow(context, member, base, sequence, spec.prompt.evidence));
+  const group = createGroup(context, rows, slotCapacity);
+  try {
+    for (const row of rows) spec.watch?.prefilled?.(row, fed.windowQueries);
+    await compress(context, spec, group, fed, sequence.length - sequence.contextLength);
+    for (const row of rows) spec.watch?.compressed?.(row, group);
+    groups.push(group);
+    return [];
+  } catch (thrown) {
+    group.state.dispose();
+    for (const row of rows) device.addon.cacheFree(row.cache);
+    const error = asWinnowError(thrown, members[0]!.key);
+    if (error.code === 'ERR_INTERRUPTED') throw error;
+    if (members.length === 1) return [[members[0]!, error]];
+    const alone: [ResolvedSetting, WinnowError][] = [];
+    for (const member of members)
+      alone.push(...(await compressAll(context, spec, [member], base, fed, sequence, slotCapacity, groups)));
+    return alone;
+  }
+};
+
+export const compress = async (
+  context: ModelContext,
+  spec: SampleSpec,
+  group: Group,
+  fed: PrefillResult,
+  questionTokens: number,
+): Promise<void> => {
+  const { device, shapes } = context;
+  const [first] = group.rows;
+  const wanted = windowRows(first!.resolved, questionTokens > 0 ? questionTokens : spec.prompt.questionIds.length);
+  const scope = device.addon.openScope();
+  try {
+    const views = cacheViews(context, group, {
+      boundary: spec.protocol === 'query-agnostic' ? 'context' : 'prompt',
+      shared: true,
+      ...(wanted === 0
+        ? {}
+        : {
+            windowQueries: (layer: number) => {
+              const stored = fed.windowQueries[layer]!;
+              const rows = Math.min(wanted, stored.shape[0]!);
+              return device.reshape(device.slice(stored, stored.shape[0]! - rows, rows), [1, rows, stored.shape[1]!]);
+            },
+          }),
+    });
+    const perLayer = views.flatMap((view) => {
+      const actions = group.hooks().cache?.finishLayer?.(view);
+      return actions === undefined ? [] : [actions];
+    });
+    if (perLayer.length > 0) applyPlan(context, group, perLayer);
+    const plan: CachePlan | undefined = await group.hooks().cache?.finishPrefill?.(views, noFork);
+    if (plan !== undefined) applyPlan(context, group, plan);
+  } finally {
+    device.addon.closeScope(scope);
+  }
+  if (group.state.hasPages)
+    shapes.forEach((_, layer) => {
+      group.state.refresh(
+        layer,
+        [...group.caches],
+        group.rows.map(() => 0),
+      );
+    });
+  group.takeBill();
+};
+
+export const forkRow = (
+  context: ModelContext,
+  resolved: ResolvedSetting,
+  base: CacheId,
+  sequence: Row['sequence'],
+  evidence: readonly TokenSpan[],
+): Row => ({
+  key: resolved.key,
+  resolved,
+  cache: context.device.addon.cacheFork(base),
+  nextPosition: sequence.length,
+  sequence,
+  evidence,
+  slots: new Int32Array(totalHeads(context.shapes)).fill(sequence.length),
+  quantised: new Map(),
+  fullReadBytes:
+    sequence.length * context.shapes.reduce((sum, s) => sum + s.numKvHeads * slotBytes(s, context.elementBytes), 0),
+});
+
+export const windowRows = (setting: ResolvedSetting, questionTokens: number): number => {
+  let rows = 0;
+  for (const need of setting.declaration.needs) {
+    if ('view' in need && need.view === 'windowQueries')
+      rows = Math.max(rows, need.last === 'question' ? questionTokens : need.last);
+  }
+  return rows;
+};
+
+export const noFork: Fork = {
+  forward: () =>
+    Promise.reject(
+      new WinnowError(
+        'ERR_UNSUPPORTED',
+        'fork.forward',
+        'a method without extra forward passes',
+        'a forward pass',
+        'It comes with the methods that need it.',
+      ),
+    ),
+};
