@@ -14,14 +14,12 @@ import type {
 } from '../methods/conformance-bench.js';
 import type { Method } from '../methods/contract.js';
 import type { Addon } from '../native/addon-types.js';
+import { benchStep, sessionOf, stateHash, timedStep } from './bench-steps.js';
 import { argmaxHost, residentBytes, stateBytes } from './core/decode.js';
 import { type DeviceTensor, device as deviceOf } from './core/device.js';
-import { createGroup, type Group } from './core/group.js';
-import { headOffset } from './core/prefill.js';
 import { expectedBytes, type Row } from './core/rows.js';
 import { type ModelContext, type OpenSample, openSample } from './core/sample.js';
 import { type ResolvedSetting, resolveSetting } from './core/settings.js';
-import { runStep, type StepRow } from './core/step.js';
 import { openLocal } from './local.js';
 
 export const openBench: OpenBench = async (modelPath: string, options: BenchOptions): Promise<ConformanceBench> => {
@@ -167,20 +165,6 @@ const captureLayer = (
     };
   });
 
-const lensByLayer = (context: ModelContext, row: Row): Int32Array[] =>
-  context.shapes.map((shape, layer) => {
-    const offset = headOffset(context.shapes, layer);
-    return row.slots.subarray(offset, offset + shape.numKvHeads);
-  });
-
-/** FNV-1a over the bytes of the row's declared state. */
-const stateHash = (context: ModelContext, group: Group, row: Row): string => {
-  const values = group.state.snapshot(group.rows.indexOf(row), lensByLayer(context, row));
-  let hash = 0xcbf29ce484222325n;
-  for (const byte of new Uint8Array(values.buffer)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
-  return hash.toString(16);
-};
-
 const runTogether = async (
   context: ModelContext,
   calls: { count: number },
@@ -292,90 +276,6 @@ const failedRow = (key: string, error: WinnowError): BenchRow => ({
   error: { code: error.code, message: error.message },
 });
 
-interface StepFacts {
-  readonly nativeCalls: number;
-  readonly tensorPeakBytes: number;
-}
-
-const benchStep = (
-  read: StepRow,
-  row: Row,
-  phase: 'question' | 'answer',
-  queryLen: number,
-  facts: StepFacts,
-): BenchStep => ({
-  phase,
-  queryLen,
-  slotsBefore: read.slots,
-  slotsAfter: row.slots.slice(),
-  slotsRead: read.slotsRead,
-  kvBytesRead: read.bytesRead,
-  hostReads: 0,
-  ...facts,
-});
-
-const timedStep = (
-  context: ModelContext,
-  calls: { count: number },
-  groups: readonly Group[],
-  tokens: readonly Int32Array[],
-  phase: 'question' | 'answer',
-  step: number,
-  poison: boolean,
-  accept?: number,
-) => {
-  const { device, shapes } = context;
-  const { addon } = device;
-  const queryLen = tokens[0]!.length;
-  const ids = new Int32Array(tokens.length * queryLen);
-  tokens.forEach((row, r) => {
-    ids.set(row, r * queryLen);
-  });
-  const copies: number[] = [];
-  const before = calls.count;
-  const outcome = runStep(context, context.transformer, {
-    groups,
-    ids,
-    queryLen,
-    phase,
-    step,
-    logits: accept === undefined ? 'last' : 'all',
-    recall: false,
-    ...(accept === undefined ? {} : { accept }),
-    ...(poison
-      ? {
-          readFrom: (row: Row, layer: number, lists: readonly Int32Array[]) => {
-            const copy = addon.cacheFork(row.cache);
-            copies.push(copy);
-            device.scope(() => {
-              const heads = shapes[layer]!.numKvHeads;
-              const longest = Math.max(1, ...lists.map((list) => list.length));
-              const values = new Int32Array(heads * longest).fill(-1);
-              lists.forEach((list, head) => {
-                values.set(list, head * longest);
-              });
-              addon.cachePoison(
-                copy,
-                layer,
-                device.i32(values, [heads, longest]).id,
-                device.i32(Int32Array.from(lists, (list) => list.length)).id,
-              );
-            });
-            return copy;
-          },
-        }
-      : {}),
-  });
-  for (const copy of copies) addon.cacheFree(copy);
-  const vocab = context.facts.vocabSize;
-  const all = (addon.download(outcome.logits.id) as Float32Array).slice();
-  const logits = Array.from({ length: all.length / vocab }, (_, i) => all.subarray(i * vocab, (i + 1) * vocab));
-  return {
-    outcome: { ...outcome, logits },
-    facts: { nativeCalls: calls.count - before, tensorPeakBytes: addon.memory().tensorPeakBytes },
-  };
-};
-
 const beginSession = async (
   context: ModelContext,
   calls: { count: number },
@@ -389,60 +289,4 @@ const beginSession = async (
   if (request.protocol === 'query-agnostic' && request.questionIds.length > 0)
     timedStep(own, calls, sample.groups, [request.questionIds], 'question', 0, false);
   return session;
-};
-
-const sessionOf = (
-  context: ModelContext,
-  calls: { count: number },
-  group: Group,
-  free: () => void,
-  request: BenchRequest,
-): BenchSession => {
-  const { addon } = context.device;
-  const row = group.rows[0]!;
-  let steps = 0;
-  return {
-    async step(tokenIds, accept) {
-      const { outcome, facts } = timedStep(
-        context,
-        calls,
-        [group],
-        [tokenIds],
-        'answer',
-        ++steps,
-        request.poison === true,
-        accept ?? tokenIds.length,
-      );
-      for (const error of outcome.failures.values()) throw error;
-      return { logits: outcome.logits, step: benchStep(outcome.rows[0]!, row, 'answer', tokenIds.length, facts) };
-    },
-    hash: () => ({ cache: addon.cacheHash(row.cache), state: stateHash(context, group, row) }),
-    slots: () => row.slots.slice(),
-    bytes: () => ({
-      kvCacheBytes: residentBytes(context, group, row),
-      expectedKvCacheBytes: expectedBytes(row, context.shapes, context.elementBytes) + stateBytes(context, group, row),
-    }),
-    fork() {
-      const copy: Row = {
-        ...row,
-        cache: addon.cacheFork(row.cache),
-        slots: row.slots.slice(),
-        quantised: new Map(row.quantised),
-      };
-      const capacity = request.contextIds.length + request.questionIds.length + request.maxNewTokens + 1;
-      const twin = createGroup(context, [copy], capacity);
-      twin.state.copyRow(0, group.state, 0);
-      return sessionOf(
-        context,
-        calls,
-        twin,
-        () => {
-          twin.state.dispose();
-          addon.cacheFree(copy.cache);
-        },
-        request,
-      );
-    },
-    free,
-  };
 };
