@@ -1,0 +1,115 @@
+/** Files of the Hugging Face hub, by its own library, with the limits that it lacks: time-outs, off-line mode, silence on stdout. */
+import { downloadFile, listFiles, modelInfo } from '@huggingface/hub';
+import { WinnowError } from '../core/errors.js';
+import type { DownloadSource } from './download.js';
+import { hubAddress, offlineVariable } from './models-cache.js';
+
+export interface HubFile {
+  readonly repo: string;
+  /** A commit hash for anything that must stay the same. */
+  readonly revision: string;
+  readonly path: string;
+}
+
+export interface HubEntry {
+  readonly path: string;
+  readonly bytes: number;
+  /** Known for large files only. */
+  readonly sha256?: string;
+}
+
+/** An unreachable hub should cost seconds: until an answer begins, and between two pieces of it. */
+const answerMs = 10_000;
+const stallMs = 30_000;
+
+export const hubSource = (file: HubFile): DownloadSource => ({
+  name: `hub ${file.repo}@${file.revision.slice(0, 8)}`,
+  async fetch(into) {
+    checkOnline();
+    await quietly(async () => {
+      const blob = await downloadFile({
+        repo: file.repo,
+        path: file.path,
+        revision: file.revision,
+        hubUrl: hubAddress(),
+        fetch: timedFetch,
+        xet: false,
+      });
+      if (blob === null) throw new Error(`no file ${file.path} there`);
+      const reader = blob.stream().getReader();
+      for (;;) {
+        const { done, value } = await within(
+          stallMs,
+          'more bytes',
+          reader.read(),
+          () => void reader.cancel().catch(() => undefined),
+        );
+        if (done) return;
+        into.write(value);
+      }
+    });
+  },
+});
+
+/** The commit that a revision names now, and the files of its top folder. Throws: ERR_UNREACHABLE. */
+export async function readHubRepository(
+  repo: string,
+  revision: string,
+): Promise<{ readonly commit: string; readonly files: readonly HubEntry[] }> {
+  checkOnline();
+  return quietly(async () => {
+    const hub = { hubUrl: hubAddress(), fetch: timedFetch };
+    const info = await modelInfo({ name: repo, revision, additionalFields: ['sha'], ...hub });
+    const commit = String(info.sha);
+    if (!/^[0-9a-f]{40}$/.test(commit))
+      throw new WinnowError('ERR_UNREACHABLE', `hub ${repo}@${revision}`, 'a commit hash', commit);
+    const files: HubEntry[] = [];
+    for await (const entry of listFiles({ repo, revision: commit, ...hub })) {
+      if (entry.type !== 'file') continue;
+      files.push({
+        path: entry.path,
+        bytes: entry.lfs?.size ?? entry.size,
+        ...(entry.lfs !== undefined && { sha256: entry.lfs.oid }),
+      });
+    }
+    return { commit, files };
+  });
+}
+
+function checkOnline(): void {
+  const variable = offlineVariable();
+  if (variable !== undefined) throw new Error(`network access is off (${variable})`);
+}
+
+const timedFetch: typeof fetch = async (input, init) => {
+  const abort = new AbortController();
+  const answer = fetch(input, { ...init, signal: abort.signal });
+  return within(answerMs, 'an answer', answer, () => abort.abort());
+};
+
+async function within<T>(ms: number, what: string, work: Promise<T>, onTimeout: () => void): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`no ${what === 'an answer' ? 'answer' : what} within ${ms / 1_000} s`));
+      onTimeout();
+    }, ms);
+  });
+  try {
+    return await Promise.race([work, timeout]);
+  } finally {
+    clearTimeout(timer);
+    work.catch(() => undefined);
+  }
+}
+
+/** The library tells its doings on `console.debug`, which is stdout, where only results belong. */
+async function quietly<T>(work: () => Promise<T>): Promise<T> {
+  const { debug } = console;
+  console.debug = (...values: unknown[]) => console.error(...values);
+  try {
+    return await work();
+  } finally {
+    console.debug = debug;
+  }
+}

