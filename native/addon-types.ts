@@ -56,6 +56,8 @@ export interface Addon {
   /** Chooses instruction set, numerics and threads for everything that follows; returns the activation dtype. */
   configure(isa: Isa, numerics: Numerics, threads: number): 'f32' | 'bf16';
   memory(): MemoryFacts;
+  /** Total time spent inside addon calls so far, for the meter of engine time outside native ops. */
+  nativeNanoseconds(): number;
 
   // ---- tensors (row-major, 64-byte aligned, zero-filled) ----
   tensor(dtype: DType, shape: number[]): TensorId;
