@@ -1,5 +1,7 @@
 #pragma once
 
+#include <node_api.h>
+
 #include <memory>
 
 #include "../kernels/isa.h"
@@ -12,14 +14,12 @@ class CacheTable;   // kernels/cache.h
 
 /// Everything one JavaScript environment owns; the thread pool alone belongs to the process.
 struct Runtime {
-  Runtime();
-  ~Runtime();
-
   MemoryCounters memory;
   Context context;
   TensorTable tensors{memory};
   std::shared_ptr<WeightTable> weights;  ///< made by init_dense
   std::shared_ptr<CacheTable> caches;    ///< made by init_cache
+  napi_ref error_class = nullptr;        ///< WinnowError, given by the loader
   int64_t native_nanoseconds = 0;        ///< time spent inside addon calls, for the overhead meter
 };
 

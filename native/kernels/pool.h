@@ -19,7 +19,7 @@ class Pool {
   void SetThreads(int threads);
   int threads() const { return threads_; }
 
-  /// fn(chunk) for every chunk in [0, chunks); returns when all are done. Not reentrant: a chunk must not call it.
+  /// fn(chunk) for every chunk in [0, chunks); returns when all are done. A call from inside a chunk runs serially.
   template <class F>
   void ParallelFor(int64_t chunks, F&& fn) {
     if (chunks <= 0) return;

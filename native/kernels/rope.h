@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "isa.h"
 #include "status.h"
 
@@ -34,10 +36,21 @@ struct RopeParams {
 ///           q_norm, k_norm  [head_dim]                      f32 gains of an RMS norm over each head, or null
 ///           q_out      [num_tokens, Hq * head_dim]          context.act()
 ///           k_out, v_out  [num_tokens, H * head_dim]        f32 or bf16 (k_type, v_type); null = not wanted
-/// Limits    rope_dims even, <= head_dim; rotate_keys false stores keys normed but not rotated
+/// Limits    rope_dims even, <= head_dim <= 1024; rotate_keys false stores keys normed but not rotated
 /// Error     f32 relative RMS <= 1e-6, bf16 <= 3e-3; reference numerics: the same bits on every instruction set
 /// Cost      reads qkv once, writes each output once; no allocation
 /// Returns   Status; a position out of range is kShape
 Status Rope(const Context& context, const RopeParams& params);
+
+/// One head of one token: optional QK-norm (gain null: none), optional rotation (cos_sin null: none), conversion.
+struct RopeKernels {
+  void (*head)(const void* x, bool bf16_in, const float* gain, float eps, const float* cos_sin, int32_t rope_dims,
+               int32_t head_dim, void* out, bool bf16_out);
+};
+WINNOW_DECLARE_KERNELS(RopeKernels);
+
+/// The naive fp64 form of the same.
+void RopeReference(const double* x, const float* gain, double eps, const float* cos_sin, int32_t rope_dims, int32_t head_dim,
+                   double* out);
 
 }  // namespace winnow

@@ -1,0 +1,186 @@
+#include "../kernels/argmax.h"
+#include "../kernels/embed.h"
+#include "../kernels/gated_activation.h"
+#include "../kernels/linear.h"
+#include "../kernels/rms_norm.h"
+#include "../kernels/weights.h"
+#include "call.h"
+
+namespace winnow {
+
+namespace {
+
+const PackedMatrix& WeightOf(Call& call, int i, const char* what) {
+  const PackedMatrix* found = nullptr;
+  if (Status s = call.runtime.weights->Get(call.Id(i, what), what, &found); !s.ok()) {
+    call.Refuse(what, s.failure()->expected, s.failure()->actual);
+  }
+  return *found;
+}
+
+double Property(Call& call, napi_value object, const char* key) {
+  napi_value value;
+  double x = 0;
+  if (napi_get_named_property(call.env, object, key, &value) != napi_ok || napi_get_value_double(call.env, value, &x) != napi_ok ||
+      !(x >= 0 && x <= 9007199254740992.0) || x != static_cast<double>(static_cast<int64_t>(x))) {
+    call.Refuse("sources", std::string("a whole number >= 0 in ") + key, std::to_string(x));
+  }
+  return x;
+}
+
+/// Bytes from `offset` of a Uint8Array, as a source of unknown shape.
+WeightSource Region(Call& call, napi_value array, double offset, const std::string& type_name) {
+  napi_typedarray_type kind;
+  size_t length = 0;
+  void* data = nullptr;
+  if (napi_get_typedarray_info(call.env, array, &kind, &length, &data, nullptr, nullptr) != napi_ok || kind != napi_uint8_array) {
+    call.Refuse("bytes", "a Uint8Array", "a value of another type");
+  }
+  if (!(offset >= 0 && offset <= static_cast<double>(length))) {
+    call.Refuse("byteOffset", "an offset in [0, " + std::to_string(length) + "]", std::to_string(offset));
+  }
+  WeightSource source{};
+  if (!WeightTypeFromName(type_name.c_str(), &source.type)) {
+    call.Check(Status::Fail(Code::kUnsupported, std::string(call.name) + ".type", "F32, F16, BF16, Q8_0, Q4_0 or Q4_1", type_name));
+  }
+  source.bytes = static_cast<const std::byte*>(data) + static_cast<size_t>(offset);
+  source.num_bytes = static_cast<int64_t>(length) - static_cast<int64_t>(offset);
+  return source;
+}
+
+napi_value PackWeight(Call& call) {
+  uint32_t count = 0;
+  if (call.count < 1 || napi_get_array_length(call.env, call.arguments[0], &count) != napi_ok) {
+    call.Refuse("sources", "an array of sources", "a value of another type");
+  }
+  std::vector<WeightSource> sources;
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value object, bytes, type;
+    napi_get_element(call.env, call.arguments[0], i, &object);
+    size_t length = 0;
+    char name[16] = {};
+    if (napi_get_named_property(call.env, object, "bytes", &bytes) != napi_ok ||
+        napi_get_named_property(call.env, object, "type", &type) != napi_ok ||
+        napi_get_value_string_utf8(call.env, type, name, sizeof name, &length) != napi_ok) {
+      call.Refuse("sources", "objects with bytes and type", "another value at " + std::to_string(i));
+    }
+    WeightSource source = Region(call, bytes, Property(call, object, "byteOffset"), name);
+    source.rows = static_cast<int64_t>(Property(call, object, "rows"));
+    source.cols = static_cast<int64_t>(Property(call, object, "cols"));
+    source.interleaved_heads = static_cast<int64_t>(Property(call, object, "interleavedHeads"));
+    sources.push_back(source);
+  }
+  PackedMatrix packed;
+  call.Check(PackMatrix(sources, call.Int(1, "interleave", 0, INT32_MAX), &packed));
+  return call.Value(call.runtime.weights->Add(std::move(packed)));
+}
+
+napi_value PackVector(Call& call) {
+  if (call.count < 4) call.Refuse("bytes", "4 arguments", std::to_string(call.count));
+  WeightSource source = Region(call, call.arguments[0], call.Number(1, "byteOffset"), call.String(2, "type"));
+  source.rows = 1;
+  source.cols = call.Int(3, "length", 1, 1 << 28);
+  Tensor out;
+  TensorId id = call.NewTensor(DType::kF32, {source.cols}, &out);
+  Status status = UnpackVector(source, out.as<float>());
+  if (!status.ok()) (void)call.runtime.tensors.Free(id);
+  call.Check(std::move(status));
+  return call.Value(id);
+}
+
+napi_value FreeWeight(Call& call) {
+  call.Check(call.runtime.weights->Free(call.Id(0, "w")));
+  return call.Nothing();
+}
+
+napi_value WeightShape(Call& call) {
+  const PackedMatrix& w = WeightOf(call, 0, "w");
+  napi_value shape;
+  napi_create_array_with_length(call.env, 2, &shape);
+  napi_set_element(call.env, shape, 0, call.Value(static_cast<double>(w.rows)));
+  napi_set_element(call.env, shape, 1, call.Value(static_cast<double>(w.cols)));
+  return shape;
+}
+
+napi_value EmbedCall(Call& call) {
+  const PackedMatrix& w = WeightOf(call, 0, "weight");
+  Tensor ids = call.TensorOf(1, "ids", DType::kI32, {-1});
+  Tensor out = call.TensorOf(3, "out", DType::kF32, {ids.dim(0), w.cols});
+  call.Check(Embed(call.runtime.context, {.weight = &w,
+                                          .ids = ids.as<int32_t>(),
+                                          .num_tokens = ids.dim(0),
+                                          .scale = static_cast<float>(call.Number(2, "scale")),
+                                          .out = out.as<float>()}));
+  return call.Nothing();
+}
+
+napi_value RmsNormCall(Call& call) {
+  Tensor x = call.TensorOf(0, "x", DType::kF32, {-1, -1});
+  Tensor gain = call.TensorOf(1, "gain", DType::kF32, {x.dim(1)});
+  Tensor out = call.FloatTensor(4, "out", {x.dim(0), x.dim(1)});
+  call.Check(RmsNorm(call.runtime.context, {.x = x.as<float>(),
+                                            .gain = gain.as<float>(),
+                                            .num_rows = x.dim(0),
+                                            .width = x.dim(1),
+                                            .eps = static_cast<float>(call.Number(2, "eps")),
+                                            .gain_offset = static_cast<float>(call.Number(3, "gainOffset")),
+                                            .out = out.data,
+                                            .out_type = out.dtype}));
+  return call.Nothing();
+}
+
+napi_value LinearCall(Call& call) {
+  const PackedMatrix& w = WeightOf(call, 1, "weight");
+  Tensor x = call.FloatTensor(0, "x", {-1, w.cols});
+  Tensor bias = call.OptionalTensor(2, "bias", DType::kF32, {w.rows});
+  Tensor out = call.FloatTensor(4, "out", {x.dim(0), w.rows});
+  call.Check(Linear(call.runtime.context, {.x = x.data,
+                                           .x_type = x.dtype,
+                                           .num_rows = x.dim(0),
+                                           .weight = &w,
+                                           .bias = bias.as<float>(),
+                                           .accumulate = call.Flag(3, "accumulate"),
+                                           .out = out.data,
+                                           .out_type = out.dtype}));
+  return call.Nothing();
+}
+
+napi_value GatedActivationCall(Call& call) {
+  Tensor gate_up = call.FloatTensor(0, "gateUp", {-1, -1});
+  if (gate_up.dim(1) % 2 != 0) call.Refuse("gateUp", "an even number of columns", Describe(gate_up));
+  Tensor out = call.FloatTensor(2, "out", {gate_up.dim(0), gate_up.dim(1) / 2});
+  call.Check(GatedActivation(call.runtime.context, {.gate_up = gate_up.data,
+                                                    .gate_up_type = gate_up.dtype,
+                                                    .kind = call.Flag(1, "kind") ? GateKind::kGeluTanh : GateKind::kSilu,
+                                                    .num_rows = gate_up.dim(0),
+                                                    .width = gate_up.dim(1) / 2,
+                                                    .out = out.data,
+                                                    .out_type = out.dtype}));
+  return call.Nothing();
+}
+
+napi_value ArgmaxCall(Call& call) {
+  Tensor logits = call.TensorOf(0, "logits", DType::kF32, {-1, -1});
+  Tensor out = call.TensorOf(1, "out", DType::kI32, {logits.dim(0)});
+  call.Check(Argmax(call.runtime.context,
+                    {.logits = logits.as<float>(), .num_rows = logits.dim(0), .width = logits.dim(1), .out = out.as<int32_t>()}));
+  return call.Nothing();
+}
+
+}  // namespace
+
+void init_dense(napi_env env, napi_value exports, Runtime& runtime) {
+  runtime.weights = std::make_shared<WeightTable>(runtime.memory);
+  Register(env, exports, runtime,
+           {{"packWeight", PackWeight},
+            {"packVector", PackVector},
+            {"freeWeight", FreeWeight},
+            {"weightShape", WeightShape},
+            {"embed", EmbedCall},
+            {"rmsNorm", RmsNormCall},
+            {"linear", LinearCall},
+            {"gatedActivation", GatedActivationCall},
+            {"argmax", ArgmaxCall}});
+}
+
+}  // namespace winnow
