@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 const here = path.dirname(fileURLToPath(import.meta.url));
 const build = path.join(here, 'build');
 const output = path.join(build, 'winnow.node');
+// CMake's own files: some are named *.ts, so they live in a hidden folder that the TypeScript compiler passes over.
+const tree = path.join(build, '.cmake');
 
 /** One message, one exit code: what is missing and how to get it on the common systems. */
 const fail = (expected, actual, fix) => {
@@ -60,8 +62,16 @@ const run = (command, args) => {
 };
 
 const cmakeBuild = (include) => {
-  run('cmake', ['-S', here, '-B', build, '-DCMAKE_BUILD_TYPE=Release', `-DWINNOW_INCLUDE=${include}`]);
-  run('cmake', ['--build', build, '--config', 'Release', '--parallel', '2']);
+  run('cmake', [
+    '-S',
+    here,
+    '-B',
+    tree,
+    '-DCMAKE_BUILD_TYPE=Release',
+    `-DWINNOW_INCLUDE=${include}`,
+    `-DWINNOW_OUTPUT=${build}`,
+  ]);
+  run('cmake', ['--build', tree, '--config', 'Release', '--parallel', '2']);
 };
 
 if (process.argv.includes('--force') || !upToDate()) {
@@ -69,7 +79,7 @@ if (process.argv.includes('--force') || !upToDate()) {
   if (process.env.CXX === undefined && !['c++', 'g++', 'clang++'].some(has)) {
     fail('a C++20 compiler', 'none of c++, g++, clang++ on the path', INSTALL);
   }
-  mkdirSync(build, { recursive: true });
+  mkdirSync(tree, { recursive: true });
   cmakeBuild([includeOf('node-api-headers', 'include'), includeOf('node-addon-api', '.')].join(';'));
   if (!existsSync(output)) fail(`the file ${output}`, 'nothing after a build without errors', INSTALL);
 }
