@@ -1,7 +1,9 @@
 import type { Command } from './command.js';
+import { doctor } from './commands/doctor.js';
 import { generate } from './commands/generate.js';
 import { list } from './commands/list.js';
 import { logits } from './commands/logits.js';
+import { models } from './commands/models.js';
 
 /** Every command there is, in the order of the help. Command files are light: what they need is imported when they run. */
-export const commands: readonly Command[] = [list, generate, logits];
+export const commands: readonly Command[] = [list, models, generate, logits, doctor];

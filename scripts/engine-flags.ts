@@ -1,5 +1,4 @@
 import type { BackendName, IsaName, NumericsName } from '../engine/contract.js';
-import type { Values } from './command.js';
 import { choice, whole } from './flags.js';
 
 const backends = ['cpu', 'cuda', 'ort'] as const satisfies readonly BackendName[];
@@ -16,14 +15,3 @@ export const engineFlags = {
   backend: choice('Where the operations run. Default cpu.', backends),
   threads: whole('Threads of the CPU backend. Default: all cores.', 'N', 1),
 } as const;
-
-/** Tokens of one prefill chunk: part of a cell's protocol, so one value for every command. */
-export const PREFILL_CHUNK = 512;
-
-export const openOptions = (values: Values<typeof engineFlags>) => ({
-  backend: values.backend ?? 'cpu',
-  numerics: values.numerics ?? 'native',
-  isa: values.isa ?? 'auto',
-  threads: values.threads ?? 0,
-  prefillChunk: PREFILL_CHUNK,
-});

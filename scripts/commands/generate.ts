@@ -76,10 +76,10 @@ const settingOf = async (
       'Name one, for example --method snapkv.',
     );
   }
-  const { methodOfWord } = await import('../method-word.js');
+  const { methodRef } = await import('../../methods/load.js');
   return {
     key: 'generate',
-    method: methodOfWord(word),
+    method: methodRef(word),
     ...(keptFraction === undefined ? {} : { keptFraction }),
     ...(tokenBudget === undefined ? {} : { tokenBudget }),
   };

@@ -1,0 +1,74 @@
+import type { ResolvedModel } from '../../engine/models.js';
+import type { ModelDescription } from '../../engine/models-inspect.js';
+import { defineCommand } from '../command.js';
+import { choice, json, required, text } from '../flags.js';
+
+export const models = defineCommand({
+  name: 'models',
+  summary: 'Fetch a model, describe it, or check it by its hash.',
+  positionals: {
+    action: required(choice('What to do.', ['pull', 'inspect', 'verify'])),
+    model: text(
+      'A name of the manifest, a GGUF file, a Hugging Face folder or hf:org/name. Default: the default model.',
+      'MODEL',
+    ),
+  },
+  required: 1,
+  flags: { json },
+  examples: [
+    ['$0 models pull', 'fetches the default model into the cache'],
+    ['$0 models inspect ./model.gguf', 'its shape, storage types and tokenizer'],
+    ['$0 models verify smollm2-135m-instruct', 'hashes the cached file anew'],
+  ],
+  async run({ action, model, json: asJson }, terminal) {
+    const { defaultModelId, resolveModel, verifyModel } = await import('../../engine/models.js');
+    const { pullProgress } = await import('../open-model.js');
+    const ref = model ?? defaultModelId;
+    const show = (value: unknown, lines: readonly string[]): void => {
+      if (asJson) terminal.printJson(value);
+      else terminal.print(lines.join('\n'));
+    };
+    switch (action) {
+      case 'pull': {
+        const found = await resolveModel(ref, pullProgress(terminal));
+        show(found, linesOf(found));
+        return 0;
+      }
+      case 'verify': {
+        const found = await verifyModel(ref);
+        const known =
+          found.expectedSha256 === undefined
+            ? 'No hash is known for it; this is what it has.'
+            : 'The hash is the expected one.';
+        show(found, [...linesOf(found), known]);
+        return 0;
+      }
+      case 'inspect': {
+        const { inspectModel } = await import('../../engine/models-inspect.js');
+        const description = await inspectModel(ref, pullProgress(terminal));
+        show(description, descriptionLines(description));
+        return 0;
+      }
+    }
+  },
+});
+
+const linesOf = ({ id, path, sha256 }: ResolvedModel): string[] => [
+  `${id}`,
+  `  file    ${path}`,
+  `  sha256  ${sha256}`,
+];
+
+const descriptionLines = (model: ModelDescription): string[] => {
+  const { config, tokenizer } = model;
+  const types = Object.entries(model.tensorTypes).map(([type, count]) => `${count} ${type}`);
+  return [
+    ...linesOf(model),
+    ...(model.licence === undefined ? [] : [`  licence ${model.licence}`]),
+    `  format  ${model.format}, ${types.join(', ')}`,
+    `  size    ${(model.parameters / 1e6).toFixed(1)} M parameters, ${(model.weightBytes / 1e6).toFixed(1)} MB of weights`,
+    `  shape   ${config.numLayers} layers, hidden ${config.hiddenSize}, ${config.numQueryHeads} query and ${config.numKvHeads} KV heads of ${config.headDim}`,
+    `  cache   ${model.kvBytesPerToken} bytes for each token in bf16`,
+    `  tokens  ${tokenizer.name}, ${tokenizer.vocabSize} entries, stops at ${tokenizer.stopTokens.join(' ')}, ${tokenizer.chatTemplate ? 'with' : 'without'} a chat template`,
+  ];
+};

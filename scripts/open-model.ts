@@ -1,0 +1,50 @@
+import type { Engine } from '../engine/contract.js';
+import type { DownloadProgress } from '../engine/download.js';
+import { defaultOpenOptions, openEngine } from '../engine/index.js';
+import { defaultModelId, type ResolvedModel, resolveModel } from '../engine/models.js';
+import type { Values } from './command.js';
+import type { engineFlags } from './engine-flags.js';
+import type { Terminal } from './terminal.js';
+
+/** Finds the model, fetching it if need be, with progress on stderr. */
+export const findOrPullModel = (ref: string | undefined, terminal: Terminal): Promise<ResolvedModel> =>
+  resolveModel(ref ?? defaultModelId, pullProgress(terminal));
+
+export type EngineValues = Values<typeof engineFlags>;
+
+export const openOptionsOf = (values: EngineValues) => ({
+  ...defaultOpenOptions,
+  ...(values.backend === undefined ? {} : { backend: values.backend }),
+  ...(values.numerics === undefined ? {} : { numerics: values.numerics }),
+  ...(values.isa === undefined ? {} : { isa: values.isa }),
+  ...(values.threads === undefined ? {} : { threads: values.threads }),
+});
+
+/** An open engine on the model that `--model` names; the caller closes it. */
+export const openModel = async (
+  values: EngineValues & { readonly model: string | undefined },
+  terminal: Terminal,
+): Promise<{ engine: Engine; model: ResolvedModel }> => {
+  const model = await findOrPullModel(values.model, terminal);
+  const engine = await openEngine(model.path, openOptionsOf(values), { id: model.id, sha256: model.sha256 });
+  if (terminal.verbose) {
+    const { isa, threads, activations } = engine.machine;
+    terminal.note(`${model.id} on ${isa}, ${threads} threads, ${activations} activations`);
+  }
+  return { engine, model };
+};
+
+const MEGABYTE = 1e6;
+
+/** A line at the start of each source and at every tenth of the file: readable on a terminal and in a log. */
+export const pullProgress = (terminal: Terminal): ((progress: DownloadProgress) => void) => {
+  let told = '';
+  return ({ source, receivedBytes, totalBytes }) => {
+    const tenths = Math.floor((10 * receivedBytes) / Math.max(1, totalBytes));
+    const now = `${source} ${tenths}`;
+    if (now === told) return;
+    told = now;
+    const size = `${(receivedBytes / MEGABYTE).toFixed(0)} of ${(totalBytes / MEGABYTE).toFixed(0)} MB`;
+    terminal.note(`Fetching from ${source}: ${size}`);
+  };
+};
