@@ -102,7 +102,18 @@ const hasShare = ({ role }: Part, index: number): boolean => index > 0 && role !
 const parametersOf = (parts: readonly Part[]): z.ZodType<ComposeParams> => {
   const fractions = parts
     .filter(hasShareIn(parts))
-    .map(({ method }) => [method.id, z.number().gt(0).max(1).default(defaultFraction)] as const);
+    .map(
+      ({ method }) =>
+        [
+          method.id,
+          z
+            .number()
+            .gt(0)
+            .max(1)
+            .default(defaultFraction)
+            .describe('Share of the survivors it reads (of the pairs it computes, for a prefill).'),
+        ] as const,
+    );
   const shape = Object.fromEntries(parts.map(({ method, params }) => [method.id, prefault(method.parameters, params)]));
   return z.strictObject({
     ...shape,
@@ -167,7 +178,11 @@ const joinDeclarations = (id: string, parts: readonly OpenPart[]): Declaration =
     ),
     logits: all.some(({ logits }) => logits === 'partial') ? 'partial' : 'full',
     hostReadsPerStep: all.reduce((sum, { hostReadsPerStep }) => sum + hostReadsPerStep, 0),
-    waives: Object.assign({}, ...all.map(({ waives }) => waives)),
+    waives: Object.fromEntries(
+      parts.flatMap(({ lens, declaration }) =>
+        Object.entries(declaration.waives).map(([property, reason]) => [property, `${lens.id}: ${reason}`]),
+      ),
+    ),
   };
 };
 

@@ -43,7 +43,6 @@ export const kivi = defineMethod({
     declaration({
       waives: {
         T1: 'bits decide what is stored: a full budget still quantises',
-        C15: 'the sets of tokens do not depend on the budget, and nothing is dropped',
         C16: 'bits decide what is stored: a full budget still quantises',
       },
     }),

@@ -15,10 +15,7 @@ export const knorm = defineEvictor({
     arxiv: '2406.11430',
     section: '3',
   },
-  deviations: [
-    'tokens are dropped once, when the prefill ends; the paper also drops while it generates',
-    "all layers are compressed; the authors' code can leave the first two whole",
-  ],
+  deviations: ['tokens are dropped once, when the prefill ends; the paper also drops while it generates'],
   training: 'none',
   parameters: z.strictObject({
     sinkTokens: z.int().min(0).default(0).describe('First tokens always kept (none in the paper).'),

@@ -24,7 +24,7 @@ export const tova = defineMethod({
   family: 'eviction',
   source: { title: 'Transformers are Multi-State RNNs', arxiv: '2401.06104', section: '4' },
   deviations: [
-    'the prompt is prefilled whole and cut to the budget at its end; the paper may also evict during a chunked prefill',
+    'the prompt is prefilled whole and cut to the budget at its end',
     'a question fed as one step of several tokens is cut once, by its last query',
     'the newest token is never dropped',
   ],

@@ -23,7 +23,7 @@ export const sinkWindowPrefill = defineMethod({
   },
   deviations: [
     'the window follows from the budget; the paper searches its size per head',
-    'the first sinkTokens are those of StreamingLLM (4); MInference keeps 128 or more',
+    'the number of sinks is that of StreamingLLM',
     'the layers of the decode phase read the whole cache',
   ],
   training: 'none',
