@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { WinnowError } from '../core/errors.js';
 import type { TimingOutcome } from '../engine/contract.js';
 import type { PlannedCell, Sample } from './contract.js';
 import { TIMED_ROUNDS, type TimingRun, timeGroup } from './run-timing.js';
@@ -88,12 +89,32 @@ test('peak memory comes from a process of its own and is absent where it was not
   assert.ok(!('peakResidentBytes' in timings.find(({ cellId }) => cellId === 'quest')!));
 });
 
+test('a setting that cannot be timed is left out with its reason and the others are timed', async () => {
+  const run = timingRun([]);
+  const reasons: string[] = [];
+  const timings = await timeGroup({
+    ...run,
+    engine: {
+      async time(request) {
+        if (request.setting.key === 'snapkv') throw new WinnowError('ERR_UNSUPPORTED', 'snapkv', 'a clock', 'none');
+        return run.engine.time(request);
+      },
+    },
+    onUntimed: ({ cellId }, { code }) => reasons.push(`${cellId} ${code}`),
+  });
+  assert.deepEqual(reasons, ['snapkv ERR_UNSUPPORTED']);
+  assert.equal(timings.length, 2 * TIMED_ROUNDS);
+});
+
 test('an abort ends the pass between two measurements', async () => {
   const abort = new AbortController();
   const order: string[] = [];
   const run = timingRun(order);
-  await assert.rejects(timeGroup({ ...run, signal: abort.signal, onRound: () => abort.abort() }), {
-    name: 'AbortError',
-  });
-  assert.equal(order.length, 1);
+  await assert.rejects(
+    timeGroup({ ...run, signal: abort.signal, onRound: () => (order.length > 0 ? abort.abort() : undefined) }),
+    {
+      name: 'AbortError',
+    },
+  );
+  assert.equal(order.length, 2);
 });

@@ -1,7 +1,11 @@
+import { asWinnowError, type WinnowError } from '../core/errors.js';
 import type { Engine, SettingRequest, TimingOutcome, TimingRequest } from '../engine/contract.js';
 import type { TimingRecord } from '../results/schema.js';
 import type { PlannedCell, Sample } from './contract.js';
 import type { CellGroup } from './run-groups.js';
+
+/** Tokens generated under the clock, stop tokens ignored: enough for a mean, few beside a prefill. */
+export const TIMED_TOKENS = 16;
 
 /** Measured rounds after one that only warms up; a median of fewer says little. */
 export const TIMED_ROUNDS = 5;
@@ -15,6 +19,8 @@ export interface TimingRun {
   /** Peak resident bytes of this one setting in a process of its own; undefined where it cannot be measured. */
   peakOf(request: TimingRequest): Promise<number | undefined>;
   onRound?(cell: PlannedCell): void;
+  /** A setting that cannot be timed: it has no times, the others do. */
+  onUntimed?(cell: PlannedCell, error: WinnowError): void;
   readonly signal?: AbortSignal;
 }
 
@@ -25,32 +31,43 @@ export interface TimingRun {
 export const timeGroup = async (run: TimingRun): Promise<TimingRecord[]> => {
   const requests = run.group.cells.map((cell) => ({ cell, request: run.requestOf(run.sample, run.settingOf(cell)) }));
   const timed: { cell: PlannedCell; round: number; outcome: TimingOutcome }[] = [];
+  const untimed = new Set<PlannedCell>();
   for (let round = 0; round <= TIMED_ROUNDS; round++) {
     for (let i = 0; i < requests.length; i++) {
       run.signal?.throwIfAborted();
       const { cell, request } = requests[(i + round) % requests.length]!;
-      const outcome = await run.engine.time(request, run.signal);
-      if (round > 0) timed.push({ cell, round, outcome });
       run.onRound?.(cell);
+      if (untimed.has(cell)) continue;
+      try {
+        const outcome = await run.engine.time(request, run.signal);
+        if (round > 0) timed.push({ cell, round, outcome });
+      } catch (thrown) {
+        const error = asWinnowError(thrown, cell.cellId);
+        if (error.code === 'ERR_INTERRUPTED' || error.code === 'ERR_INTERNAL') throw error;
+        untimed.add(cell);
+        run.onUntimed?.(cell, error);
+      }
     }
   }
   const peaks = new Map<string, number | undefined>();
   for (const { cell, request } of requests) {
     run.signal?.throwIfAborted();
-    peaks.set(cell.cellId, await run.peakOf(request));
+    if (!untimed.has(cell)) peaks.set(cell.cellId, await run.peakOf(request));
   }
-  return timed.map(({ cell, round, outcome }) => {
-    const peak = peaks.get(cell.cellId);
-    return {
-      cellId: cell.cellId,
-      sampleId: run.sample.id,
-      repeat: round - 1,
-      prefillMs: outcome.prefillMs,
-      compressionMs: outcome.compressionMs,
-      timeToFirstTokenMs: outcome.timeToFirstTokenMs,
-      decodeMsPerToken: outcome.decodeMsPerToken,
-      generatedTokens: outcome.generatedTokens,
-      ...(peak === undefined ? {} : { peakResidentBytes: peak }),
-    };
-  });
+  return timed
+    .filter(({ cell }) => !untimed.has(cell))
+    .map(({ cell, round, outcome }) => {
+      const peak = peaks.get(cell.cellId);
+      return {
+        cellId: cell.cellId,
+        sampleId: run.sample.id,
+        repeat: round - 1,
+        prefillMs: outcome.prefillMs,
+        compressionMs: outcome.compressionMs,
+        timeToFirstTokenMs: outcome.timeToFirstTokenMs,
+        decodeMsPerToken: outcome.decodeMsPerToken,
+        generatedTokens: outcome.generatedTokens,
+        ...(peak === undefined ? {} : { peakResidentBytes: peak }),
+      };
+    });
 };
