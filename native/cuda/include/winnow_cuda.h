@@ -1,0 +1,25 @@
+/// C ABI of libwinnow_cuda.so: one header per operation, `Params` in, `WnStatus` out.
+///
+/// Every operation is asynchronous on the caller's stream (a cudaStream_t passed as void*; null is the default
+/// stream). None allocates, synchronises, prints, throws or exits. Pointers are device pointers unless a line says
+/// "host". All sizes are counts of elements unless a name says bytes.
+#ifndef WINNOW_CUDA_H
+#define WINNOW_CUDA_H
+
+#include "winnow_cuda/argmax.h"
+#include "winnow_cuda/cache_write.h"
+#include "winnow_cuda/decode_attention.h"
+#include "winnow_cuda/decode_attention_int4.h"
+#include "winnow_cuda/device.h"
+#include "winnow_cuda/gather_compact.h"
+#include "winnow_cuda/kv_quantise.h"
+#include "winnow_cuda/lse_merge.h"
+#include "winnow_cuda/prefill_attention.h"
+#include "winnow_cuda/rms_norm.h"
+#include "winnow_cuda/rope.h"
+#include "winnow_cuda/status.h"
+#include "winnow_cuda/swiglu.h"
+#include "winnow_cuda/top_k.h"
+#include "winnow_cuda/window_scores.h"
+
+#endif

@@ -1,0 +1,52 @@
+#include "winnow_cuda/argmax.h"
+
+#include "common.cuh"
+
+namespace winnow {
+namespace {
+
+constexpr int kThreads = 1024;
+
+struct ArgmaxArgs {
+  WnArgmaxParams p;
+};
+
+/// Value and inverted index in one word: its maximum is the greatest value with the lowest index.
+WN_DEVICE uint64_t warp_max(uint64_t value) {
+#pragma unroll
+  for (int step = 16; step > 0; step /= 2) {
+    const uint64_t other = __shfl_xor_sync(~0u, value, step);
+    value = other > value ? other : value;
+  }
+  return value;
+}
+
+__global__ void __launch_bounds__(kThreads) argmax_kernel(const __grid_constant__ ArgmaxArgs args) {
+  const WnArgmaxParams& p = args.p;
+  __shared__ uint64_t bests[kThreads / 32];
+  const float* row = p.logits + blockIdx.x * p.row_stride;
+  uint64_t best = 0;
+  for (int i = threadIdx.x; i < p.width; i += kThreads) {
+    const uint64_t word = static_cast<uint64_t>(radix_key(__float_as_uint(row[i]))) << 32 | (0xffffffffu - i);
+    best = word > best ? word : best;
+  }
+  best = warp_max(best);
+  if (threadIdx.x % 32 == 0) bests[threadIdx.x / 32] = best;
+  __syncthreads();
+  if (threadIdx.x >= 32) return;
+  best = warp_max(bests[threadIdx.x]);
+  if (threadIdx.x == 0) p.index[blockIdx.x] = static_cast<int32_t>(0xffffffffu - static_cast<uint32_t>(best));
+}
+
+}  // namespace
+}  // namespace winnow
+
+WnStatus wn_argmax(const WnArgmaxParams* params, void* stream) {
+  using namespace winnow;
+  WN_REQUIRE(params, "argmax: params is null");
+  const WnArgmaxParams& p = *params;
+  WN_REQUIRE(p.logits && p.index, "argmax: a required pointer is null");
+  WN_REQUIRE(p.num_rows > 0 && p.width > 0 && p.row_stride >= p.width, "argmax: counts or stride");
+  argmax_kernel<<<p.num_rows, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(ArgmaxArgs{p});
+  return launch_status("argmax");
+}

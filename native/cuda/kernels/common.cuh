@@ -1,0 +1,83 @@
+/// What every kernel file needs: bf16 words, warp reductions, argument checks.
+#ifndef WINNOW_CUDA_COMMON_CUH
+#define WINNOW_CUDA_COMMON_CUH
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+
+#include "index.h"
+#include "winnow_cuda/status.h"
+
+#define WN_DEVICE __device__ __forceinline__
+
+namespace winnow {
+
+constexpr float kLog2e = 1.4426950408889634f;
+constexpr float kLn2 = 0.6931471805599453f;
+
+inline WnStatus make_status(int32_t code, const char* message) {
+  WnStatus status{};
+  status.code = code;
+  std::snprintf(status.message, sizeof(status.message), "%s", message);
+  return status;
+}
+inline WnStatus ok() { return WnStatus{}; }
+
+inline WnStatus cuda_status(cudaError_t error, const char* where) {
+  if (error == cudaSuccess) return ok();
+  WnStatus status{};
+  const bool no_driver = error == cudaErrorInsufficientDriver || error == cudaErrorNoDevice;
+  status.code = no_driver ? WN_NO_DRIVER : WN_CUDA;
+  std::snprintf(status.message, sizeof(status.message), "%s: %s (%d)", where, cudaGetErrorName(error), int(error));
+  return status;
+}
+
+/// Status of the launch just made; clears a launch error so that the next op is judged on its own.
+inline WnStatus launch_status(const char* op) { return cuda_status(cudaGetLastError(), op); }
+
+#define WN_REQUIRE(condition, text) \
+  if (!(condition)) return ::winnow::make_status(WN_INVALID, text)
+
+inline bool aligned(const void* pointer, int bytes) { return reinterpret_cast<uintptr_t>(pointer) % bytes == 0; }
+
+inline int device_attribute(cudaDeviceAttr attribute) {
+  int device = 0, value = 0;
+  if (cudaGetDevice(&device) != cudaSuccess || cudaDeviceGetAttribute(&value, attribute, device) != cudaSuccess) {
+    cudaGetLastError();
+    return 0;
+  }
+  return value;
+}
+
+WN_DEVICE float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+/// Two floats as bf16, the first in the low half.
+WN_DEVICE uint32_t pack_bf16(float low, float high) {
+  uint32_t word;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+  return word;
+}
+WN_DEVICE float low_bf16(uint32_t word) { return __uint_as_float(word << 16); }
+WN_DEVICE float high_bf16(uint32_t word) { return __uint_as_float(word & 0xffff0000u); }
+
+template <typename Combine>
+WN_DEVICE float warp_reduce(float value, Combine combine) {
+#pragma unroll
+  for (int step = 16; step > 0; step /= 2) value = combine(value, __shfl_xor_sync(~0u, value, step));
+  return value;
+}
+WN_DEVICE float warp_sum(float value) {
+  return warp_reduce(value, [](float a, float b) { return a + b; });
+}
+
+}  // namespace winnow
+
+#endif

@@ -1,0 +1,266 @@
+#include "winnow_cuda/decode_attention_int4.h"
+
+#include "lse_merge.cuh"
+#include "mma.cuh"
+#include "quantised_page.h"
+
+namespace winnow {
+namespace {
+
+constexpr int kWarps = 8;
+
+struct Int4Args {
+  const __nv_bfloat16* q;
+  const char* pages;
+  const int32_t* page_table;
+  const int32_t* kv_lens;
+  float* part_out;  ///< [splits][batch * num_query_heads][head_dim]
+  float* part_lse;
+  int32_t num_segments, num_kv_heads, num_query_heads, group_size, page_table_stride;
+  float scale_log2;
+};
+
+/// Nibbles i and i + 4 of a word as exact bf16 numbers 128 + code.
+WN_DEVICE uint32_t magic_pair(uint32_t word, int i) { return ((word >> (4 * i)) & 0x000f000fu) | 0x43004300u; }
+WN_DEVICE uint32_t as_word(__nv_bfloat162 pair) { return *reinterpret_cast<uint32_t*>(&pair); }
+WN_DEVICE __nv_bfloat162 as_pair(uint32_t word) { return *reinterpret_cast<__nv_bfloat162*>(&word); }
+
+/// A warp takes 32 tokens (one key group) at a time. Scores: A = queries with the key scales folded in (8 of 16 rows
+/// used), B = key codes straight from the page; the mins and the 128 of the code trick are one number per head.
+/// Values: A = transposed value codes, scaled, B = the weights just made, in the registers where they were made.
+template <int kHeadDim>
+struct Int4Warp {
+  static constexpr int kKeyWords = kHeadDim / 32;  ///< words of a token's key row a lane holds: channels kHeadDim/4 * t
+  static constexpr int kValueWords = kHeadDim / 64, kTiles = kHeadDim / 16;  ///< value channels kHeadDim/8 * g
+  const Int4Args& a;
+  int g, t;
+  float q[8 * kKeyWords];  ///< query head g, this lane's channels
+  float out[kTiles][4];
+  float maximum = -INFINITY, sum = 0;
+
+  WN_DEVICE Int4Warp(const Int4Args& args, int segment) : a(args) {
+    const int lane = threadIdx.x & 31, row = segment / a.num_kv_heads, kv_head = segment % a.num_kv_heads;
+    g = lane / 4;
+    t = lane % 4;
+    const __nv_bfloat16* source =
+        a.q + (static_cast<int64_t>(row) * a.num_query_heads + kv_head * a.group_size + g) * kHeadDim + 8 * kKeyWords * t;
+#pragma unroll
+    for (int i = 0; i < 8 * kKeyWords; i++) q[i] = g < a.group_size ? __bfloat162float(source[i]) * a.scale_log2 : 0;
+#pragma unroll
+    for (int i = 0; i < kTiles; i++)
+#pragma unroll
+      for (int r = 0; r < 4; r++) out[i][r] = 0;
+  }
+
+  /// Scores of head g against tokens 8 c + 2 t + {0, 1}, in log2 units.
+  WN_DEVICE void scores(const char* page, int group, float (&s)[4][4]) {
+    uint32_t codes[4][kKeyWords];
+#pragma unroll
+    for (int c = 0; c < 4; c++)
+#pragma unroll
+      for (int w = 0; w < kKeyWords; w++)
+        codes[c][w] = reinterpret_cast<const uint32_t*>(page + (32 * group + 8 * c + g) * (kHeadDim / 2))[kKeyWords * t + w];
+    const auto* params = reinterpret_cast<const __half2*>(page + quantised_key_params(kHeadDim)) + group * kHeadDim +
+                         8 * kKeyWords * t;
+    float constant = 0;
+#pragma unroll
+    for (int c = 0; c < 4; c++)
+#pragma unroll
+      for (int r = 0; r < 4; r++) s[c][r] = 0;
+#pragma unroll
+    for (int w = 0; w < kKeyWords; w++) {
+      uint32_t scaled[4];  // pairs of channels (i, i + 4), as magic_pair yields them
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        const float2 low = __half22float2(params[8 * w + i]), high = __half22float2(params[8 * w + i + 4]);
+        const float q0 = q[8 * w + i], q1 = q[8 * w + i + 4];
+        scaled[i] = pack_bf16(q0 * low.x, q1 * high.x);
+        // The rounded products are what the tensor cores see, so they are what 128 times is taken off.
+        constant += q0 * low.y + q1 * high.y - 128 * (low_bf16(scaled[i]) + high_bf16(scaled[i]));
+      }
+#pragma unroll
+      for (int c = 0; c < 4; c++) {
+        mma_16x8x16(s[c], scaled[0], 0, scaled[1], 0, magic_pair(codes[c][w], 0), magic_pair(codes[c][w], 1));
+        mma_16x8x16(s[c], scaled[2], 0, scaled[3], 0, magic_pair(codes[c][w], 2), magic_pair(codes[c][w], 3));
+      }
+    }
+    constant += __shfl_xor_sync(~0u, constant, 1);
+    constant += __shfl_xor_sync(~0u, constant, 2);
+#pragma unroll
+    for (int c = 0; c < 4; c++) {
+      s[c][0] += constant;
+      s[c][1] += constant;
+    }
+  }
+
+  WN_DEVICE void values(const char* page, int group, const float (&s)[4][4]) {
+    const char* codes = page + quantised_value_codes(kHeadDim);
+    const auto* params = reinterpret_cast<const __half2*>(page + quantised_value_params(kHeadDim));
+    const __nv_bfloat162 magic = as_pair(0x43004300u);
+#pragma unroll
+    for (int step = 0; step < 2; step++) {  // 16 tokens: pairs (2 t, 2 t + 1) and 8 further
+      uint32_t pairs[2][kValueWords][2];
+      __nv_bfloat162 scale[2], low[2];
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        const int token = 32 * group + 16 * step + 8 * half + 2 * t;
+#pragma unroll
+        for (int w = 0; w < kValueWords; w++) {
+          const uint32_t first = reinterpret_cast<const uint32_t*>(codes + token * (kHeadDim / 2))[kValueWords * g + w];
+          const uint32_t second =
+              reinterpret_cast<const uint32_t*>(codes + (token + 1) * (kHeadDim / 2))[kValueWords * g + w];
+          pairs[half][w][0] = __byte_perm(first, second, 0x5410);
+          pairs[half][w][1] = __byte_perm(first, second, 0x7632);
+        }
+        const int channel_group = g * (kHeadDim / 8) / 32;
+        const float2 p0 = __half22float2(params[token * (kHeadDim / 32) + channel_group]);
+        const float2 p1 = __half22float2(params[(token + 1) * (kHeadDim / 32) + channel_group]);
+        scale[half] = __floats2bfloat162_rn(p0.x, p1.x);
+        low[half] = __floats2bfloat162_rn(p0.y, p1.y);
+      }
+      const uint32_t b0 = pack_bf16(s[2 * step][0], s[2 * step][1]), b1 = pack_bf16(s[2 * step + 1][0], s[2 * step + 1][1]);
+#pragma unroll
+      for (int tile = 0; tile < kTiles; tile++) {
+        // Rows g and g + 8 of tile i are this lane's channels 2 i and 2 i + 1.
+        uint32_t operand[2][2];
+#pragma unroll
+        for (int half = 0; half < 2; half++)
+#pragma unroll
+          for (int odd = 0; odd < 2; odd++) {
+            const int channel = 2 * tile + odd;
+            const __nv_bfloat162 code = as_pair(magic_pair(pairs[half][channel / 8][channel / 4 % 2], channel % 4));
+            operand[half][odd] = as_word(__hfma2(__hsub2(code, magic), scale[half], low[half]));
+          }
+        mma_16x8x16(out[tile], operand[0][0], operand[0][1], operand[1][0], operand[1][1], b0, b1);
+      }
+    }
+  }
+
+  WN_DEVICE void take(const char* page, int group, int valid) {
+    float s[4][4];
+    scores(page, group, s);
+    float best = maximum;
+#pragma unroll
+    for (int c = 0; c < 4; c++)
+#pragma unroll
+      for (int i = 0; i < 2; i++) {
+        if (8 * c + 2 * t + i >= valid) s[c][i] = -INFINITY;
+        best = fmaxf(best, s[c][i]);
+      }
+    best = fmaxf(best, __shfl_xor_sync(~0u, best, 1));
+    best = fmaxf(best, __shfl_xor_sync(~0u, best, 2));
+    const float shift = best == -INFINITY ? 0 : best, factor = exp2_fast(maximum - shift);
+    maximum = best;
+    sum *= factor;
+#pragma unroll
+    for (int c = 0; c < 4; c++)
+#pragma unroll
+      for (int i = 0; i < 2; i++) {
+        s[c][i] = exp2_fast(s[c][i] - shift);
+        sum += s[c][i];
+      }
+    // Output columns are heads 2 t and 2 t + 1; their factors live in lanes with g = head.
+    const float factor0 = __shfl_sync(~0u, factor, 8 * t), factor1 = __shfl_sync(~0u, factor, 8 * t + 4);
+#pragma unroll
+    for (int i = 0; i < kTiles; i++)
+#pragma unroll
+      for (int r = 0; r < 4; r++) out[i][r] *= r % 2 ? factor1 : factor0;
+    values(page, group, s);
+  }
+};
+
+template <int kHeadDim>
+__global__ void __launch_bounds__(32 * kWarps) decode_attention_int4_kernel(const __grid_constant__ Int4Args a) {
+  __shared__ float outs[kWarps][8][kHeadDim + 1];  // one more column: lanes of a warp write eight rows at once
+  __shared__ float maxima[kWarps][8], sums[kWarps][8];
+  const int segment = blockIdx.y, warp = threadIdx.x / 32;
+  const int length = a.kv_lens[segment], groups = (length + 31) / 32;
+  const int per_split = static_cast<int>(ceil_div(groups, gridDim.x));
+  const int begin = blockIdx.x * per_split, end = min(begin + per_split, groups);
+  Int4Warp<kHeadDim> state(a, segment);
+  for (int i = begin + warp; i < end; i += kWarps) {
+    const int64_t page = a.page_table[static_cast<int64_t>(segment) * a.page_table_stride + i / 2];
+    state.take(a.pages + page * quantised_page_bytes(kHeadDim), i % 2, length - 32 * i);
+  }
+  float total = state.sum;
+  total += __shfl_xor_sync(~0u, total, 1);
+  total += __shfl_xor_sync(~0u, total, 2);
+  if (state.t == 0) {
+    maxima[warp][state.g] = state.maximum;
+    sums[warp][state.g] = total;
+  }
+#pragma unroll
+  for (int i = 0; i < state.kTiles; i++)
+#pragma unroll
+    for (int r = 0; r < 4; r++)
+      outs[warp][2 * state.t + r % 2][kHeadDim / 8 * state.g + 2 * i + r / 2] = state.out[i][r];
+  __syncthreads();
+  const int row = segment / a.num_kv_heads, kv_head = segment % a.num_kv_heads;
+  const int64_t rows = static_cast<int64_t>(a.num_segments) * a.group_size;
+  for (int i = threadIdx.x; i < a.group_size * kHeadDim; i += 32 * kWarps) {
+    const int head = i / kHeadDim, d = i % kHeadDim;
+    float best = -INFINITY;
+#pragma unroll
+    for (int w = 0; w < kWarps; w++) best = fmaxf(best, maxima[w][head]);
+    const float shift = best == -INFINITY ? 0 : best;
+    float value = 0, weight_sum = 0;
+#pragma unroll
+    for (int w = 0; w < kWarps; w++) {
+      const float weight = exp2_fast(maxima[w][head] - shift);
+      value += weight * outs[w][head][d];
+      weight_sum += weight * sums[w][head];
+    }
+    const int64_t at = blockIdx.x * rows + static_cast<int64_t>(row) * a.num_query_heads + kv_head * a.group_size + head;
+    a.part_out[at * kHeadDim + d] = weight_sum > 0 ? value / weight_sum : 0;
+    if (d == 0) a.part_lse[at] = weight_sum > 0 ? best * kLn2 + logf(weight_sum) : -INFINITY;
+  }
+}
+
+/// Enough blocks for three per multiprocessor; the count depends on the device and the batch, never on lengths.
+int num_splits(const WnDecodeAttentionInt4Params& p) {
+  const int segments = p.batch * p.num_kv_heads;
+  const int wanted = static_cast<int>(ceil_div(3 * 132, segments));
+  return wanted > 128 ? 128 : wanted;
+}
+
+}  // namespace
+}  // namespace winnow
+
+int64_t wn_decode_attention_int4_workspace_bytes(const WnDecodeAttentionInt4Params* p) {
+  if (!p || p->batch <= 0 || p->num_kv_heads <= 0) return 0;
+  return static_cast<int64_t>(winnow::num_splits(*p)) * p->batch * p->num_query_heads * (p->head_dim + 1) * 4;
+}
+
+WnStatus wn_decode_attention_int4(const WnDecodeAttentionInt4Params* params, void* stream) {
+  using namespace winnow;
+  WN_REQUIRE(params, "decode_attention_int4: params is null");
+  const WnDecodeAttentionInt4Params& p = *params;
+  WN_REQUIRE(p.head_dim == 64 || p.head_dim == 128, "decode_attention_int4: head_dim not 64 or 128");
+  WN_REQUIRE(p.batch > 0 && p.num_kv_heads > 0 && p.num_query_heads > 0 && p.num_query_heads % p.num_kv_heads == 0 &&
+                 static_cast<int64_t>(p.batch) * p.num_kv_heads <= 65535, "decode_attention_int4: counts");
+  WN_REQUIRE(p.num_query_heads / p.num_kv_heads <= 8, "decode_attention_int4: group_size above 8");
+  WN_REQUIRE(p.softmax_scale > 0, "decode_attention_int4: softmax_scale must be positive");
+  WN_REQUIRE(p.q && p.pages && p.page_table && p.kv_lens && p.out, "decode_attention_int4: a pointer is null");
+  WN_REQUIRE(aligned(p.q, 16) && aligned(p.out, 16) && aligned(p.pages, 16), "decode_attention_int4: misaligned");
+  WN_REQUIRE(p.workspace && aligned(p.workspace, 16) &&
+                 p.workspace_bytes >= wn_decode_attention_int4_workspace_bytes(&p), "decode_attention_int4: workspace");
+  const int splits = num_splits(p), rows = p.batch * p.num_query_heads;
+  Int4Args a{static_cast<const __nv_bfloat16*>(p.q), static_cast<const char*>(p.pages), p.page_table, p.kv_lens};
+  a.part_out = static_cast<float*>(p.workspace);
+  a.part_lse = a.part_out + static_cast<int64_t>(splits) * rows * p.head_dim;
+  a.num_segments = p.batch * p.num_kv_heads;
+  a.num_kv_heads = p.num_kv_heads;
+  a.num_query_heads = p.num_query_heads;
+  a.group_size = p.num_query_heads / p.num_kv_heads;
+  a.page_table_stride = p.page_table_stride;
+  a.scale_log2 = p.softmax_scale * kLog2e;
+  const auto cuda_stream = static_cast<cudaStream_t>(stream);
+  const dim3 grid(splits, a.num_segments);
+  if (p.head_dim == 64)
+    decode_attention_int4_kernel<64><<<grid, 32 * kWarps, 0, cuda_stream>>>(a);
+  else
+    decode_attention_int4_kernel<128><<<grid, 32 * kWarps, 0, cuda_stream>>>(a);
+  const WnStatus status = launch_status("decode_attention_int4");
+  if (status.code) return status;
+  return launch_lse_merge({a.part_out, a.part_lse, p.out, p.lse, splits, rows, p.head_dim}, cuda_stream);
+}

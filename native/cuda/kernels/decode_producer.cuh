@@ -1,0 +1,211 @@
+/// Decode: configuration, shared memory, the partition, and the threads that fill the ring.
+#ifndef WINNOW_CUDA_DECODE_PRODUCER_CUH
+#define WINNOW_CUDA_DECODE_PRODUCER_CUH
+
+#include "decode_partition.h"
+#include "hopper.cuh"
+#include "winnow_cuda/decode_attention.h"
+
+namespace winnow {
+
+/// One thread block per multiprocessor takes an equal share of all 64-slot tiles, in segment order (a segment is one
+/// sequence and KV head). One producer group fills a ring of tiles, two consumer groups take turns. Each consumer
+/// leaves an unnormalised partial per segment it touched; the last one to finish a segment merges them in a fixed order.
+struct DecodeArgs {
+  const __nv_bfloat16* q;
+  const __nv_bfloat16* pages;
+  const int32_t* page_table;
+  const int32_t* kv_lens;
+  const int32_t* selected;
+  const int32_t* selected_lens;
+  const float* log_bias;
+  __nv_bfloat16* out;
+  float* lse;
+  float* part_out;  ///< [part][slot][consumer][heads][head_dim]
+  float* part_max;  ///< [part][slot][consumer][heads] maximum, then the same for the sum
+  int32_t* tickets;
+  int32_t num_segments, num_kv_heads, num_query_heads, group_size, num_pages, page_table_stride, selected_stride;
+  int32_t selection;
+  float scale_log2;
+};
+
+constexpr int kConsumerGroups = 2;
+
+template <int kHeadDimT, int kHeadsT, bool kGatherT>
+struct DecodeConfig {
+  static constexpr int kHeadDim = kHeadDimT, kHeads = kHeadsT, kChunks = kHeadDim / 64;
+  static constexpr bool kGather = kGatherT;
+  static constexpr int kThreads = 128 * (1 + kConsumerGroups);
+  static constexpr int kStageBytes = 64 * kHeadDim * 4;
+  static constexpr int kStages = 196608 / kStageBytes;
+  static constexpr int kQueryBytes = kHeads * kHeadDim * 2, kWeightBytes = kHeads * 128;
+  static constexpr int kRowsPerPass = 128 / (kHeadDim / 8);
+  /// Copies this many tiles old have landed by the time their barrier is told: what is in flight while gathering.
+  static constexpr int kLag = kStages > 4 ? 4 : kStages - 1;
+  static constexpr int kSharedBytes = 1024 + kStages * (kStageBytes + 256 + 16 + 16) +
+                                      kConsumerGroups * (kQueryBytes + kWeightBytes + 8 * kHeads * 4 + 16) + 2 * 64 * 8 + 64;
+  static_assert(kSharedBytes <= 232448 && kLag < kStages && 64 % kRowsPerPass == 0);
+};
+
+template <typename C>
+struct DecodeShared {
+  char *stage, *q, *weights;
+  float* bias;
+  float* exchange;
+  int64_t* rows;  ///< gather only: element offset of each token's key row, two tiles
+  uint64_t *full, *empty;
+  int32_t *valid, *flag;
+  DecodeShare* share;
+  WN_DEVICE explicit DecodeShared(char* raw) {
+    stage = raw + ((1024 - (shared_address(raw) & 1023)) & 1023);
+    q = stage + C::kStages * C::kStageBytes;
+    weights = q + kConsumerGroups * C::kQueryBytes;
+    bias = reinterpret_cast<float*>(weights + kConsumerGroups * C::kWeightBytes);
+    rows = reinterpret_cast<int64_t*>(bias + C::kStages * 64);
+    full = reinterpret_cast<uint64_t*>(rows + 2 * 64);
+    empty = full + C::kStages;
+    share = reinterpret_cast<DecodeShare*>(empty + C::kStages);
+    exchange = reinterpret_cast<float*>(share + 1);
+    valid = reinterpret_cast<int32_t*>(exchange + kConsumerGroups * 8 * C::kHeads);
+    flag = valid + C::kStages;
+  }
+};
+
+/// Slots to visit of a segment.
+struct SegmentSlots {
+  const DecodeArgs& a;
+  WN_DEVICE int operator()(int segment) const {
+    if (a.selection == WN_SELECT_ALL) return a.kv_lens[segment];
+    const int count = a.selected_lens[segment];
+    return a.selection == WN_SELECT_PAGES ? count * 64 : count;
+  }
+};
+
+/// Every block computes the partition from the lengths on the device, so a captured graph follows growing caches.
+WN_DEVICE void find_share(const DecodeArgs& a, DecodeShare* share) {
+  const int lane = threadIdx.x & 31;
+  const SegmentSlots slots{a};
+  int64_t total = 0;
+  for (int base = 0; base < a.num_segments; base += 32)
+    if (base + lane < a.num_segments) total += segment_tiles(slots(base + lane));
+#pragma unroll
+  for (int step = 16; step > 0; step /= 2) total += __shfl_xor_sync(~0u, total, step);
+  const int64_t payload = ceil_div(total, gridDim.x), begin = payload * blockIdx.x;
+  int64_t before = 0;
+  if (lane == 0) {
+    share->payload = payload;
+    share->total = total;
+    share->segment = -1;
+    share->segment_begin = 0;
+  }
+  __syncwarp();
+  if (begin >= total) return;
+  for (int base = 0; base < a.num_segments; base += 32) {
+    const int64_t tiles = base + lane < a.num_segments ? segment_tiles(slots(base + lane)) : 0;
+    int64_t inclusive = tiles;
+#pragma unroll
+    for (int step = 1; step < 32; step *= 2) {
+      const int64_t other = __shfl_up_sync(~0u, inclusive, step);
+      if (lane >= step) inclusive += other;
+    }
+    const int64_t first = before + inclusive - tiles;
+    if (tiles > 0 && begin >= first && begin < first + tiles) {
+      share->segment = base + lane;
+      share->segment_begin = first;
+    }
+    before += __shfl_sync(~0u, inclusive, 31);
+    if (before > begin) return;
+  }
+}
+
+/// Page and number of valid slots of a tile that is one page.
+WN_DEVICE int2 tile_page(const DecodeArgs& a, const DecodePiece& piece, int tile) {
+  int entry = tile, valid = piece.slots - tile * 64;
+  if (piece.slots <= 0) return {0, 0};
+  if (a.selection == WN_SELECT_PAGES) {
+    entry = a.selected[static_cast<int64_t>(piece.segment) * a.selected_stride + tile];
+    valid = a.kv_lens[piece.segment] - entry * 64;
+  }
+  const int page = a.page_table[static_cast<int64_t>(piece.segment) * a.page_table_stride + entry];
+  return {page, min(max(valid, 0), 64)};
+}
+
+template <typename C>
+WN_DEVICE void produce_pages(const DecodeArgs& a, const DecodeShared<C>& sm, const CUtensorMap* map) {
+  DecodeWalk walk(SegmentSlots{a}, *sm.share, blockIdx.x);
+  DecodePiece piece;
+  int j = 0;
+  const int bytes = C::kStageBytes + (a.log_bias ? 256 : 0);
+  while (walk.next(piece)) {
+    int2 next = tile_page(a, piece, piece.first_tile);
+    for (int tile = piece.first_tile; tile < piece.last_tile; tile++, j++) {
+      const int2 page = next;
+      if (tile + 1 < piece.last_tile) next = tile_page(a, piece, tile + 1);
+      const int stage = j % C::kStages;
+      barrier_wait(sm.empty + stage, ((j / C::kStages) & 1) ^ 1);
+      sm.valid[stage] = page.y;
+      barrier_expect(sm.full + stage, bytes);
+      tma_load_4d(sm.stage + stage * C::kStageBytes, map, sm.full + stage, 0, page.x * 128, 0, 0);
+      if (a.log_bias) bulk_load(sm.bias + stage * 64, a.log_bias + static_cast<int64_t>(page.x) * 64, 256, sm.full + stage);
+    }
+  }
+}
+
+/// Slot number in the arena of the token that fills row `row` of a tile, or -1.
+WN_DEVICE int64_t gathered_slot(const DecodeArgs& a, const DecodePiece& piece, int tile, int row) {
+  const int i = tile * 64 + row;
+  if (tile >= piece.last_tile || i >= piece.slots) return -1;
+  const int token = a.selected[static_cast<int64_t>(piece.segment) * a.selected_stride + i];
+  const int page = a.page_table[static_cast<int64_t>(piece.segment) * a.page_table_stride + token / 64];
+  return static_cast<int64_t>(page) * 64 + token % 64;
+}
+
+/// Single tokens: 16-byte copies into the layout TMA would have left. Barriers are told kLag tiles late, when the
+/// copies have landed.
+template <typename C>
+WN_DEVICE void produce_tokens(const DecodeArgs& a, const DecodeShared<C>& sm) {
+  DecodeWalk walk(SegmentSlots{a}, *sm.share, blockIdx.x);
+  DecodePiece piece;
+  const int thread = threadIdx.x & 127, row_in_pass = thread / (C::kHeadDim / 8), column = thread % (C::kHeadDim / 8) * 8;
+  int j = 0;
+  auto tell = [&](int tile) {
+    fence_async_proxy();
+    barrier_arrive(sm.full + tile % C::kStages);
+  };
+  while (walk.next(piece)) {
+    int64_t slot = thread < 64 ? gathered_slot(a, piece, piece.first_tile, thread) : -1;
+    for (int tile = piece.first_tile; tile < piece.last_tile; tile++, j++) {
+      const int stage = j % C::kStages;
+      int64_t* rows = sm.rows + (j & 1) * 64;
+      if (thread < 64) rows[thread] = slot;
+      named_barrier_sync(1, 128);
+      if (thread < 64) slot = gathered_slot(a, piece, tile + 1, thread);
+      barrier_wait(sm.empty + stage, ((j / C::kStages) & 1) ^ 1);
+      if (thread == 0) sm.valid[stage] = min(max(piece.slots - tile * 64, 0), 64);
+      const uint32_t base = shared_address(sm.stage) + stage * C::kStageBytes;
+#pragma unroll
+      for (int pass = 0; pass < 64 / C::kRowsPerPass; pass++) {
+        const int row = pass * C::kRowsPerPass + row_in_pass;
+        const int64_t source = rows[row];
+        const bool valid = source >= 0;
+        const __nv_bfloat16* key =
+            a.pages + (valid ? (source / 64 * 128 + source % 64) * C::kHeadDim : 0) + column;
+        async_copy_16(base + tile_byte(row, column, 128), key, valid);
+        async_copy_16(base + tile_byte(row + 64, column, 128), key + 64 * C::kHeadDim, valid);
+      }
+      if (a.log_bias && thread < 64) {
+        const int64_t source = rows[thread];
+        async_copy_4(shared_address(sm.bias + stage * 64 + thread), a.log_bias + (source < 0 ? 0 : source), source >= 0);
+      }
+      async_copy_commit();
+      async_copy_wait<C::kLag>();
+      if (j >= C::kLag) tell(j - C::kLag);
+    }
+  }
+  async_copy_wait<0>();
+  for (int tile = j > C::kLag ? j - C::kLag : 0; tile < j; tile++) tell(tile);
+}
+
+}  // namespace winnow
+
+#endif

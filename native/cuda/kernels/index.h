@@ -1,0 +1,76 @@
+/// Index arithmetic shared by kernels and host tests: pure functions, no memory.
+#ifndef WINNOW_CUDA_INDEX_H
+#define WINNOW_CUDA_INDEX_H
+
+#include <cstdint>
+
+#ifdef __CUDACC__
+#define WN_HD __host__ __device__ __forceinline__
+#else
+#define WN_HD inline
+#endif
+
+namespace winnow {
+
+WN_HD constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// Byte of element (row, column) in a tile of bf16 rows cut into 64-column chunks with the 128-byte swizzle.
+/// TMA writes it, wgmma reads it both K-major (rows are M or N) and MN-major (columns are M or N).
+WN_HD constexpr int tile_byte(int row, int column, int rows_per_chunk) {
+  return (column / 64) * rows_per_chunk * 128 + row * 128 + ((((column % 64) / 8) ^ (row % 8)) * 16) + 2 * (column % 8);
+}
+
+/// Row and column of accumulator register `i` of `thread` (0 .. 127) of a wgmma with 64 rows.
+WN_HD constexpr int accumulator_row(int thread, int i) {
+  return 16 * (thread / 32) + (thread % 32) / 4 + 8 * ((i >> 1) & 1);
+}
+WN_HD constexpr int accumulator_column(int thread, int i) { return 8 * (i / 4) + 2 * (thread % 4) + (i & 1); }
+
+/// Which column blocks a tile of query rows visits: sink blocks [0, num_sink), then [first, end), walked downwards so
+/// that the masked ones come first.
+struct BlockRange {
+  int num_sink, first, end;
+  WN_HD int count() const { return num_sink + end - first; }
+  WN_HD int block(int i) const { return i < end - first ? end - 1 - i : num_sink - 1 - (i - (end - first)); }
+};
+
+/// window_tokens <= 0 means no window.
+WN_HD BlockRange visible_blocks(int first_row, int num_rows, int q_offset, int kv_len, int sink_tokens,
+                                int window_tokens, int block) {
+  const int64_t last = static_cast<int64_t>(first_row) + num_rows - 1 + q_offset;
+  const int visible = last + 1 < kv_len ? static_cast<int>(last + 1) : kv_len;
+  BlockRange range{0, 0, static_cast<int>(ceil_div(visible, block))};
+  if (window_tokens > 0) {
+    const int64_t lowest = static_cast<int64_t>(first_row) + q_offset - window_tokens + 1;
+    range.first = lowest > 0 ? static_cast<int>(lowest / block) : 0;
+    if (range.first > range.end) range.first = range.end;
+    const int sinks = static_cast<int>(ceil_div(sink_tokens, block));
+    range.num_sink = sinks < range.first ? sinks : range.first;
+  }
+  return range;
+}
+
+/// Tile order of a prefill grid: sections of KV heads whose keys and values fit the L2 together; inside a section the
+/// longest row blocks first, and the query heads of a section side by side.
+struct PrefillTile {
+  int row_block, query_head;
+};
+WN_HD PrefillTile prefill_tile(int64_t index, int num_row_blocks, int num_kv_heads, int group_size, int section) {
+  const int64_t per_section = static_cast<int64_t>(num_row_blocks) * section * group_size;
+  const int s = static_cast<int>(index / per_section);
+  const int left = num_kv_heads - s * section;
+  const int heads = (left < section ? left : section) * group_size;
+  const int64_t rest = index % per_section;
+  return {num_row_blocks - 1 - static_cast<int>(rest / heads), s * section * group_size + static_cast<int>(rest % heads)};
+}
+
+/// Order-preserving key of a float: greater float, greater key; -0 = +0; NaN lowest.
+WN_HD uint32_t radix_key(uint32_t bits) {
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0;
+  if (bits == 0x80000000u) bits = 0;
+  return (bits & 0x80000000u) ? ~bits : bits | 0x80000000u;
+}
+
+}  // namespace winnow
+
+#endif

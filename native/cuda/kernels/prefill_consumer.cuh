@@ -1,0 +1,222 @@
+/// Prefill: what a consumer warp group does with the steps.
+#ifndef WINNOW_CUDA_PREFILL_CONSUMER_CUH
+#define WINNOW_CUDA_PREFILL_CONSUMER_CUH
+
+#include "prefill_producer.cuh"
+#include "wgmma.cuh"
+
+namespace winnow {
+
+/// One warp group: 64 query rows against every step. A thread holds two rows, `row` and `row + 8`.
+template <typename C>
+struct PrefillConsumer {
+  static constexpr int kScores = C::kBlock / 2, kOut = C::kHeadDim / 2;
+  const PrefillArgs& a;
+  const PrefillShared<C>& sm;
+  int lane, first_row, row;
+  uint32_t q_address;
+  float out[kOut];
+  uint32_t weights[C::kBlock / 4];
+  float max0 = -INFINITY, max1 = -INFINITY, sum0 = 0, sum1 = 0;
+
+  WN_DEVICE PrefillConsumer(const PrefillArgs& args, const PrefillShared<C>& shared, PrefillTile tile, int group)
+      : a(args), sm(shared) {
+    const int thread = threadIdx.x & 127;
+    lane = thread & 31;
+    first_row = tile.row_block * C::kRows + group * 64;
+    row = first_row + accumulator_row(thread, 0);
+    q_address = shared_address(sm.q) + group * 64 * 128;
+#pragma unroll
+    for (int i = 0; i < kOut; i++) out[i] = 0;
+  }
+  WN_DEVICE static int parity(int i) { return (i / C::kStages) & 1; }
+  WN_DEVICE void release(uint64_t* barrier) const {
+    if (lane == 0) barrier_arrive(barrier);
+  }
+
+  WN_DEVICE void issue_scores(float (&s)[kScores], int stage) {
+    const uint32_t k_address = shared_address(sm.k) + stage * C::kTileBytes;
+    pin_registers(s);
+    wgmma_fence();
+#pragma unroll
+    for (int step = 0; step < C::kHeadDim / 16; step++)
+      wgmma_shared_shared<0, 0>(s, operand_descriptor(q_address + (step / 4) * C::kRows * 128 + (step % 4) * 32, 16),
+                                operand_descriptor(k_address + (step / 4) * C::kBlock * 128 + (step % 4) * 32, 16),
+                                step > 0);
+    wgmma_commit();
+    pin_registers(s);
+  }
+  WN_DEVICE void issue_values(int stage) {
+    const uint32_t v_address = shared_address(sm.v) + stage * C::kTileBytes;
+    pin_registers(out);
+    wgmma_fence();
+#pragma unroll
+    for (int step = 0; step < C::kBlock / 16; step++)
+      wgmma_register_shared<1>(out, weights + 4 * step, operand_descriptor(v_address + step * 2048, C::kBlock * 128), 1);
+    wgmma_commit();
+    pin_registers(out);
+  }
+
+  WN_DEVICE bool half_needs_mask(int column) const {
+    const int64_t low = static_cast<int64_t>(first_row) + a.q_offset;
+    if (column + 63 > low || column + 64 > a.kv_len) return true;
+    return a.window_tokens > 0 && column + 64 > a.sink_tokens && column <= low + 63 - a.window_tokens;
+  }
+  WN_DEVICE void mask(float (&s)[kScores], int2 columns) const {
+    if (!half_needs_mask(columns.x) && (C::kBlock == 64 || !half_needs_mask(columns.y))) return;
+    // 32-bit is enough: lengths and offsets are below 2^30.
+    const int end0 = min(row + a.q_offset + 1, a.kv_len), end1 = min(row + 8 + a.q_offset + 1, a.kv_len);
+    const int window = a.window_tokens > 0 ? a.window_tokens : kNoColumn;
+    const int begin0 = row + a.q_offset + 1 - window, begin1 = begin0 + 8;
+#pragma unroll
+    for (int i = 0; i < kScores; i++) {
+      const int offset = 8 * (i / 4) + 2 * (lane % 4) + (i & 1);
+      const int column = offset < 64 ? columns.x + offset : columns.y + offset - 64;
+      const bool is_second = (i >> 1) & 1;
+      const bool visible = column < (is_second ? end1 : end0) &&
+                           (column >= (is_second ? begin1 : begin0) || column < a.sink_tokens);
+      if (!visible) s[i] = -INFINITY;
+    }
+  }
+
+  /// Online softmax of one step: scores become weights, the running maximum and sum move on. The caller multiplies
+  /// the output by the returned factors.
+  WN_DEVICE float2 soften(float (&s)[kScores]) {
+    float new0 = max0, new1 = max1;
+#pragma unroll
+    for (int i = 0; i < kScores; i += 4) {
+      new0 = fmaxf(new0, fmaxf(s[i], s[i + 1]));
+      new1 = fmaxf(new1, fmaxf(s[i + 2], s[i + 3]));
+    }
+#pragma unroll
+    for (int step = 1; step <= 2; step *= 2) {
+      new0 = fmaxf(new0, __shfl_xor_sync(~0u, new0, step));
+      new1 = fmaxf(new1, __shfl_xor_sync(~0u, new1, step));
+    }
+    // A row that has seen nothing keeps -inf; subtracting 0 instead avoids inf - inf.
+    const float shift0 = new0 == -INFINITY ? 0 : new0 * a.scale_log2;
+    const float shift1 = new1 == -INFINITY ? 0 : new1 * a.scale_log2;
+    const float2 factor = {exp2_fast(max0 * a.scale_log2 - shift0), exp2_fast(max1 * a.scale_log2 - shift1)};
+    max0 = new0;
+    max1 = new1;
+    float step0 = 0, step1 = 0;
+#pragma unroll
+    for (int i = 0; i < kScores; i += 4) {
+      s[i] = exp2_fast(fmaf(s[i], a.scale_log2, -shift0));
+      s[i + 1] = exp2_fast(fmaf(s[i + 1], a.scale_log2, -shift0));
+      s[i + 2] = exp2_fast(fmaf(s[i + 2], a.scale_log2, -shift1));
+      s[i + 3] = exp2_fast(fmaf(s[i + 3], a.scale_log2, -shift1));
+      step0 += s[i] + s[i + 1];
+      step1 += s[i + 2] + s[i + 3];
+    }
+    sum0 = sum0 * factor.x + step0;
+    sum1 = sum1 * factor.y + step1;
+    return factor;
+  }
+  WN_DEVICE void pack(const float (&s)[kScores]) {
+#pragma unroll
+    for (int i = 0; i < C::kBlock / 4; i++) weights[i] = pack_bf16(s[2 * i], s[2 * i + 1]);
+  }
+  WN_DEVICE void rescale(float2 factor) {
+#pragma unroll
+    for (int i = 0; i < kOut; i++) out[i] *= (i >> 1) & 1 ? factor.y : factor.x;
+  }
+
+  /// Scores of step i are ready in `s` when this returns.
+  WN_DEVICE int2 begin_step(float (&s)[kScores], int i) {
+    const int stage = i % C::kStages;
+    barrier_wait(sm.k_full + stage, parity(i));
+    const int2 columns = sm.columns[stage];
+    issue_scores(s, stage);
+    return columns;
+  }
+
+  WN_DEVICE void run_in_order(int count) {
+    for (int i = 0; i < count; i++) {
+      const int stage = i % C::kStages;
+      float s[kScores];
+      const int2 columns = begin_step(s, i);
+      wgmma_wait<0>();
+      pin_registers(s);
+      release(sm.k_empty + stage);
+      mask(s, columns);
+      const float2 factor = soften(s);
+      pack(s);
+      rescale(factor);
+      barrier_wait(sm.v_full + stage, parity(i));
+      issue_values(stage);
+      wgmma_wait<0>();
+      pin_registers(out);
+      release(sm.v_empty + stage);
+    }
+  }
+
+  WN_DEVICE void run_overlapped(int count) {
+    if (count == 0) return;
+    {
+      float s[kScores];
+      const int2 columns = begin_step(s, 0);
+      wgmma_wait<0>();
+      pin_registers(s);
+      release(sm.k_empty);
+      mask(s, columns);
+      soften(s);
+      pack(s);
+    }
+    for (int i = 1; i < count; i++) {
+      const int stage = i % C::kStages, previous = (i - 1) % C::kStages;
+      float s[kScores];
+      const int2 columns = begin_step(s, i);
+      barrier_wait(sm.v_full + previous, parity(i - 1));
+      issue_values(previous);
+      wgmma_wait<1>();
+      pin_registers(s);
+      release(sm.k_empty + stage);
+      mask(s, columns);
+      const float2 factor = soften(s);
+      pin_registers(s);
+      // Waiting here for the next keys keeps the compiler from hoisting the wait below above the exponentials, which
+      // would undo the overlap without a warning.
+      if (i + 1 < count) barrier_wait(sm.k_full + (i + 1) % C::kStages, parity(i + 1));
+      wgmma_wait<0>();
+      pin_registers(out);
+      release(sm.v_empty + previous);
+      pack(s);
+      rescale(factor);
+    }
+    const int last = (count - 1) % C::kStages;
+    barrier_wait(sm.v_full + last, parity(count - 1));
+    issue_values(last);
+    wgmma_wait<0>();
+    pin_registers(out);
+  }
+
+  WN_DEVICE void store(int query_head) {
+#pragma unroll
+    for (int step = 1; step <= 2; step *= 2) {
+      sum0 += __shfl_xor_sync(~0u, sum0, step);
+      sum1 += __shfl_xor_sync(~0u, sum1, step);
+    }
+    const float inverse0 = sum0 > 0 ? 1 / sum0 : 0, inverse1 = sum1 > 0 ? 1 / sum1 : 0;
+    const bool has0 = row < a.query_len, has1 = row + 8 < a.query_len;
+    const int64_t token_stride = static_cast<int64_t>(a.num_query_heads) * C::kHeadDim;
+    __nv_bfloat16* target = a.out + row * token_stride + query_head * C::kHeadDim + 2 * (lane % 4);
+#pragma unroll
+    for (int i = 0; i < kOut; i += 4) {
+      const int column = 2 * i;
+      if (has0) *reinterpret_cast<uint32_t*>(target + column) = pack_bf16(out[i] * inverse0, out[i + 1] * inverse0);
+      if (has1)
+        *reinterpret_cast<uint32_t*>(target + 8 * token_stride + column) =
+            pack_bf16(out[i + 2] * inverse1, out[i + 3] * inverse1);
+    }
+    if (a.lse && lane % 4 == 0) {
+      float* lse = a.lse + static_cast<int64_t>(query_head) * a.query_len + row;
+      if (has0) lse[0] = sum0 > 0 ? max0 * a.scale_log2 * kLn2 + logf(sum0) : -INFINITY;
+      if (has1) lse[8] = sum1 > 0 ? max1 * a.scale_log2 * kLn2 + logf(sum1) : -INFINITY;
+    }
+  }
+};
+
+}  // namespace winnow
+
+#endif

@@ -1,0 +1,137 @@
+/// Prefill: configuration, shared memory, and the thread that fills it.
+///
+/// Whatever the plan, a tile of query rows is a list of steps of kBlock keys; dense, sink + window, block list and pages
+/// differ only in who names the next columns. The consumers learn them from shared memory.
+#ifndef WINNOW_CUDA_PREFILL_PRODUCER_CUH
+#define WINNOW_CUDA_PREFILL_PRODUCER_CUH
+
+#include "hopper.cuh"
+
+namespace winnow {
+
+/// What the kernel needs beside the tensor maps.
+struct PrefillArgs {
+  __nv_bfloat16* out;
+  float* lse;
+  const int32_t* block_row_ptr;
+  const int32_t* block_ids;
+  const int32_t* page_table;
+  int32_t query_len, kv_len, q_offset, num_query_heads, num_kv_heads, group_size;
+  int32_t num_row_blocks, section, sink_tokens, window_tokens, page_table_stride;
+  float scale_log2;
+};
+
+/// Column of a half block that holds no key: past every length, so that masking removes it.
+constexpr int kNoColumn = 1 << 30;
+
+/// kConsumers warp groups of 64 query rows, kBlock keys a step, kStages steps in flight. kOverlap computes the scores of
+/// a step while the previous step's values are multiplied. kHalves loads 64-token boxes, so that a step may join any
+/// two column blocks or pages; otherwise a step is one box.
+template <int kHeadDimT, int kConsumersT, int kBlockT, int kStagesT, bool kOverlapT, bool kHalvesT>
+struct PrefillConfig {
+  static constexpr int kHeadDim = kHeadDimT, kConsumers = kConsumersT, kBlock = kBlockT, kStages = kStagesT;
+  static constexpr bool kOverlap = kOverlapT, kHalves = kHalvesT;
+  static constexpr int kRows = 64 * kConsumers, kThreads = 128 * (kConsumers + 1), kChunks = kHeadDim / 64;
+  static constexpr int kProducerRegisters = kConsumers == 3 ? 32 : 24, kConsumerRegisters = kConsumers == 3 ? 160 : 240;
+  static constexpr int kTileBytes = kBlock * kHeadDim * 2, kQueryBytes = kRows * kHeadDim * 2;
+  static constexpr int kSharedBytes = kQueryBytes + 2 * kStages * kTileBytes + (1 + 4 * kStages) * 8 + kStages * 8 + 1024;
+  static_assert(kSharedBytes <= 232448 && kBlock % 64 == 0);
+  static_assert(128 * (kConsumers * kConsumerRegisters + kProducerRegisters) <= 65536);
+};
+
+template <typename C>
+struct PrefillShared {
+  char *q, *k, *v;
+  uint64_t *q_full, *k_full, *v_full, *k_empty, *v_empty;
+  int2* columns;  ///< first token of each half of a stage, written by the producer
+  WN_DEVICE explicit PrefillShared(char* raw) {
+    q = raw + ((1024 - (shared_address(raw) & 1023)) & 1023);
+    k = q + C::kQueryBytes;
+    v = k + C::kStages * C::kTileBytes;
+    q_full = reinterpret_cast<uint64_t*>(v + C::kStages * C::kTileBytes);
+    k_full = q_full + 1;
+    v_full = k_full + C::kStages;
+    k_empty = v_full + C::kStages;
+    v_empty = k_empty + C::kStages;
+    columns = reinterpret_cast<int2*>(v_empty + C::kStages);
+  }
+};
+
+/// The steps of one tile: a block range or a slice of the list.
+template <typename C>
+struct PrefillSteps {
+  BlockRange range;
+  const int32_t* list = nullptr;
+  int list_len = 0;
+  WN_DEVICE PrefillSteps(const PrefillArgs& a, PrefillTile tile) {
+    range = visible_blocks(tile.row_block * C::kRows, C::kRows, a.q_offset, a.kv_len, a.sink_tokens, a.window_tokens,
+                           C::kBlock);
+    if (C::kHalves && a.block_row_ptr) {
+      const int32_t* row = a.block_row_ptr + tile.query_head * a.num_row_blocks + tile.row_block;
+      list = a.block_ids + row[0];
+      list_len = row[1] - row[0];
+    }
+  }
+  WN_DEVICE int count() const {
+    constexpr int kPerStep = C::kBlock / 64;
+    return C::kHalves && list ? (list_len + kPerStep - 1) / kPerStep : range.count();
+  }
+  /// First tokens of the halves of step i.
+  WN_DEVICE int2 columns(int i) const {
+    if (C::kHalves && list) {
+      const int first = i * (C::kBlock / 64);
+      const int second = first + 1;
+      return {list[first] * 64, C::kBlock == 128 && second < list_len ? list[second] * 64 : kNoColumn};
+    }
+    const int column = range.block(i) * C::kBlock;
+    return {column, C::kBlock == 128 ? column + 64 : kNoColumn};
+  }
+};
+
+template <typename C>
+WN_DEVICE void load_tile(const PrefillArgs& a, const CUtensorMap* map, char* target, uint64_t* full, int2 columns,
+                         int kv_head, bool is_value) {
+  barrier_expect(full, C::kTileBytes);
+  if constexpr (!C::kHalves) {
+    tma_load_4d(target, map, full, 0, columns.x, 0, kv_head);
+  } else {
+#pragma unroll
+    for (int half = 0; half < C::kBlock / 64; half++) {
+      const int column = half ? columns.y : columns.x;
+      int row = column, head = kv_head;
+      if (a.page_table) {
+        // Columns past the end are masked, so any page will do for them.
+        const int entry = min(column, a.kv_len - 1) / 64;
+        row = a.page_table[kv_head * a.page_table_stride + entry] * 128 + (is_value ? 64 : 0);
+        head = 0;
+      }
+#pragma unroll
+      for (int chunk = 0; chunk < C::kChunks; chunk++)
+        tma_load_4d(target + chunk * C::kBlock * 128 + half * 8192, map, full, 0, row, chunk, head);
+    }
+  }
+}
+
+template <typename C>
+WN_DEVICE void produce(const PrefillArgs& a, PrefillTile tile, const PrefillSteps<C>& steps, const PrefillShared<C>& sm,
+                       const CUtensorMap* q_map, const CUtensorMap* k_map, const CUtensorMap* v_map) {
+  const int kv_head = tile.query_head / a.group_size, count = steps.count();
+  if (count == 0) return;
+  barrier_expect(sm.q_full, C::kQueryBytes);
+  tma_load_4d(sm.q, q_map, sm.q_full, 0, tile.row_block * C::kRows, 0, tile.query_head);
+  int2 next = steps.columns(0);
+  for (int i = 0; i < count; i++) {
+    const int stage = i % C::kStages, parity = ((i / C::kStages) & 1) ^ 1;
+    const int2 columns = next;
+    if (i + 1 < count) next = steps.columns(i + 1);
+    barrier_wait(sm.k_empty + stage, parity);
+    sm.columns[stage] = columns;
+    load_tile<C>(a, k_map, sm.k + stage * C::kTileBytes, sm.k_full + stage, columns, kv_head, false);
+    barrier_wait(sm.v_empty + stage, parity);
+    load_tile<C>(a, v_map, sm.v + stage * C::kTileBytes, sm.v_full + stage, columns, kv_head, true);
+  }
+}
+
+}  // namespace winnow
+
+#endif

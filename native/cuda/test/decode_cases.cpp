@@ -1,0 +1,179 @@
+#include <algorithm>
+
+#include "support.h"
+
+namespace winnow::test {
+namespace {
+
+struct DecodeCase {
+  int head_dim, group_size, num_kv_heads;
+  std::vector<int32_t> lens;  ///< batch * num_kv_heads
+  int selection = WN_SELECT_ALL;
+  bool has_bias = false;
+  double density = 0.3;
+};
+
+std::string name_of(const DecodeCase& c, int i) {
+  static const char* const kinds[] = {"all", "pages", "tokens"};
+  return std::string(kinds[c.selection]) + "-d" + std::to_string(c.head_dim) + "-g" + std::to_string(c.group_size) + "-h" +
+         std::to_string(c.num_kv_heads) + "-segments" + std::to_string(c.lens.size()) + "-len" +
+         std::to_string(c.lens[0]) + (c.has_bias ? "-bias" : "") + "-" + std::to_string(i);
+}
+
+void run_decode(const DecodeCase& c, Outcome& outcome) {
+  const int segments = static_cast<int>(c.lens.size()), batch = segments / c.num_kv_heads;
+  const int heads = c.num_kv_heads * c.group_size;
+  const PagedCache cache(11, c.lens, c.head_dim);
+  const auto q = normal_bf16(12, static_cast<size_t>(batch) * heads * c.head_dim, 2);
+  std::vector<float> bias(static_cast<size_t>(cache.num_pages) * 64);
+  for (size_t i = 0; i < bias.size(); i++)
+    bias[i] = hash_word(13, i) % 9 == 0 ? -INFINITY : static_cast<float>(normal(14, i));
+  std::vector<int32_t> selected, selected_lens;
+  const int unit = c.selection == WN_SELECT_PAGES ? 64 : 1;
+  const int stride = (*std::max_element(c.lens.begin(), c.lens.end()) + unit - 1) / unit + 1;
+  for (int s = 0; s < segments; s++) {
+    std::vector<int32_t> chosen;
+    for (int i = 0; i < (c.lens[s] + unit - 1) / unit; i++)
+      if (uniform(15, static_cast<uint64_t>(s) * stride + i) < c.density) chosen.push_back(i);
+    selected_lens.push_back(static_cast<int32_t>(chosen.size()));
+    chosen.resize(stride, 0);
+    selected.insert(selected.end(), chosen.begin(), chosen.end());
+  }
+
+  WnDecodeAttentionParams p{};
+  p.batch = batch;
+  p.num_query_heads = heads;
+  p.num_kv_heads = c.num_kv_heads;
+  p.head_dim = c.head_dim;
+  p.num_pages = cache.num_pages;
+  p.page_table_stride = cache.stride;
+  p.selected_stride = stride;
+  p.selection = c.selection;
+  p.softmax_scale = 1 / std::sqrt(static_cast<float>(c.head_dim));
+  WnDecodeAttentionParams host = p;
+  host.q = q.data();
+  host.pages = cache.pages.data();
+  host.page_table = cache.table.data();
+  host.kv_lens = c.lens.data();
+  host.selected = selected.data();
+  host.selected_lens = selected_lens.data();
+  host.log_bias = c.has_bias ? bias.data() : nullptr;
+  std::vector<double> want(q.size()), want_lse(static_cast<size_t>(batch) * heads);
+  decode_attention_ref(host, want.data(), want_lse.data());
+
+  Device device(outcome);
+  p.q = device.upload(q);
+  p.pages = device.upload(cache.pages);
+  p.page_table = device.upload(cache.table);
+  p.kv_lens = device.upload(c.lens);
+  if (c.selection != WN_SELECT_ALL) {
+    p.selected = device.upload(selected);
+    p.selected_lens = device.upload(selected_lens);
+  }
+  p.log_bias = c.has_bias ? device.upload(bias) : nullptr;
+  p.workspace_bytes = wn_decode_attention_workspace_bytes(&p);
+  p.workspace = device.zeroed<char>(p.workspace_bytes);
+  std::vector<uint16_t> first;
+  // Twice over one workspace: it must be left as it has to be found, and the result must repeat bit for bit.
+  for (int run = 0; run < 2; run++) {
+    auto* out = device.poisoned<uint16_t>(q.size());
+    auto* lse = device.poisoned<float>(want_lse.size());
+    p.out = out;
+    p.lse = lse;
+    if (!device.finish(wn_decode_attention(&p, nullptr))) return;
+    const auto got = device.download(out, q.size());
+    compare(outcome, widen(got), want, 6e-3);
+    compare_lse(outcome, device.download(lse, want_lse.size()), want_lse, 2e-3);
+    if (run == 1) compare_exact(outcome, got, first, "second run");
+    first = got;
+  }
+}
+
+struct Int4Case {
+  int head_dim, group_size, num_kv_heads;
+  std::vector<int32_t> lens;
+};
+
+void run_int4(const Int4Case& c, Outcome& outcome) {
+  const int segments = static_cast<int>(c.lens.size()), batch = segments / c.num_kv_heads;
+  const int heads = c.num_kv_heads * c.group_size;
+  // Full pages of moderate values: quantising the huge filler of a cache would only test f16 range.
+  std::vector<int32_t> full;
+  for (int32_t len : c.lens) full.push_back((len + 63) / 64 * 64);
+  const PagedCache cache(21, full, c.head_dim, 0);
+  const int pages = std::max(cache.num_pages, 1);
+  std::vector<uint8_t> quantised(pages * wn_quantised_page_bytes(c.head_dim));
+  std::vector<int32_t> all(pages);
+  for (int i = 0; i < pages; i++) all[i] = i;
+  WnKvQuantiseParams quantise{cache.pages.data(), all.data(), all.data(), nullptr, cache.num_pages, c.head_dim};
+  kv_quantise_ref(quantise, quantised.data());
+  const auto q = normal_bf16(22, static_cast<size_t>(batch) * heads * c.head_dim, 2);
+
+  WnDecodeAttentionInt4Params p{};
+  p.batch = batch;
+  p.num_query_heads = heads;
+  p.num_kv_heads = c.num_kv_heads;
+  p.head_dim = c.head_dim;
+  p.num_pages = pages;
+  p.page_table_stride = cache.stride;
+  p.softmax_scale = 1 / std::sqrt(static_cast<float>(c.head_dim));
+  WnDecodeAttentionInt4Params host = p;
+  host.q = q.data();
+  host.pages = quantised.data();
+  host.page_table = cache.table.data();
+  host.kv_lens = c.lens.data();
+  std::vector<double> want(q.size()), want_lse(static_cast<size_t>(batch) * heads);
+  decode_attention_int4_ref(host, want.data(), want_lse.data());
+
+  Device device(outcome);
+  p.q = device.upload(q);
+  p.pages = device.upload(quantised);
+  p.page_table = device.upload(cache.table);
+  p.kv_lens = device.upload(c.lens);
+  p.workspace_bytes = wn_decode_attention_int4_workspace_bytes(&p);
+  p.workspace = device.poisoned<char>(p.workspace_bytes);
+  auto* out = device.poisoned<uint16_t>(q.size());
+  auto* lse = device.poisoned<float>(want_lse.size());
+  p.out = out;
+  p.lse = lse;
+  if (!device.finish(wn_decode_attention_int4(&p, nullptr))) return;
+  compare(outcome, widen(device.download(out, q.size())), want, 1e-2);
+  compare_lse(outcome, device.download(lse, want_lse.size()), want_lse, 5e-3);
+}
+
+}  // namespace
+
+void add_decode_cases(Cases& cases) {
+  std::vector<DecodeCase> table;
+  for (int d : {64, 128, 256}) {
+    for (int32_t len : {0, 1, 3, 63, 64, 65, 255, 1000}) table.push_back({d, 4, 1, {len}});
+    for (int group : {1, 2, 7, 8, 9, 16}) table.push_back({d, group, 2, {300, 129}});
+    table.push_back({d, 4, 2, {0, 5, 64, 0, 700, 1, 0, 0}});
+    table.push_back({d, 4, 2, {130, 500}, WN_SELECT_ALL, true});
+    table.push_back({d, 2, 1, {9000}});
+    std::vector<int32_t> many;
+    for (int i = 0; i < 320; i++) many.push_back(static_cast<int32_t>(hash_word(16, i) % 400));
+    table.push_back({d, 2, 8, many});
+    for (int selection : {WN_SELECT_PAGES, WN_SELECT_TOKENS})
+      for (double density : {0.0, 0.2, 1.0}) {
+        table.push_back({d, 4, 2, {700, 0, 65, 1000}, selection, false, density});
+        table.push_back({d, 4, 2, {700, 64, 65, 1000}, selection, true, density});
+        table.push_back({d, 9, 1, {5000}, selection, false, density});
+      }
+    table.push_back({d, 1, 8, many, WN_SELECT_TOKENS, true, 0.5});
+    table.push_back({d, 1, 8, many, WN_SELECT_PAGES, true, 0.5});
+  }
+  int i = 0;
+  for (const auto& c : table)
+    cases.push_back({"decode_attention", name_of(c, i++), [c](Outcome& outcome) { run_decode(c, outcome); }});
+
+  for (int d : {64, 128})
+    for (const Int4Case& c : {Int4Case{d, 4, 1, {1}}, {d, 4, 1, {31}}, {d, 4, 1, {32}}, {d, 4, 1, {33}}, {d, 4, 1, {65}},
+                              {d, 1, 2, {300, 64}}, {d, 7, 2, {0, 129, 1000, 2}}, {d, 8, 1, {5000}}})
+      cases.push_back({"decode_attention_int4",
+                       "d" + std::to_string(d) + "-g" + std::to_string(c.group_size) + "-len" + std::to_string(c.lens[0]) +
+                           "-segments" + std::to_string(c.lens.size()),
+                       [c](Outcome& outcome) { run_int4(c, outcome); }});
+}
+
+}  // namespace winnow::test
