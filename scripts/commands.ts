@@ -4,6 +4,7 @@ import { generate } from './commands/generate.js';
 import { list } from './commands/list.js';
 import { logits } from './commands/logits.js';
 import { models } from './commands/models.js';
+import { report } from './commands/report.js';
 
 /** Every command there is, in the order of the help. Command files are light: what they need is imported when they run. */
-export const commands: readonly Command[] = [list, models, generate, logits, doctor];
+export const commands: readonly Command[] = [list, models, generate, logits, report, doctor];

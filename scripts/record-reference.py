@@ -1,0 +1,317 @@
+"""Records what an independent implementation says about the default model, for engine/reference.test.ts.
+
+Independent means: weights read and dequantised by the `gguf` package, the model and its arithmetic by `transformers` in float32,
+token ids by the Rust `tokenizers` library. Needs Python 3.10 or later with numpy, torch, transformers, tokenizers and gguf.
+
+    python scripts/record-reference.py MODEL.gguf engine/fixtures
+
+Writes reference.json (prompts, ids, greedy continuations, top logits), reference-logits.bin.gz (logits of whole rows and of every
+16th token) and tiny-models.json (logits of small random models; these are written by engine/tiny-model.ts, so Node is needed too).
+Prompts are our own texts: engine/fixtures/prose.txt and what the seeded generators below make.
+"""
+
+import gzip
+import hashlib
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+import gguf
+import numpy as np
+import tokenizers
+import torch
+import transformers
+
+# A continuation is cut before the first step whose two best logits are closer than this: there, rounding may decide.
+SMALLEST_GAP = 0.01
+CONTINUATION = 40
+SHORTEST_CONTINUATION = 32
+TAIL_POSITIONS = 8
+TOP = 10
+STRIDE = 16
+WHOLE_ROWS = ("question", "needle-1k", "prose-3k")
+PROSE_POSITIONS = 1024
+PROSE_TOP = 16
+# Logits are stored as integers in units of 2^-12, so that storing adds at most 1.3e-4.
+UNIT = 1 << 12
+
+
+def load_model(path):
+    """The f32 model of a GGUF file, and a Rust tokenizer built from the same metadata."""
+    reader = gguf.GGUFReader(path)
+    field = lambda name: reader.fields[name].contents()
+    config = transformers.LlamaConfig(
+        vocab_size=field("llama.vocab_size"),
+        hidden_size=field("llama.embedding_length"),
+        intermediate_size=field("llama.feed_forward_length"),
+        num_hidden_layers=field("llama.block_count"),
+        num_attention_heads=field("llama.attention.head_count"),
+        num_key_value_heads=field("llama.attention.head_count_kv"),
+        max_position_embeddings=field("llama.context_length"),
+        rms_norm_eps=field("llama.attention.layer_norm_rms_epsilon"),
+        rope_theta=field("llama.rope.freq_base"),
+        tie_word_embeddings=True,
+        attn_implementation="eager",
+    )
+    model = transformers.LlamaForCausalLM(config).to(torch.float32).eval()
+    assert model.model.rotary_emb.inv_freq[1] == torch.tensor(1 / 100000 ** (2 / 64)), "rope theta did not arrive"
+    state = {}
+    for tensor in reader.tensors:
+        weights = torch.from_numpy(np.array(gguf.dequantize(tensor.data, tensor.tensor_type), dtype=np.float32))
+        state[hugging_face_name(tensor.name)] = rows_in_halves(weights, tensor.name, config)
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    assert not unexpected and set(missing) <= {"lm_head.weight"}, (missing, unexpected)
+    model.tie_weights()
+    return model, load_tokenizer(field)
+
+
+def hugging_face_name(name):
+    fixed = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
+    if name in fixed:
+        return fixed[name]
+    _, layer, part, _ = name.split(".")
+    parts = {
+        "attn_norm": "input_layernorm",
+        "attn_q": "self_attn.q_proj",
+        "attn_k": "self_attn.k_proj",
+        "attn_v": "self_attn.v_proj",
+        "attn_output": "self_attn.o_proj",
+        "ffn_norm": "post_attention_layernorm",
+        "ffn_gate": "mlp.gate_proj",
+        "ffn_up": "mlp.up_proj",
+        "ffn_down": "mlp.down_proj",
+    }
+    return f"model.layers.{layer}.{parts[part]}.weight"
+
+
+def rows_in_halves(weights, name, config):
+    """GGUF stores the rows of a rotary pair side by side; transformers wants the first of all pairs, then the second."""
+    heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}.get(name.split(".")[-2])
+    if heads is None:
+        return weights
+    rows, columns = weights.shape
+    return weights.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns).contiguous()
+
+
+def load_tokenizer(field):
+    tokens = field("tokenizer.ggml.tokens")
+    merges = [tuple(merge.split(" ")) for merge in field("tokenizer.ggml.merges")]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=merges))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [tokenizers.pre_tokenizers.Digits(individual_digits=True), tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    control = [token for token, kind in zip(tokens, field("tokenizer.ggml.token_type")) if kind == 3]
+    tokenizer.add_special_tokens(control)
+    return tokenizer
+
+
+# ---------------------------------------------------------------- texts
+
+SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+CITIES = ["Arlon", "Bodmin", "Cadair", "Dunmore", "Eskdale", "Falun", "Girvan", "Halden", "Ilmen", "Jarrow", "Kelso", "Lerwick"]
+TRADES = ["baker", "miller", "weaver", "joiner", "potter", "tanner", "cooper", "farrier", "glazier", "printer", "sailor", "teacher"]
+GOODS = ["barley", "copper", "linen", "honey", "paper", "salt", "timber", "wool", "lamp oil", "glass", "rope", "iron"]
+WEATHER = ["a dry spring", "heavy snow", "a week of fog", "the first frost", "a mild autumn", "strong winds from the west"]
+
+
+def sentence(rng):
+    forms = [
+        lambda: f"The {rng.choice(TRADES)} of {rng.choice(CITIES)} sold {rng.choice(GOODS)} to the {rng.choice(TRADES)} from {rng.choice(CITIES)} after {rng.choice(WEATHER)}.",
+        lambda: f"In {rng.choice(CITIES)} the price of {rng.choice(GOODS)} rose by {rng.randint(2, 40)} percent because of {rng.choice(WEATHER)}.",
+        lambda: f"Nobody in {rng.choice(CITIES)} remembered a year in which {rng.choice(GOODS)} and {rng.choice(GOODS)} were so hard to find.",
+        lambda: f"A cart with {rng.randint(3, 90)} bundles of {rng.choice(GOODS)} reached {rng.choice(CITIES)} before noon, and the {rng.choice(TRADES)} counted them twice.",
+    ]
+    return rng.choice(forms)()
+
+
+def chronicle(rng, sentences):
+    return " ".join(sentence(rng) for _ in range(sentences))
+
+
+def chat(*turns):
+    text = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n"
+    for index, turn in enumerate(turns):
+        text += f"<|im_start|>{'user' if index % 2 == 0 else 'assistant'}\n{turn}<|im_end|>\n"
+    return text + "<|im_start|>assistant\n"
+
+
+def needle(rng, sentences, question):
+    lines = [sentence(rng) for _ in range(sentences)]
+    keys = rng.sample(CITIES, 2)
+    numbers = [rng.randint(1_000_000, 9_999_999) for _ in keys]
+    for key, number in zip(keys, numbers):
+        lines.insert(rng.randrange(len(lines)), f"One of the special magic numbers for {key} is: {number}.")
+    prefix = f"The special magic number for {keys[0]} mentioned in the text is"
+    return chat(" ".join(lines) + f"\n{question} {keys[0]}?") + prefix
+
+
+def prompts(rng, prose):
+    names = rng.sample(CITIES, 6)
+    yield "opening", "The old surveyor opened the door of the boathouse and"
+    yield "question", chat("What is the boiling point of water, and why does it change on a mountain?")
+    yield "list", chat(f"Write a numbered list of ten things to do in a small town called {names[0]}.")
+    yield "dialogue", chat(f"I am travelling from {names[1]} to {names[2]}.", "How nice! How are you travelling?", "By train. Tell me what I should pack, and explain each item.")
+    yield "code", 'def read_rows(path, separator=","):\n    """Yield the rows of a text file as lists of strings."""\n    with open(path) as file:\n        for line in file:\n            if line.startswith("#"):\n                continue\n            yield line.rstrip("\\n").split(separator)\n\n\ndef column_means(path):\n    """Return the mean of every numeric column."""\n    sums = []\n    count = 0\n    for row in read_rows(path):\n'
+    yield "table", "item\tcount\tprice\n" + "".join(f"{good}\t{rng.randint(1, 99)}\t{rng.randint(100, 9999) / 100:.2f}\n" for good in rng.sample(GOODS, 9)) + rng.choice(GOODS)
+    yield "letters", chat("Schreibe einen kurzen Satz über die Insel Skell: 島, остров, île, νησί 🏝️ – und übersetze ihn ins Englische.")
+    yield "numbers", chat("Continue the series and explain the rule: " + ", ".join(str(step * step + rng.randint(1, 3)) for step in range(3, 15)))
+    yield "rewrite", chat(f"Rewrite this paragraph in simpler words:\n\n{prose.split(chr(10) + chr(10))[rng.randrange(6)]}")
+    yield "needle-1k", needle(rng, 34, "What is the special magic number for")
+    yield "pairs-1k", chat("Here are codes:\n" + "\n".join(f"- {city}-{index}: {rng.randint(10_000, 99_999)}" for index, city in enumerate(rng.choices(CITIES, k=60))) + "\n\nDescribe what this list contains and how its entries are written.")
+    yield "summary-1k", chat(f"{prose}\n\nSummarise the story above in five sentences.")
+    yield "chronicle-2k", chronicle(rng, 75)
+    yield "prose-3k", prose + "\n\n" + chronicle(rng, 68) + "\n\n" + prose[: 1200 + rng.randrange(200)].rsplit(" ", 1)[0]
+
+
+# ---------------------------------------------------------------- recording
+
+
+@torch.no_grad()
+def greedy(model, ids, stops):
+    """Continuation, the gap of its closest decision, why it ended, and the logits of the last prompt positions."""
+    out = model(torch.tensor([ids]), use_cache=True, logits_to_keep=TAIL_POSITIONS)
+    tail = out.logits[0]
+    tokens, smallest, finish = [], float("inf"), "length"
+    row, cache = tail[-1], out.past_key_values
+    while len(tokens) < CONTINUATION:
+        best = row.topk(2).values
+        gap = float(best[0] - best[1])
+        if gap < SMALLEST_GAP:
+            break
+        smallest = min(smallest, gap)
+        token = int(row.argmax())
+        if token in stops:
+            finish = "stop"
+            break
+        tokens.append(token)
+        step = model(torch.tensor([[token]]), past_key_values=cache, use_cache=True)
+        row, cache = step.logits[0, -1], step.past_key_values
+    return tokens, smallest, finish, tail.numpy()
+
+
+def top_of(row, count):
+    ids = np.argsort(-row, kind="stable")[:count]
+    peak = float(row.max())
+    return {
+        "logSumExp": round(peak + float(np.log(np.exp(row.astype(np.float64) - peak).sum())), 5),
+        "topIds": ids.tolist(),
+        "topLogits": [round(float(value), 5) for value in row[ids]],
+    }
+
+
+def record_prompts(model, tokenizer, prose, stops, stored):
+    recorded, seed = {}, 0
+    while len(recorded) < 14:
+        for name, text in prompts(random.Random(seed), prose):
+            if name in recorded:
+                continue
+            ids = tokenizer.encode(text, add_special_tokens=False).ids
+            tokens, smallest, finish, tail = greedy(model, ids, stops)
+            if len(tokens) < SHORTEST_CONTINUATION and finish != "stop":
+                print(f"{name}: seed {seed} has a near tie after {len(tokens)} tokens, trying the next", file=sys.stderr)
+                continue
+            sampled = store(stored, tail[:, ::STRIDE])
+            whole = store(stored, tail[-1:]) if name in WHOLE_ROWS else None
+            recorded[name] = {
+                "name": name,
+                "seed": seed,
+                "text": text,
+                "ids": ids,
+                "continuation": tokens,
+                "continuationText": tokenizer.decode(tokens, skip_special_tokens=False),
+                "finish": finish,
+                "smallestGap": round(smallest, 5),
+                "tail": [top_of(row, TOP) for row in tail],
+                "sampledLogits": sampled,
+                **({"wholeLogits": whole} if whole else {}),
+            }
+            print(f"{name}: {len(ids)} tokens, {len(tokens)} more, {finish}, gap {smallest:.3f}", file=sys.stderr)
+        seed += 1
+    return list(recorded.values())
+
+
+def store(stored, logits):
+    """Appends rows of logits; where they lie is told in values, not bytes."""
+    at = sum(part.size for part in stored)
+    stored.append(np.rint(logits.astype(np.float64) * UNIT).astype("<i4").ravel())
+    return {"at": at, "rows": logits.shape[0], "columns": logits.shape[1]}
+
+
+@torch.no_grad()
+def record_prose(model, tokenizer, prose):
+    ids = tokenizer.encode(prose, add_special_tokens=False).ids[:PROSE_POSITIONS]
+    assert len(ids) == PROSE_POSITIONS, len(ids)
+    logits = model(torch.tensor([ids])).logits[0].numpy()
+    rows = [top_of(row, PROSE_TOP) for row in logits]
+    loss = [row["logSumExp"] - float(logits[index][ids[index + 1]]) for index, row in enumerate(rows[:-1])]
+    return {
+        "ids": ids,
+        "meanLoss": round(float(np.mean(loss)), 5),
+        "logSumExp": [row["logSumExp"] for row in rows],
+        "topIds": [row["topIds"] for row in rows],
+        "topLogits": [row["topLogits"] for row in rows],
+    }
+
+
+TINY = {
+    "grouped": {"queryHeads": 4, "kvHeads": 1, "seed": 11},
+    "llama3-untied": {
+        "queryHeads": 4,
+        "kvHeads": 4,
+        "layers": 3,
+        "tiedEmbeddings": False,
+        "ropeTheta": 500000,
+        "ropeScaling": {"kind": "llama3", "factor": 8, "lowFrequencyFactor": 1, "highFrequencyFactor": 4, "originalMaxPositions": 64},
+        "seed": 12,
+    },
+    "linear-wide-head": {"queryHeads": 6, "kvHeads": 2, "headDim": 32, "ropeScaling": {"kind": "linear", "factor": 2.5}, "seed": 13},
+}
+
+
+@torch.no_grad()
+def record_tiny(root):
+    recorded = []
+    for name, options in TINY.items():
+        with tempfile.TemporaryDirectory() as folder:
+            script = f"import('{root}/engine/tiny-model.ts').then((m) => m.writeTinyModel('{folder}', {json.dumps({'format': 'safetensors', **options})}))"
+            subprocess.run(["node", "--import", "tsx", "-e", script], check=True, cwd=root)
+            model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+        rng = random.Random(options["seed"])
+        ids = [rng.randrange(model.config.vocab_size) for _ in range(160)]
+        logits = model(torch.tensor([ids])).logits[0].numpy()
+        positions = [0, 1, 7, 63, 64, 100, 159]
+        recorded.append({"name": name, "options": options, "ids": ids, "positions": positions, "logits": [[round(float(v), 5) for v in logits[p]] for p in positions]})
+    return recorded
+
+
+def main(model_path, folder):
+    root = pathlib.Path(__file__).resolve().parent.parent
+    folder = pathlib.Path(folder)
+    prose = (root / "engine/fixtures/prose.txt").read_text().strip()
+    torch.manual_seed(0)
+    model, tokenizer = load_model(model_path)
+    stored = []
+    recorded = {
+        "modelSha256": hashlib.sha256(pathlib.Path(model_path).read_bytes()).hexdigest(),
+        "recordedWith": {"transformers": transformers.__version__, "torch": torch.__version__.split("+")[0], "gguf": "dequantised to float32"},
+        "logitUnit": UNIT,
+        "logitStride": STRIDE,
+        "prompts": record_prompts(model, tokenizer, prose, {0, 2}, stored),
+        "prose": record_prose(model, tokenizer, prose),
+    }
+    (folder / "reference.json").write_text(json.dumps(recorded, ensure_ascii=False, separators=(",", ":")) + "\n")
+    values = np.concatenate(stored)
+    # Bytes of equal significance together compress better; mtime 0 keeps the file the same from run to run.
+    planes = values.view(np.uint8).reshape(-1, 4).T.tobytes()
+    with open(folder / "reference-logits.bin.gz", "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=9, mtime=0, filename="") as out:
+        out.write(planes)
+    (folder / "tiny-models.json").write_text(json.dumps(record_tiny(root), separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
