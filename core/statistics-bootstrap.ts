@@ -28,27 +28,31 @@ export interface Bootstrap {
  * Seeded bootstrap of means. Draw b of a sample of n values always picks the same indices, whatever the values are, so two cells with
  * the same samples are resampled together. Results depend on (values, seed, draws, level) only.
  *
- * Cost: draws × n additions per estimate; the index table of the last n is kept (2 bytes an index).
+ * Cost: draws × n additions per estimate; index tables of a few n are kept (2 bytes an index).
  */
 export const createBootstrap = ({ seed, draws, level = 0.95 }: BootstrapOptions): Bootstrap => {
-  let table: { n: number; indices: Uint16Array } | undefined;
+  const tables = new Map<number, Uint16Array>();
 
   const indicesFor = (n: number): Uint16Array => {
-    if (table?.n === n) return table.indices;
+    const known = tables.get(n);
+    if (known !== undefined) return known;
     const indices = new Uint16Array(n * draws);
     for (let i = 0; i < indices.length; i++) indices[i] = pick(seed, i, n);
-    table = { n, indices };
+    if (tables.size >= mostTables) tables.clear();
+    tables.set(n, indices);
     return indices;
   };
 
-  const resampledMeans = (values: Float64Array, salt: number): Float64Array => {
+  /** Draw b of group g is draw b + g * `stride` of the table: other draws than those of its neighbours, so groups are independent. */
+  const resampledMeans = (values: Float64Array, group: number): Float64Array => {
     const n = values.length;
     const means = new Float64Array(draws);
-    const tabled = salt === 0 && n <= largestTable ? indicesFor(n) : undefined;
-    for (let b = 0, i = 0; b < draws; b++) {
+    const tabled = n <= largestTable ? indicesFor(n) : undefined;
+    for (let b = 0; b < draws; b++) {
+      let i = ((b + group * stride) % draws) * n;
       let total = 0;
       if (tabled) for (const end = i + n; i < end; i++) total += values[tabled[i]!]!;
-      else for (const end = i + n; i < end; i++) total += values[pick(seed + salt * 0x9e3779b1, i, n)]!;
+      else for (const end = i + n; i < end; i++) total += values[pick(seed, i, n)]!;
       means[b] = total / n;
     }
     return means;
@@ -89,7 +93,7 @@ export const createBootstrap = ({ seed, draws, level = 0.95 }: BootstrapOptions)
           for (let b = 0; b < draws; b++) means[b]! += average / groups.length;
           continue;
         }
-        const drawn = resampledMeans(sample, g + 1);
+        const drawn = resampledMeans(sample, g);
         for (let b = 0; b < draws; b++) means[b]! += drawn[b]! / groups.length;
       }
       means.sort();
@@ -144,3 +148,6 @@ const pick = (seed: number, counter: number, n: number): number => {
 
 /** Above this an index table would pass 100 MB at 10 000 draws; indices are then computed again for each estimate. */
 const largestTable = 5_000;
+const mostTables = 4;
+/** Odd and no divisor of round numbers of draws: groups meet the same draw again only after all others. */
+const stride = 1_009;

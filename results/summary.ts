@@ -196,6 +196,10 @@ const flatParams = ({ params, parts }: MethodRecord): Record<string, unknown> =>
   ),
 });
 
+/** `snapkv @ 0.5`, or the series alone where there is no budget. */
+export const settingLabel = ({ series, budget }: Pick<CellSummary, 'series' | 'budget'>): string =>
+  budget === '' ? series : `${series} @ ${budget}`;
+
 const budgetLabel = ({ keptFraction, tokenBudget }: CellFacts): string =>
   keptFraction !== undefined ? String(keptFraction) : tokenBudget !== undefined ? `${tokenBudget} tokens` : '';
 

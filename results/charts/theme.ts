@@ -1,0 +1,157 @@
+import type { Config, TopLevelSpec } from 'vega-lite';
+import { distinct } from '../averages.js';
+import type { CellSummary } from '../summary.js';
+
+/** A chart of one protocol. `name` is its file name without ending. */
+export interface Chart {
+  readonly name: string;
+  readonly title: string;
+  readonly spec: TopLevelSpec;
+}
+
+/** What a chart cannot show, and why. */
+export interface SkippedChart {
+  readonly name: string;
+  readonly reason: string;
+}
+
+export interface SeriesStyle {
+  readonly domain: readonly string[];
+  readonly colours: readonly string[];
+  readonly shapes: readonly string[];
+}
+
+/**
+ * One colour and shape per series. Colours are Okabe and Ito's set, which people with any common colour blindness can tell apart; shapes
+ * carry the difference in print. Controls are black and greys.
+ */
+export const styleOf = (cells: readonly CellSummary[]): SeriesStyle => {
+  const controls = distinct(cells.filter(({ facts }) => facts.control).map(({ series }) => series));
+  const methods = distinct(cells.filter(({ facts }) => !facts.control).map(({ series }) => series));
+  const isControl = new Set(controls);
+  const domain = [
+    ...controls.filter((name) => name === 'dense'),
+    ...controls.filter((name) => name !== 'dense'),
+    ...methods,
+  ];
+  let control = 0;
+  let method = 0;
+  const styles = domain.map((name) => {
+    if (name === 'dense') return { colour: '#000000', shape: 'circle' };
+    if (isControl.has(name)) {
+      const style = { colour: greys[control % greys.length]!, shape: controlShapes[control % controlShapes.length]! };
+      control++;
+      return style;
+    }
+    const style = {
+      colour: colours[method % colours.length]!,
+      shape: shapes[(method + Math.floor(method / colours.length)) % shapes.length]!,
+    };
+    method++;
+    return style;
+  });
+  return { domain, colours: styles.map(({ colour }) => colour), shapes: styles.map(({ shape }) => shape) };
+};
+
+const colours = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#7A4FBF', '#8C6D1F'];
+const shapes = [
+  'circle',
+  'square',
+  'triangle-up',
+  'diamond',
+  'triangle-down',
+  'cross',
+  'triangle-right',
+  'triangle-left',
+];
+const greys = ['#8A8A8A', '#4D4D4D', '#B0A890', '#6F7F8F'];
+const controlShapes = ['cross', 'diamond', 'square', 'triangle-up'];
+
+/** Budgets of one method, light to dark; readable in grey. */
+export const budgetColours = ['#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00'] as const;
+
+export const fontFamily = 'DejaVu Sans';
+
+export const config: Config = {
+  background: '#ffffff',
+  font: fontFamily,
+  padding: 14,
+  title: {
+    fontSize: 17,
+    subtitleFontSize: 12,
+    subtitleColor: '#444444',
+    anchor: 'start',
+    offset: 14,
+    subtitlePadding: 5,
+  },
+  axis: {
+    labelFontSize: 11,
+    titleFontSize: 12,
+    titleFontWeight: 'normal',
+    gridColor: '#e6e6e6',
+    domainColor: '#888888',
+    tickColor: '#888888',
+    labelColor: '#222222',
+    titleColor: '#222222',
+  },
+  legend: { labelFontSize: 12, titleFontSize: 12, symbolSize: 90, labelLimit: 400, columnPadding: 18, rowPadding: 5 },
+  header: { labelFontSize: 12, titleFontSize: 12 },
+  view: { stroke: '#cccccc' },
+};
+
+const schema = 'https://vega.github.io/schema/vega-lite/v6.json';
+
+/** Adds what every chart has: schema, theme, title with what was run. */
+export const framed = (title: string, subtitle: readonly string[], body: object): TopLevelSpec =>
+  ({
+    $schema: schema,
+    config,
+    title: { text: title, subtitle: subtitle.flatMap((line) => wrapped(line, subtitleCharacters)) },
+    ...body,
+  }) as TopLevelSpec;
+
+/** Vega takes a character for 0.8 of the font size: longer lines would widen the picture beyond its panels. */
+const subtitleCharacters = 88;
+
+const wrapped = (text: string, limit: number): string[] => {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + 1 + word.length <= limit) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+};
+
+export const mebibytes = (bytes: number): number => bytes / 2 ** 20;
+
+/** `1k` for 1024, `1000` for 1000. */
+export const lengthLabel = (tokens: number): string => (tokens % 1024 === 0 ? `${tokens / 1024}k` : String(tokens));
+
+/** Round places on a log axis of bytes: powers of two, with 1.5 times each where there is room for `most` ticks. */
+export const octaves = (low: number, high: number, most: number): number[] => {
+  const first = Math.floor(Math.log2(low));
+  const last = Math.ceil(Math.log2(high));
+  const powers = Array.from({ length: last - first + 1 }, (_, i) => 2 ** (first + i));
+  const within = (values: readonly number[]): number[] => values.filter((value) => value >= low && value <= high);
+  const halves = within(powers.flatMap((power) => [power, 1.5 * power]));
+  if (halves.length <= most) return halves;
+  const whole = within(powers);
+  const step = Math.ceil(whole.length / most);
+  return whole.filter((_, i) => i % step === 0);
+};
+
+/** A legend below the panels in as many columns as `width` pixels hold; columns are as wide as their own labels. */
+export const legendBelow = (labels: readonly string[], width: number): object => {
+  const widest = Math.max(1, ...labels.map((label) => label.length)) * 0.55 * 12 + 36;
+  return {
+    title: null,
+    orient: 'bottom',
+    direction: 'horizontal',
+    columns: Math.max(1, Math.min(labels.length, Math.floor(width / widest))),
+    symbolOpacity: 1,
+  };
+};
+
+export const nameFor = (base: string, protocol: string, protocols: readonly string[]): string =>
+  protocols.length > 1 ? `${base}-${protocol}` : base;
