@@ -1,0 +1,220 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "../kernels/rope_append.h"
+#include "caches.h"
+
+namespace winnow {
+
+namespace {
+
+void CountPages(Call& call) { call.runtime.memory.cache_bytes = LivePageBytes(); }
+
+std::vector<int32_t> IntList(Call& call, int i, const char* what) {
+  const Span<const int32_t> span = call.Ints(i, what);
+  return {span.data, span.data + span.size};
+}
+
+template <class T>
+napi_value TypedArray(Call& call, napi_typedarray_type type, const std::vector<T>& values) {
+  void* data = nullptr;
+  napi_value buffer;
+  napi_value array;
+  napi_create_arraybuffer(call.env, values.size() * sizeof(T), &data, &buffer);
+  if (!values.empty()) std::memcpy(data, values.data(), values.size() * sizeof(T));
+  napi_create_typedarray(call.env, type, values.size(), buffer, 0, &array);
+  return array;
+}
+
+napi_value Layout(Call& call) {
+  CacheLayout layout;
+  call.Check(MakeLayout(IntList(call, 0, "numKvHeads"), IntList(call, 1, "headDim"), IntList(call, 2, "headDimV"),
+                        call.runtime.context.act(), &layout));
+  return call.Value(call.runtime.caches->AddLayout(std::move(layout)));
+}
+
+napi_value Create(Call& call) {
+  CacheId id = 0;
+  call.Check(call.runtime.caches->Create(static_cast<LayoutId>(call.Int(0, "layout", 0, INT32_MAX)), &id));
+  return call.Value(id);
+}
+
+napi_value Fork(Call& call) {
+  CacheId id = 0;
+  call.Check(call.runtime.caches->Fork(static_cast<CacheId>(call.Int(0, "cache", 0, INT32_MAX)), &id));
+  return call.Value(id);
+}
+
+napi_value Free(Call& call) {
+  call.Check(call.runtime.caches->Free(static_cast<CacheId>(call.Int(0, "cache", 0, INT32_MAX))));
+  CountPages(call);
+  return call.Nothing();
+}
+
+napi_value Lens(Call& call) {
+  std::vector<int32_t> lens;
+  for (const HeadCache& head : CacheOf(call, 0, "cache").heads()) lens.push_back(head.len);
+  return TypedArray(call, napi_int32_array, lens);
+}
+
+napi_value Keep(Call& call) {
+  Cache& cache = CacheOf(call, 0, "cache");
+  const int32_t layer = LayerOf(call, 1, cache);
+  const int32_t heads = cache.geometry(layer).num_kv_heads;
+  const Tensor slots = call.TensorOf(2, "slots", DType::kI32, {heads, -1});
+  const Tensor lens = call.TensorOf(3, "lens", DType::kI32, {heads});
+  call.Check(cache.Keep(layer, slots.as<int32_t>(), slots.dim(1), lens.as<int32_t>()));
+  CountPages(call);
+  return call.Nothing();
+}
+
+napi_value DropLast(Call& call) {
+  call.Check(CacheOf(call, 0, "cache").DropLast(static_cast<int32_t>(call.Int(1, "count", 0, INT32_MAX))));
+  CountPages(call);
+  return call.Nothing();
+}
+
+const HeadCache& HeadOf(Call& call, const Cache& cache, int32_t layer, int i) {
+  return cache.head(layer, static_cast<int32_t>(call.Int(i, "kvHead", 0, cache.geometry(layer).num_kv_heads - 1)));
+}
+
+napi_value Positions(Call& call) {
+  const Cache& cache = CacheOf(call, 0, "cache");
+  const HeadCache& head = HeadOf(call, cache, LayerOf(call, 1, cache), 2);
+  std::vector<int32_t> positions(head.len);
+  for (int32_t slot = 0; slot < head.len; slot++) {
+    positions[slot] = head.pages[slot / kPageSize]->positions[slot % kPageSize];
+  }
+  return TypedArray(call, napi_int32_array, positions);
+}
+
+napi_value Read(Call& call) {
+  const Cache& cache = CacheOf(call, 0, "cache");
+  const int32_t layer = LayerOf(call, 1, cache);
+  const int32_t what = static_cast<int32_t>(call.Int(2, "what", 0, 3));
+  const LayerGeometry& shape = cache.geometry(layer);
+  const int64_t max_len = cache.MaxLen(layer);
+  const int32_t dim = what == 0 ? shape.head_dim : what == 1 ? shape.head_dim_v : 1;
+  Tensor out;
+  const TensorId id = what <= 1 ? call.NewTensor(DType::kF32, {shape.num_kv_heads, max_len, dim}, &out)
+                                : call.NewTensor(what == 2 ? DType::kF32 : DType::kI32, {shape.num_kv_heads, max_len}, &out);
+  for (int32_t h = 0; h < shape.num_kv_heads; h++) {
+    const HeadCache& head = cache.head(layer, h);
+    for (int32_t index = 0; index < PagesFor(head.len); index++) {
+      const Page& page = *head.pages[index];
+      const int32_t used = UsedSlots(head.len, index);
+      const int64_t at = (h * max_len + int64_t{index} * kPageSize) * dim;
+      if (what <= 1) ReadRows(page, what, 0, used, out.as<float>() + at, dim);
+      if (what == 2) std::memcpy(out.as<float>() + at, page.bias, used * sizeof(float));
+      if (what == 3) std::memcpy(out.as<int32_t>() + at, page.counts, used * sizeof(int32_t));
+    }
+  }
+  return call.Value(id);
+}
+
+napi_value Append(Call& call) {
+  Cache& cache = CacheOf(call, 0, "cache");
+  const int32_t layer = LayerOf(call, 1, cache);
+  const LayerGeometry& shape = cache.geometry(layer);
+  const Tensor keys = call.TensorOf(2, "keys", DType::kF32, {shape.num_kv_heads, -1, shape.head_dim});
+  const int64_t count = keys.dim(1);
+  if (count > INT32_MAX - kPageSize - cache.MaxLen(layer)) call.Refuse("keys", "fewer slots", std::to_string(count));
+  const Tensor values = call.TensorOf(3, "values", DType::kF32, {shape.num_kv_heads, count, shape.head_dim_v});
+  const Tensor positions = call.TensorOf(4, "positions", DType::kI32, {shape.num_kv_heads, count});
+  const Tensor counts = call.TensorOf(5, "counts", DType::kI32, {shape.num_kv_heads, count});
+  const Tensor bias = call.TensorOf(6, "bias", DType::kF32, {shape.num_kv_heads, count});
+  call.Check(cache.Append(layer, static_cast<int32_t>(count), keys.as<float>(), values.as<float>(), positions.as<int32_t>(),
+                          counts.as<int32_t>(), bias.as<float>()));
+  CountPages(call);
+  return call.Nothing();
+}
+
+napi_value Quantise(Call& call) {
+  Cache& cache = CacheOf(call, 0, "cache");
+  const int32_t layer = LayerOf(call, 1, cache);
+  const int32_t what = static_cast<int32_t>(call.Int(2, "what", 0, 1));
+  const int32_t up_to = static_cast<int32_t>(call.Int(3, "upTo", 0, INT32_MAX));
+  const PlaneFormat format{static_cast<uint8_t>(call.Int(4, "bits", 2, 8)), static_cast<uint8_t>(call.Int(6, "along", 0, 1)),
+                           static_cast<int16_t>(call.Int(5, "group", 1, 32767))};
+  call.Check(cache.Quantise(layer, what, up_to, format));
+  CountPages(call);
+  return call.Nothing();
+}
+
+napi_value Bytes(Call& call) { return call.Value(static_cast<double>(CacheOf(call, 0, "cache").Bytes())); }
+
+napi_value ReadBytes(Call& call) {
+  const Cache& cache = CacheOf(call, 0, "cache");
+  const int32_t layer = LayerOf(call, 1, cache);
+  std::vector<double> bytes;
+  for (int32_t h = 0; h < cache.geometry(layer).num_kv_heads; h++) {
+    bytes.push_back(static_cast<double>(cache.HeadBytes(layer, h)));
+  }
+  return TypedArray(call, napi_float64_array, bytes);
+}
+
+napi_value Hash(Call& call) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(CacheOf(call, 0, "cache").Hash()));
+  return call.Text(text);
+}
+
+napi_value RopeAppendCall(Call& call) {
+  const CacheList list = CachesOf(call, 4, 5);
+  const LayerGeometry& shape = list.geometry();
+  const int64_t heads = call.Int(3, "numQueryHeads", 1, 1 << 20);
+  const Tensor qkv = call.FloatTensor(0, "qkv", {-1, (heads + 2 * shape.num_kv_heads) * shape.head_dim});
+  const int64_t tokens = qkv.dim(0);
+  if (tokens % list.rows() != 0 || tokens > (1 << 30)) {
+    call.Refuse("qkv", "a multiple of " + std::to_string(list.rows()) + " rows", std::to_string(tokens));
+  }
+  const Tensor positions = call.TensorOf(1, "positions", DType::kI32, {tokens});
+  const Tensor cos_sin = call.TensorOf(2, "cosSin", DType::kF32, {-1, -1});
+  const Tensor q_norm = call.OptionalTensor(7, "qNorm", DType::kF32, {shape.head_dim});
+  const Tensor k_norm = call.OptionalTensor(8, "kNorm", DType::kF32, {shape.head_dim});
+  const Tensor q_out = call.TensorOf(10, "qOut", call.runtime.context.act(), {tokens, heads * shape.head_dim});
+  call.Check(RopeAppend(call.runtime.context,
+                        {.qkv = qkv.data,
+                         .qkv_type = qkv.dtype,
+                         .positions = positions.as<int32_t>(),
+                         .cos_sin = cos_sin.as<float>(),
+                         .max_positions = cos_sin.dim(0),
+                         .rope_dims = static_cast<int32_t>(std::min<int64_t>(cos_sin.dim(1), INT32_MAX)),
+                         .query_len = static_cast<int32_t>(tokens / list.rows()),
+                         .num_query_heads = static_cast<int32_t>(heads),
+                         .caches = list.caches.data(),
+                         .rows = list.rows(),
+                         .layer = list.layer,
+                         .pre_rope_keys = call.Flag(6, "preRopeKeys"),
+                         .q_norm = q_norm.as<float>(),
+                         .k_norm = k_norm.as<float>(),
+                         .eps = static_cast<float>(call.Number(9, "eps")),
+                         .q_out = q_out.data}));
+  CountPages(call);
+  return call.Nothing();
+}
+
+}  // namespace
+
+void init_cache(napi_env env, napi_value exports, Runtime& runtime) {
+  runtime.caches = std::make_shared<CacheTable>();
+  Register(env, exports, runtime,
+           {{"cacheLayout", Layout},
+            {"cacheCreate", Create},
+            {"cacheFork", Fork},
+            {"cacheFree", Free},
+            {"cacheLens", Lens},
+            {"cacheKeep", Keep},
+            {"cacheDropLast", DropLast},
+            {"cachePositions", Positions},
+            {"cacheRead", Read},
+            {"cacheAppend", Append},
+            {"cacheQuantise", Quantise},
+            {"cacheBytes", Bytes},
+            {"cacheReadBytes", ReadBytes},
+            {"cacheHash", Hash},
+            {"ropeAppend", RopeAppendCall}});
+}
+
+}  // namespace winnow

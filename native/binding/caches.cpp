@@ -1,0 +1,56 @@
+#include "caches.h"
+
+#include <algorithm>
+
+namespace winnow {
+
+Cache& CacheOf(const Call& call, int i, const char* what) {
+  Cache* found = nullptr;
+  call.Check(call.runtime.caches->Get(call.Int(i, what, 0, INT32_MAX), (std::string(call.name) + "." + what).c_str(), &found));
+  return *found;
+}
+
+int32_t LayerOf(const Call& call, int i, const Cache& cache) {
+  return static_cast<int32_t>(call.Int(i, "layer", 0, static_cast<int64_t>(cache.layout().layers.size()) - 1));
+}
+
+int64_t CacheList::MaxLen() const {
+  int64_t longest = 0;
+  for (const Cache* cache : caches) longest = std::max<int64_t>(longest, cache->MaxLen(layer));
+  return longest;
+}
+
+CacheList CachesOf(const Call& call, int i, int layer_argument) {
+  const Span<const int32_t> ids = call.Ints(i, "caches");
+  if (ids.size < 1) call.Refuse("caches", "at least one cache", "none");
+  CacheList list;
+  for (int64_t k = 0; k < ids.size; k++) {
+    Cache* found = nullptr;
+    call.Check(call.runtime.caches->Get(ids[k], (std::string(call.name) + ".caches").c_str(), &found));
+    list.caches.push_back(found);
+  }
+  list.layer = LayerOf(call, layer_argument, *list.caches[0]);
+  for (const Cache* cache : list.caches) {
+    if (&cache->layout() == &list.caches[0]->layout()) continue;
+    const auto& layers = cache->layout().layers;
+    const LayerGeometry& first = list.geometry();
+    const bool fits = list.layer < static_cast<int32_t>(layers.size()) &&
+                      layers[list.layer].num_kv_heads == first.num_kv_heads &&
+                      layers[list.layer].head_dim == first.head_dim && layers[list.layer].head_dim_v == first.head_dim_v;
+    if (!fits) call.Refuse("caches", "caches of one layout", "caches of several");
+  }
+  return list;
+}
+
+int32_t QueryHeadsOf(const Call& call, int64_t width, const LayerGeometry& geometry) {
+  const int64_t heads = width / geometry.head_dim;
+  if (heads < 1 || width % geometry.head_dim != 0 || heads % geometry.num_kv_heads != 0 || heads > (1 << 20)) {
+    call.Refuse("q",
+                "rows of query heads of " + std::to_string(geometry.head_dim) + " channels, a multiple of " +
+                    std::to_string(geometry.num_kv_heads) + " heads",
+                std::to_string(width) + " channels");
+  }
+  return static_cast<int32_t>(heads);
+}
+
+}  // namespace winnow

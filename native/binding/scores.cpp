@@ -1,0 +1,214 @@
+#include <algorithm>
+#include <cstring>
+
+#include "../kernels/axpby.h"
+#include "../kernels/block_scores.h"
+#include "../kernels/block_summary.h"
+#include "../kernels/quantise.h"
+#include "../kernels/random_scores.h"
+#include "../kernels/slot_norms.h"
+#include "../kernels/top_k.h"
+#include "../kernels/window_scores.h"
+#include "caches.h"
+
+namespace winnow {
+
+namespace {
+
+napi_value Window(Call& call) {
+  const CacheList list = CachesOf(call, 1, 2);
+  const LayerGeometry& shape = list.geometry();
+  const Tensor q = call.TensorOf(0, "q", call.runtime.context.act(), {list.rows(), -1, -1});
+  const int32_t heads = QueryHeadsOf(call, q.dim(2), shape);
+  const auto gqa = static_cast<GqaReduce>(call.Int(7, "gqa", 0, 4));
+  const double scale = call.Number(3, "softmaxScale");
+  if (!(scale >= -1e30 && scale <= 1e30)) call.Refuse("softmaxScale", "a finite number", std::to_string(scale));
+  const int64_t max_len = list.MaxLen();
+  Tensor out;
+  const TensorId id = call.NewTensor(DType::kF32, {list.rows(), ListsAfter(gqa, heads, shape.num_kv_heads), max_len}, &out);
+  call.Check(WindowScores(call.runtime.context,
+                          {.q = q.data,
+                           .caches = list.data(),
+                           .rows = list.rows(),
+                           .layer = list.layer,
+                           .num_query_heads = heads,
+                           .window = static_cast<int32_t>(std::min<int64_t>(q.dim(1), INT32_MAX)),
+                           .softmax_scale = static_cast<float>(scale),
+                           .reduce = static_cast<WindowReduce>(call.Int(4, "reduce", 0, 3)),
+                           .pool_kind = static_cast<PoolKind>(call.Int(5, "poolKind", 0, 2)),
+                           .pool_size = static_cast<int32_t>(call.Int(6, "poolSize", 0, 1 << 20)),
+                           .gqa = gqa,
+                           .max_len = max_len,
+                           .out = out.as<float>()}));
+  return call.Value(id);
+}
+
+napi_value Norms(Call& call) {
+  const CacheList list = CachesOf(call, 0, 1);
+  const int32_t what = static_cast<int32_t>(call.Int(2, "what", 0, 1));
+  const int64_t max_len = list.MaxLen();
+  Tensor out;
+  const TensorId id = call.NewTensor(DType::kF32, {list.rows(), list.geometry().num_kv_heads, max_len}, &out);
+  call.Check(SlotNorms(call.runtime.context, {list.data(), list.rows(), list.layer, what, max_len, out.as<float>()}));
+  return call.Value(id);
+}
+
+napi_value Summary(Call& call) {
+  const CacheList list = CachesOf(call, 0, 1);
+  const LayerGeometry& shape = list.geometry();
+  const int32_t page_size = static_cast<int32_t>(call.Int(2, "pageSize", 1, 1 << 24));
+  const int32_t from_page = static_cast<int32_t>(call.Int(3, "fromPage", 0, INT32_MAX));
+  const int64_t pages = (list.MaxLen() + page_size - 1) / page_size;
+  Tensor out;
+  TensorId id = call.Id(4, "out");
+  if (id != 0) out = call.TensorOf(4, "out", DType::kF32, {list.rows(), shape.num_kv_heads, -1, 2, shape.head_dim});
+  else id = call.NewTensor(DType::kF32, {list.rows(), shape.num_kv_heads, pages, 2, shape.head_dim}, &out);
+  call.Check(BlockSummary(call.runtime.context,
+                          {list.data(), list.rows(), list.layer, page_size, from_page, out.dim(2), out.as<float>()}));
+  return call.Value(id);
+}
+
+napi_value Blocks(Call& call) {
+  const Tensor summary = call.TensorOf(1, "summary", DType::kF32, {-1, -1, -1, 2, -1});
+  const int64_t rows = summary.dim(0);
+  const int64_t kv_heads = summary.dim(1);
+  const int64_t head_dim = summary.dim(4);
+  const int64_t heads = call.Int(2, "numQueryHeads", 1, 1 << 20);
+  if (head_dim < 1 || head_dim > 256 || kv_heads < 1) call.Refuse("summary", "1 to 256 channels a head", Describe(summary));
+  const Tensor q = call.FloatTensor(0, "q", {-1, heads * head_dim});
+  if (rows == 0 || q.dim(0) % rows != 0 || q.dim(0) == 0) {
+    call.Refuse("q", "a multiple of " + std::to_string(rows) + " rows", std::to_string(q.dim(0)));
+  }
+  const auto gqa = static_cast<GqaReduce>(call.Int(3, "gqa", 0, 4));
+  Tensor out;
+  const int32_t lists = ListsAfter(gqa, static_cast<int32_t>(heads), static_cast<int32_t>(kv_heads));
+  const TensorId id = call.NewTensor(DType::kF32, {rows, lists, summary.dim(2)}, &out);
+  call.Check(BlockScores(call.runtime.context,
+                         {.q = q.data,
+                          .q_type = q.dtype,
+                          .summary = summary.as<float>(),
+                          .rows = static_cast<int32_t>(rows),
+                          .query_len = static_cast<int32_t>(q.dim(0) / rows),
+                          .num_query_heads = static_cast<int32_t>(heads),
+                          .num_kv_heads = static_cast<int32_t>(kv_heads),
+                          .head_dim = static_cast<int32_t>(head_dim),
+                          .num_pages = summary.dim(2),
+                          .gqa = gqa,
+                          .out = out.as<float>()}));
+  return call.Value(id);
+}
+
+napi_value Random(Call& call) {
+  const int64_t rows = call.Int(0, "rows", 0, 1 << 20);
+  const int64_t heads = call.Int(1, "numKvHeads", 0, 1 << 20);
+  const int64_t length = call.Int(2, "length", 0, int64_t{1} << 31);
+  const int64_t seed = call.Int(3, "seed", 0, int64_t{1} << 53);
+  const int64_t layer = call.Int(4, "layer", 0, 1 << 20);
+  Tensor out;
+  const TensorId id = call.NewTensor(DType::kF32, {rows, heads, length}, &out);
+  RandomScores({rows, heads, length, static_cast<uint64_t>(seed), static_cast<uint64_t>(layer), out.as<float>()});
+  return call.Value(id);
+}
+
+napi_value Top(Call& call) {
+  const Tensor scores = call.TensorOf(0, "scores", DType::kF32, {-1, -1, -1});
+  const auto flatten = static_cast<Flatten>(call.Int(4, "flatten", 0, 2));
+  const int64_t rows = scores.dim(0);
+  const int64_t lists = scores.dim(1);
+  const Tensor counts = flatten == Flatten::kNone    ? call.TensorOf(1, "counts", DType::kI32, {rows, lists})
+                        : flatten == Flatten::kLists ? call.TensorOf(1, "counts", DType::kI32, {rows})
+                                                     : call.TensorOf(1, "counts", DType::kI32, {1});
+  TopKResult result;
+  call.Check(TopK({.scores = scores.as<float>(),
+                   .rows = rows,
+                   .lists = lists,
+                   .length = scores.dim(2),
+                   .counts = counts.as<int32_t>(),
+                   .protect_first = static_cast<int32_t>(call.Int(2, "protectFirst", 0, INT32_MAX)),
+                   .protect_last = static_cast<int32_t>(call.Int(3, "protectLast", 0, INT32_MAX)),
+                   .flatten = flatten},
+                  &result));
+  const int64_t max_len = std::max<int64_t>(1, result.MaxLen());
+  Tensor indices;
+  Tensor lens;
+  const TensorId indices_id = call.NewTensor(DType::kI32, {rows, lists, max_len}, &indices);
+  const TensorId lens_id = call.NewTensor(DType::kI32, {rows, lists}, &lens);
+  std::fill(indices.as<int32_t>(), indices.as<int32_t>() + indices.size(), -1);
+  for (int64_t list = 0; list < rows * lists; list++) {
+    lens.as<int32_t>()[list] = static_cast<int32_t>(result.LenOf(list));
+    std::copy(result.values.begin() + result.offsets[list], result.values.begin() + result.offsets[list + 1],
+              indices.as<int32_t>() + list * max_len);
+  }
+  napi_value pair;
+  napi_create_array_with_length(call.env, 2, &pair);
+  napi_set_element(call.env, pair, 0, call.Value(indices_id));
+  napi_set_element(call.env, pair, 1, call.Value(lens_id));
+  return pair;
+}
+
+/// A new tensor of the same dtype and dims.
+TensorId Like(Call& call, const Tensor& t, Tensor* out) {
+  TensorId id = 0;
+  call.Check(call.runtime.tensors.Make(t.dtype, t.dims.data(), t.rank, &id));
+  const Tensor* made = nullptr;
+  call.Check(call.runtime.tensors.Get(id, call.name, &made));
+  *out = *made;
+  return id;
+}
+
+napi_value AxpbyCall(Call& call) {
+  const Tensor x = call.AnyTensor(0, "x");
+  if (x.dtype != DType::kF32) call.Refuse("x", "f32", Describe(x));
+  Tensor y;
+  if (call.Given(2, "y")) {
+    y = call.AnyTensor(2, "y");
+    if (y.dtype != DType::kF32 || y.rank != x.rank || y.dims != x.dims) call.Refuse("y", Describe(x), Describe(y));
+  }
+  Tensor out;
+  const TensorId id = Like(call, x, &out);
+  Axpby(x.as<float>(), static_cast<float>(call.Number(1, "a")), y.as<float>(), static_cast<float>(call.Number(3, "b")), x.size(),
+        out.as<float>());
+  return call.Value(id);
+}
+
+napi_value Reduce(Call& call) {
+  const Tensor scores = call.TensorOf(0, "scores", DType::kF32, {-1, -1, -1});
+  const auto how = static_cast<HeadReduce>(call.Int(1, "how", 0, 2));
+  if (scores.dim(1) < 1) call.Refuse("scores", "at least one list", Describe(scores));
+  Tensor out;
+  const TensorId id = call.NewTensor(DType::kF32, {scores.dim(0), 1, scores.dim(2)}, &out);
+  ReduceHeads(scores.as<float>(), scores.dim(0), scores.dim(1), scores.dim(2), how, out.as<float>());
+  return call.Value(id);
+}
+
+napi_value RoundTrip(Call& call) {
+  const Tensor x = call.TensorOf(0, "x", DType::kF32, {-1, -1});
+  const int64_t bits = call.Int(1, "bits", 0, 255);
+  const int64_t group = call.Int(2, "group", 0, 32767);
+  const int64_t along = call.Int(3, "along", 0, 1);
+  call.Check(CheckFormat("quantiseRoundTrip", bits, group, along, x.dim(0), x.dim(1)));
+  if (x.size() > INT32_MAX) call.Refuse("x", "fewer than 2147483648 values", Describe(x));
+  Tensor out;
+  const TensorId id = Like(call, x, &out);
+  const PlaneFormat format{static_cast<uint8_t>(bits), static_cast<uint8_t>(along), static_cast<int16_t>(group)};
+  call.Check(QuantiseRoundTrip(x.as<float>(), static_cast<int32_t>(x.dim(0)), static_cast<int32_t>(x.dim(1)), format,
+                               out.as<float>()));
+  return call.Value(id);
+}
+
+}  // namespace
+
+void init_scores(napi_env env, napi_value exports, Runtime& runtime) {
+  Register(env, exports, runtime,
+           {{"windowScores", Window},
+            {"slotNorms", Norms},
+            {"blockSummary", Summary},
+            {"blockScores", Blocks},
+            {"randomScores", Random},
+            {"topK", Top},
+            {"axpby", AxpbyCall},
+            {"reduceHeads", Reduce},
+            {"quantiseRoundTrip", RoundTrip}});
+}
+
+}  // namespace winnow

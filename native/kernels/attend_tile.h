@@ -1,0 +1,85 @@
+/// Attention of stacked queries over a list of cache entries: what prefill and decode share.
+///
+/// A job is the queries of some heads of one row that read one list; its rows are head-major (head, token). Blocks of 512
+/// entries are packed into scratch (gathered through page tables, quantised pages read back) and given to the kernels of
+/// attend_block.h in ascending order. Panels that no query of a group sees are neither packed nor multiplied.
+#pragma once
+
+#include <cstdint>
+
+#include "attend_block.h"
+#include "cache.h"
+
+namespace winnow {
+
+/// Entries in ascending slot order: `kept` listed ones, all below first_new, then the slots [first_new, first_new + num_new).
+struct EntryList {
+  const HeadCache* head = nullptr;
+  /// Slots, or pages of page_size slots; null lists the slots 0 to kept - 1.
+  const int32_t* indices = nullptr;
+  int32_t page_size = 0;
+  int32_t kept = 0;
+  int32_t first_new = 0;
+  int32_t num_new = 0;
+
+  int32_t size() const { return kept + num_new; }
+  int32_t num_blocks() const { return (size() + kKeyBlock - 1) / kKeyBlock; }
+  bool is_dense() const { return indices == nullptr; }
+  int32_t SlotOf(int32_t entry) const {
+    if (entry >= kept) return first_new + entry - kept;
+    if (indices == nullptr) return entry;
+    if (page_size == 0) return indices[entry];
+    return indices[entry / page_size] * page_size + entry % page_size;
+  }
+};
+
+struct AttendJob {
+  const AttendKernels* kernels = nullptr;
+  EntryList list;
+  DType element = DType::kF32;
+  int32_t head_dim = 0;
+  int32_t head_dim_v = 0;
+  int32_t num_heads = 0;  ///< query heads that read the list
+  int32_t query_len = 0;  ///< token t sees entries [0, kept + t]
+  /// Head 0, token 0 of the job; strides in elements.
+  const uint8_t* q = nullptr;
+  int64_t q_token_stride = 0;
+  uint8_t* out = nullptr;
+  int64_t out_token_stride = 0;
+  float* lse = nullptr;
+  int64_t lse_token_stride = 0;
+  float softmax_scale = 1.0f;
+  float soft_cap = 0.0f;
+  int32_t sliding_window = 0;
+  const int32_t* windows = nullptr;  ///< [num_heads, 2] sink and recent slots, -1 everything; null = everything
+  float* logits = nullptr;           ///< [num_heads][logits_stride] by slot, query_len 1; null = not wanted
+  int64_t logits_stride = 0;
+
+  int32_t value_stride() const { return ValueStride(head_dim_v); }
+};
+
+/// State of tokens [first, last) of every head of a job: m, l [rows], o [rows][value_stride], rows = heads * tokens.
+struct AttendState {
+  float* m;
+  float* l;
+  float* o;
+};
+inline int64_t StateFloats(int64_t rows, int32_t value_stride) { return rows * (value_stride + 2); }
+AttendState StateAt(float* memory, int64_t rows, int32_t value_stride);
+void ResetState(const AttendState& state, int64_t rows, int32_t value_stride);
+
+/// Adds blocks [first_block, last_block) to the state of tokens [first, last).
+/// Uses Pool::Scratch slots 1 and 2 of the calling thread. False: out of memory.
+bool AttendBlocks(const AttendJob& job, int32_t first, int32_t last, int32_t first_block, int32_t last_block,
+                  const AttendState& state);
+/// Writes out and lse of tokens [first, last); a row that saw nothing gives 0 and -inf.
+void FinishTokens(const AttendJob& job, int32_t first, int32_t last, const AttendState& state);
+
+/// Tokens [first, last) of a job from start to end, blocks in order. Uses Scratch slot 0 too. False: out of memory.
+bool AttendTile(const AttendJob& job, int32_t first, int32_t last);
+
+/// Packs panel `panel` (entries [64 panel, 64 panel + 64)) of a list's keys (0) or values (1).
+/// Uses Pool::Scratch slot 2. False: out of memory.
+bool PackPanel(const EntryList& list, const AttendKernels& kernels, int32_t what, int32_t panel, void* out);
+
+}  // namespace winnow
