@@ -1,0 +1,19 @@
+import type { Scorer } from '../contract.js';
+import { isExactMatch, isSubstringMatch, normaliseAnswer, tokenF1 } from './normalise.js';
+
+/** 1 when any reference equals the prediction after normalisation. */
+export const exactMatch: Scorer = (prediction, { references }) =>
+  references.some((reference) => isExactMatch(prediction, reference)) ? 1 : 0;
+
+/** 1 when any reference is part of the prediction after normalisation. */
+export const substringMatch: Scorer = (prediction, { references }) =>
+  references.some((reference) => isSubstringMatch(prediction, reference)) ? 1 : 0;
+
+/** SQuAD F1, best over the references. A side without words (no answer) scores by equality, as in the SQuAD 2.0 script. */
+export const squadF1: Scorer = (prediction, { references }) =>
+  Math.max(
+    ...references.map((reference) => {
+      const isEmpty = normaliseAnswer(prediction) === '' || normaliseAnswer(reference) === '';
+      return isEmpty ? Number(isExactMatch(prediction, reference)) : tokenF1(prediction, reference);
+    }),
+  );

@@ -1,0 +1,30 @@
+import { WinnowError } from '../../core/errors.js';
+import { suggestName } from '../../core/nearest-name.js';
+import type { Scorer, ScorerId } from '../contract.js';
+import { exactMatch, squadF1, substringMatch } from './answer-match.js';
+import { stringMatchAll, stringMatchPart } from './ruler.js';
+
+export interface ScorerEntry {
+  readonly score: Scorer;
+  /** How upstream prints the mean over samples; `fraction` where there is no upstream. */
+  readonly prints: 'percent' | 'percent with 2 decimals' | 'fraction';
+}
+
+const SCORERS: Readonly<Record<ScorerId, ScorerEntry>> = {
+  'ruler/string_match_all': { score: stringMatchAll, prints: 'percent with 2 decimals' },
+  'ruler/string_match_part': { score: stringMatchPart, prints: 'percent with 2 decimals' },
+  'squad/em': { score: exactMatch, prints: 'percent' },
+  'squad/f1': { score: squadF1, prints: 'percent' },
+  'exact-match': { score: exactMatch, prints: 'fraction' },
+  'substring-match': { score: substringMatch, prints: 'fraction' },
+};
+
+export const scorerIds = (): readonly ScorerId[] => Object.keys(SCORERS);
+
+/** Throws ERR_USAGE, with the near name, for an id that does not exist. */
+export const scorerById = (id: ScorerId): ScorerEntry => {
+  const entry = Object.hasOwn(SCORERS, id) ? SCORERS[id] : undefined;
+  if (entry === undefined)
+    throw new WinnowError('ERR_USAGE', 'scorer', 'a known scorer id', id, suggestName(id, scorerIds()));
+  return entry;
+};

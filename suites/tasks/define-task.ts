@@ -1,0 +1,45 @@
+import type { z } from 'zod';
+import { WinnowError } from '../../core/errors.js';
+import type { Sample, Task, TokenMeter } from '../contract.js';
+import { checkData, formatPath } from '../schema-problem.js';
+
+/** What one sample is made from. */
+export interface SampleOrder<P> {
+  readonly params: P;
+  /** Longest prompt in tokens, answer room included. */
+  readonly length: number;
+  readonly maxNewTokens: number;
+  readonly seed: number;
+  readonly index: number;
+  readonly meter: TokenMeter;
+}
+
+export interface TaskDefinition<P extends object> extends Omit<Task<P>, 'parse' | 'generate' | 'defaults'> {
+  /** Every field has a default, so that no parameters are valid parameters. */
+  readonly parameters: z.ZodType<P>;
+  readonly maxNewTokens: number;
+  /** Pure in its order: sample i never depends on the samples before it. */
+  makeSample(order: SampleOrder<P>): Omit<Sample, 'id' | 'maxNewTokens'>;
+}
+
+/** Completes a task: strict parameters with defaults, and lazy generation from one pure function per sample. */
+export const defineTask = <P extends object>(definition: TaskDefinition<P>): Task<P> => {
+  const { makeSample, ...fields } = definition;
+  const parse = (params: unknown): P => {
+    const checked = checkData(definition.parameters, params ?? {});
+    if ('value' in checked) return checked.value;
+    const { path, expected, actual, fix } = checked.problem;
+    throw new WinnowError('ERR_SUITE', `${definition.id} ${formatPath(path)}`.trim(), expected, actual, fix);
+  };
+  return {
+    ...fields,
+    defaults: parse({}),
+    parse,
+    *generate({ params, length, samples, seed, meter, maxNewTokens = definition.maxNewTokens, first = 0 }) {
+      for (let index = first; index < samples; index++) {
+        const sample = makeSample({ params, length, maxNewTokens, seed, index, meter });
+        yield { id: String(index).padStart(5, '0'), maxNewTokens, ...sample };
+      }
+    },
+  };
+};

@@ -1,0 +1,185 @@
+import { z } from 'zod';
+import { createRandom, type Random } from '../../core/random.js';
+import { ADJECTIVES, NOUNS } from '../../datasets/words.js';
+import type { Task } from '../contract.js';
+import { defineTask, type SampleOrder } from './define-task.js';
+import { fitUnits } from './fit-units.js';
+import { type Haystack, HaystackParameter, openHaystack } from './haystack.js';
+import { DEPTHS, insertNeedles, type Needle } from './insert-needles.js';
+
+type TokenKind = 'words' | 'numbers' | 'uuids';
+
+export interface NiahParams {
+  readonly haystack: Haystack;
+  /** Different keys in the text. */
+  readonly keys: number;
+  /** Needles per key, each with a value of its own. */
+  readonly values: number;
+  /** Keys asked for. */
+  readonly queries: number;
+  readonly keyType: TokenKind;
+  readonly valueType: TokenKind;
+}
+
+/**
+ * Needle in a haystack, the family of RULER (arXiv 2404.06654, section 3.1): sentences that give a key a value are put into a text, and
+ * the answer is the values of the keys asked for.
+ *
+ * From upstream: the depth grid, keys of two words, 7-digit numbers, the singular wording when one value is asked for, the answer
+ * prefix, the length rule. Ours: wording and word lists, generated essays that differ between samples, needle order drawn anew for
+ * every sample (upstream repeats one order), noise needles on the depth grid too.
+ */
+const niah = (id: string, description: string, preset: NiahParams): Task<NiahParams> =>
+  defineTask<NiahParams>({
+    id,
+    family: 'niah',
+    description,
+    source: {
+      title: "RULER: What's the Real Context Size of Your Long-Context Language Models?",
+      arxiv: '2404.06654',
+      url: 'https://github.com/NVIDIA/RULER',
+      licence: 'generated here (upstream: Apache-2.0)',
+    },
+    version: 1,
+    scorer: 'ruler/string_match_all',
+    maxNewTokens: 128,
+    parameters: parametersOf(preset),
+    makeSample: (order) => makeSample(id, order),
+  });
+
+const parametersOf = (preset: NiahParams): z.ZodType<NiahParams> => {
+  const kind = z.enum(['words', 'numbers', 'uuids']);
+  return z
+    .strictObject({
+      haystack: HaystackParameter.default(preset.haystack as 'noise' | 'essay'),
+      keys: z.int().min(1).max(DEPTHS.length).default(preset.keys),
+      values: z.int().min(1).max(DEPTHS.length).default(preset.values),
+      queries: z.int().min(1).max(DEPTHS.length).default(preset.queries),
+      keyType: kind.default(preset.keyType),
+      valueType: kind.default(preset.valueType),
+    })
+    .superRefine(({ keys, values, queries }, context) => {
+      const issue = (path: string, message: string): void =>
+        context.addIssue({ code: 'custom', path: [path], message });
+      if (queries > keys) issue('queries', `at most keys (${keys})`);
+      if (keys * values > DEPTHS.length)
+        issue('keys', `keys x values (${keys * values}) of at most ${DEPTHS.length}, one place each`);
+    });
+};
+
+export const NIAH_TASKS = [
+  niah('niah_single_1', 'One number in a text that repeats one line of noise.', {
+    haystack: 'noise',
+    keys: 1,
+    values: 1,
+    queries: 1,
+    keyType: 'words',
+    valueType: 'numbers',
+  }),
+  niah('niah_single_2', 'One number in essays.', {
+    haystack: 'essay',
+    keys: 1,
+    values: 1,
+    queries: 1,
+    keyType: 'words',
+    valueType: 'numbers',
+  }),
+  niah('niah_single_3', 'One UUID in essays.', {
+    haystack: 'essay',
+    keys: 1,
+    values: 1,
+    queries: 1,
+    keyType: 'words',
+    valueType: 'uuids',
+  }),
+  niah('niah_multikey_1', 'The number of one key among several keys, in essays.', {
+    haystack: 'essay',
+    keys: 4,
+    values: 1,
+    queries: 1,
+    keyType: 'words',
+    valueType: 'numbers',
+  }),
+] as const;
+
+const makeSample = (id: string, { params, length, maxNewTokens, seed, index, meter }: SampleOrder<NiahParams>) => {
+  const random = createRandom(seed, id, length, index);
+  const keys = distinct(params.keys, () => makeToken(params.keyType, random));
+  const values = distinct(params.keys * params.values, () => makeToken(params.valueType, random));
+  const asked = random.sample(keys, params.queries);
+  const depths = random.sample(DEPTHS, values.length);
+  const needles = values.map((value, i): Needle => {
+    const key = keys[Math.floor(i / params.values)]!;
+    const text = `One of the secret ${params.valueType} for ${key} is: ${value}.`;
+    return { text, depth: depths[i]!, isEvidence: asked.includes(key) };
+  });
+  const references = asked.flatMap((key) => {
+    const first = keys.indexOf(key) * params.values;
+    return values.slice(first, first + params.values);
+  });
+
+  const wording = wordingOf(params.valueType, asked, references.length === 1);
+  const units = openHaystack(params.haystack, seed, id, length, index);
+  const build = (count: number) => insertNeedles(`${wording.instruction}\n`, units, count, needles);
+  const count = fitUnits({
+    task: id,
+    length,
+    maxNewTokens,
+    promptTokens: (n) => meter.countPrompt({ ...wording, context: build(n).text }),
+    unitTokens: (i) => meter.count(units.separator + units.unit(i)),
+  });
+  const { text, evidence } = build(count);
+  return {
+    context: text,
+    documents: [],
+    question: wording.question,
+    answerPrefix: wording.answerPrefix,
+    references,
+    evidence,
+    stop: [],
+    meta: { depth: needles.find(({ isEvidence }) => isEvidence)!.depth, keys: params.keys, haystackUnits: count },
+  };
+};
+
+/** One value: everything in the singular, as upstream does; the needle itself keeps its plural. */
+const wordingOf = (kind: TokenKind, asked: readonly string[], isSingular: boolean) => {
+  const query = asked.length < 3 ? asked.join(' and ') : `${asked.slice(0, -1).join(', ')}, and ${asked.at(-1)}`;
+  if (isSingular) {
+    const secret = `secret ${kind.slice(0, -1)}`;
+    return {
+      instruction: `A ${secret} is hidden in the following text. Remember it: you will be asked for it after the text.`,
+      question: `\nWhat is the ${secret} for ${query} in the text above?`,
+      answerPrefix: `The ${secret} for ${query} in the text above is`,
+    };
+  }
+  return {
+    instruction: `Some secret ${kind} are hidden in the following text. Remember them: you will be asked for them after the text.`,
+    question: `\nWhat are all the secret ${kind} for ${query} in the text above?`,
+    answerPrefix: `The secret ${kind} for ${query} in the text above are`,
+  };
+};
+
+const makeToken = (kind: TokenKind, random: Random): string => {
+  switch (kind) {
+    case 'words':
+      return `${random.pick(ADJECTIVES)}-${random.pick(NOUNS)}`;
+    case 'numbers':
+      return String(random.integer(1_000_000, 9_999_999));
+    case 'uuids': {
+      const hex = Array.from({ length: 4 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
+      // Version 4: the 13th digit is 4, the 17th is 8 to b.
+      const variant = '89ab'[random.integer(0, 3)]!;
+      return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+    }
+  }
+};
+
+/** `count` tokens none of which holds another: `old-cat` beside `cold-cat` would answer for it. */
+const distinct = (count: number, make: () => string): string[] => {
+  const tokens: string[] = [];
+  while (tokens.length < count) {
+    const token = make();
+    if (!tokens.some((other) => other.includes(token) || token.includes(other))) tokens.push(token);
+  }
+  return tokens;
+};
