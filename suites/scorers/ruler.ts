@@ -1,7 +1,8 @@
 import type { Scorer } from '../contract.js';
 import { strip } from './normalise.js';
 
-const CONTROL = /[\x00-\x1f]/g;
+// Code units below the space.
+const CONTROL = /[^ -\uffff]/g;
 
 /** Upstream's cleaning of a prediction: stripped, control characters as line ends, stripped again. */
 const clean = (prediction: string): string => strip(strip(prediction).replace(CONTROL, '\n')).toLowerCase();
