@@ -13,6 +13,8 @@ export interface Device {
   /** Activation dtype chosen by `configure`. */
   readonly act: 'f32' | 'bf16';
   tensor(dtype: DType, shape: readonly number[]): DeviceTensor;
+  /** Outlives every open scope; the caller frees it. */
+  lasting(dtype: DType, shape: readonly number[]): DeviceTensor;
   i32(values: Int32Array, shape?: readonly number[]): DeviceTensor;
   slice(t: DeviceTensor, start: number, count: number): DeviceTensor;
   reshape(t: DeviceTensor, shape: readonly number[]): DeviceTensor;
@@ -29,6 +31,11 @@ export const createDevice = (addon: Addon, act: 'f32' | 'bf16'): Device => {
     addon,
     act,
     tensor: (dtype, shape) => ({ id: addon.tensor(dtype, [...shape]), dtype, shape }),
+    lasting(dtype, shape) {
+      const t = device.tensor(dtype, shape);
+      addon.keep(t.id);
+      return t;
+    },
     i32(values, shape) {
       const t = device.tensor('i32', shape ?? [values.length]);
       addon.upload(t.id, values);

@@ -103,15 +103,15 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
     }
     const qWidth = first.numQueryHeads * first.headDim;
     const made: Scratch = {
-      ids: device.tensor('i32', [tokens]),
-      positions: device.tensor('i32', [tokens]),
-      hidden: device.tensor('f32', [tokens, arch.hiddenSize]),
-      normed: device.tensor(device.act, [tokens, arch.hiddenSize]),
-      qkv: device.tensor('f32', [tokens, qWidth + first.numKvHeads * (first.headDim + first.headDimV)]),
-      q: device.tensor(device.act, [tokens, qWidth]),
-      attended: device.tensor(device.act, [tokens, first.numQueryHeads * first.headDimV]),
-      gateUp: device.tensor('f32', [tokens, 2 * arch.ffnSize]),
-      gated: device.tensor(device.act, [tokens, arch.ffnSize]),
+      ids: device.lasting('i32', [tokens]),
+      positions: device.lasting('i32', [tokens]),
+      hidden: device.lasting('f32', [tokens, arch.hiddenSize]),
+      normed: device.lasting(device.act, [tokens, arch.hiddenSize]),
+      qkv: device.lasting('f32', [tokens, qWidth + first.numKvHeads * (first.headDim + first.headDimV)]),
+      q: device.lasting(device.act, [tokens, qWidth]),
+      attended: device.lasting(device.act, [tokens, first.numQueryHeads * first.headDimV]),
+      gateUp: device.lasting('f32', [tokens, 2 * arch.ffnSize]),
+      gated: device.lasting(device.act, [tokens, arch.ffnSize]),
     };
     scratchSets.set(tokens, made);
     return made;
@@ -126,9 +126,9 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
         for (const t of Object.values(old)) device.free(t);
       }
       set = {
-        rows: device.tensor('f32', [rows, arch.hiddenSize]),
-        normed: device.tensor(device.act, [rows, arch.hiddenSize]),
-        logits: device.tensor('f32', [rows, arch.vocabSize]),
+        rows: device.lasting('f32', [rows, arch.hiddenSize]),
+        normed: device.lasting(device.act, [rows, arch.hiddenSize]),
+        logits: device.lasting('f32', [rows, arch.vocabSize]),
       };
       logitSets.set(rows, set);
     }
@@ -150,7 +150,7 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
       }
     }
     if (rope !== undefined) device.free(rope);
-    rope = device.tensor('f32', [rows, 2 * half]);
+    rope = device.lasting('f32', [rows, 2 * half]);
     addon.upload(rope.id, table);
     return rope;
   };
