@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { Resvg } from '@resvg/resvg-js';
-import { parse, View } from 'vega';
+import { parse, resetSVGDefIds, View } from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
 import { WinnowError } from '../core/errors.js';
 import { fontFamily } from './charts/theme.js';
@@ -21,6 +21,9 @@ export const renderChart = async (spec: TopLevelSpec): Promise<RenderedChart> =>
   const logger = collectInto(complaints);
   const view = new View(parse(compile(spec, { logger }).spec), { renderer: 'none', logger });
   try {
+    await view.runAsync();
+    // Vega numbers clip paths and gradients through the life of the process.
+    resetSVGDefIds();
     const svg = await view.toSVG();
     if (complaints.length > 0)
       throw new WinnowError('ERR_INTERNAL', 'renderChart', 'a spec without warnings', complaints.join('; '));

@@ -20,38 +20,53 @@ export const terminalTable = (summary: RunSummary, { colours }: TableOptions): s
       const ours = cells.filter(({ facts }) => facts.protocol === protocol);
       const tasks = distinct(ours.map(({ facts }) => facts.taskName));
       const lengths = distinct(ours.map(({ facts }) => facts.contextLength));
-      const table = new Table({
-        head: [
-          'method',
-          'budget',
-          'score [95 %]',
-          'Δ dense [95 %]',
-          'beats random',
-          'recall',
-          'KV÷dense',
-          'read÷dense',
-          'cells',
-        ],
-        colAligns: ['left', 'right', 'left', 'left', 'right', 'right', 'right', 'right', 'right'],
-        style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
-        chars: { ...noChars, middle: '  ', mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
-      });
-      for (const average of averageSettings(summary, ours)) table.push(rowOf(average, paint));
+      const averages = averageSettings(summary, ours);
       const title = `${run.suite.id} v${run.suite.version}, ${run.model.id}, ${protocol}: ${tasks.length} tasks x ${lengths.length} lengths`;
-      return `${paint.bold(clipped(title, widest))}\n${table.toString()}`;
+      const longest = Math.max(...averages.map(({ series }) => series.length));
+      const plain = picocolors.createColors(false);
+      const excess = Math.max(0, ...tableOf(averages, longest, plain).map((line) => line.length - widest));
+      return [paint.bold(clipped(title, widest)), ...tableOf(averages, Math.max(8, longest - excess), paint)].join(
+        '\n',
+      );
     })
     .join('\n\n');
 };
 
+type Paint = ReturnType<typeof picocolors.createColors>;
+
+const tableOf = (averages: readonly Average[], nameWidth: number, paint: Paint): string[] => {
+  const table = new Table({
+    head: [
+      'method',
+      'budget',
+      'score [95 %]',
+      'Δ dense [95 %]',
+      'beats random',
+      'recall',
+      'KV÷dense',
+      'read÷dense',
+      'cells',
+    ],
+    colAligns: ['left', 'right', 'left', 'left', 'right', 'right', 'right', 'right', 'right'],
+    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
+    chars: { ...noChars, middle: '  ', mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
+  });
+  for (const average of averages) table.push(rowOf(average, nameWidth, paint));
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd());
+};
+
 const widest = 120;
 
-const rowOf = (average: Average, paint: ReturnType<typeof picocolors.createColors>): string[] => {
+const rowOf = (average: Average, nameWidth: number, paint: Paint): string[] => {
   const [first] = average.cells;
   const isControl = first?.facts.control === true;
   const beaten = beatsRandom(average.cells);
   const delta = average.deltaDense;
   const cells = [
-    `${clipped(average.series, 27)}${isControl ? ' (c)' : first?.facts.simulated === true ? ' (s)' : ''}`,
+    `${clipped(average.series, nameWidth)}${isControl ? ' (c)' : first?.facts.simulated === true ? ' (s)' : ''}`,
     average.budget,
     average.score === undefined ? '' : scoreWithInterval(average.score),
     delta === undefined ? '' : differenceWithInterval(delta),

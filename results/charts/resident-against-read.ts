@@ -95,6 +95,7 @@ const panelOf = (
         ? []
         : [
             {
+              data: { values: [{}] },
               mark: { type: 'rule', strokeDash: [5, 4], color: '#000000', opacity: 0.65 },
               encoding: { x: { ...x, datum: mebibytes(dense) } },
             },

@@ -90,12 +90,13 @@ const panelOf = (cells: readonly CellSummary[], style: ReturnType<typeof styleOf
         ? []
         : [
             {
+              data: { values: [{}] },
               mark: { type: 'rule', strokeDash: [5, 4], color: '#000000', opacity: 0.65 },
               encoding: { y: { ...y, datum: dense.record.aggregates!.score } },
             },
           ]),
       {
-        mark: { type: 'line', strokeWidth: 1, opacity: 0.35, clip: true },
+        mark: { type: 'line', strokeWidth: 1, opacity: 0.35 },
         encoding: { x: { ...x, field: 'drawnMiB', axis }, y: { ...y, field: 'score' }, color: colour },
       },
       {

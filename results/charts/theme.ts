@@ -111,7 +111,7 @@ export const framed = (title: string, subtitle: readonly string[], body: object)
   }) as TopLevelSpec;
 
 /** Vega takes a character for 0.8 of the font size: longer lines would widen the picture beyond its panels. */
-const subtitleCharacters = 88;
+const subtitleCharacters = 98;
 
 const wrapped = (text: string, limit: number): string[] => {
   const lines: string[] = [];

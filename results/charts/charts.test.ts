@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Ajv } from 'ajv';
+import fc from 'fast-check';
+import type { TopLevelSpec } from 'vega-lite';
+import { quickstartShape, type SyntheticShape, tinyShape, writeSyntheticRun } from '../fixtures/synthetic-run.js';
+import { renderChart } from '../render.js';
+import { summariseRun } from '../summary.js';
+import { buildCharts } from './index.js';
+import { spread } from './score-against-bytes.js';
+import { octaves, styleOf } from './theme.js';
+
+const root = mkdtempSync(join(tmpdir(), 'winnow-charts-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+const summaryOf = (name: string, shape: SyntheticShape, timings: boolean) => {
+  const dir = join(root, name);
+  writeSyntheticRun(dir, shape, { timings });
+  return summariseRun(dir);
+};
+const full = summaryOf('full', { ...quickstartShape, samples: 3 }, true);
+const tiny = summaryOf('tiny', tinyShape, false);
+
+test('every spec is valid Vega-Lite', () => {
+  const ajv = new Ajv({ strict: false, allowUnionTypes: true });
+  for (const format of ['color-hex', 'uri', 'uri-reference']) ajv.addFormat(format, true);
+  const schema = JSON.parse(
+    readFileSync(fileURLToPath(import.meta.resolve('vega-lite/vega-lite-schema.json')), 'utf8'),
+  ) as object;
+  const validate = ajv.compile(schema);
+  for (const { name, spec } of [...buildCharts(full).charts, ...buildCharts(tiny).charts]) {
+    assert.ok(validate(spec), `${name}: ${JSON.stringify(validate.errors?.slice(0, 3))}`);
+  }
+  assert.equal(
+    validate({ ...buildCharts(tiny).charts[0]!.spec, colums: 3 }),
+    false,
+    'the schema would not notice a misspelled property',
+  );
+});
+
+test('a run with times has all four charts', () => {
+  const { charts, skipped } = buildCharts(full);
+  assert.deepEqual(
+    charts.map(({ name }) => name),
+    ['score-against-bytes', 'score-by-length', 'resident-against-read', 'latency-split'],
+  );
+  assert.deepEqual(skipped, []);
+});
+
+test('charts that the records cannot fill are skipped with the reason', () => {
+  assert.deepEqual(
+    buildCharts(tiny).skipped.map(({ name, reason }) => [name, /timing|one context length/.test(reason)]),
+    [
+      ['score-by-length', true],
+      ['latency-split', true],
+    ],
+  );
+});
+
+test('protocols never share a chart', () => {
+  const both = summaryOf('both', { ...tinyShape, protocols: ['query-aware', 'query-agnostic'] }, false);
+  assert.deepEqual(
+    buildCharts(both).charts.map(({ name }) => name),
+    [
+      'score-against-bytes-query-agnostic',
+      'resident-against-read-query-agnostic',
+      'score-against-bytes-query-aware',
+      'resident-against-read-query-aware',
+    ],
+  );
+});
+
+test('pictures hold their words, have a white ground and are the same bytes each time', async () => {
+  for (const { name, title, spec } of buildCharts(full).charts) {
+    const { svg, png } = await renderChart(spec);
+    for (const word of [
+      title,
+      'snapkv',
+      ...(name === 'score-against-bytes' ? ['vt, 1k tokens', 'resident KV cache (MiB, log scale)'] : []),
+    ])
+      assert.ok(svg.includes(word), `${name} lacks ${word}`);
+    assert.deepEqual([...png.subarray(0, 8)], [137, 80, 78, 71, 13, 10, 26, 10]);
+    assert.ok(png.length > 30_000, `${name}: ${png.length} bytes is too little for a picture with text`);
+    const again = await renderChart(spec);
+    assert.equal(again.svg, svg);
+    assert.ok(Buffer.from(again.png).equals(png));
+  }
+});
+
+test('a spec that Vega has to guess about is refused', async () => {
+  const spec = {
+    ...buildCharts(tiny).charts[0]!.spec,
+    layer: undefined,
+    concat: undefined,
+    mark: 'bar',
+    data: { values: [{ a: 1 }] },
+    encoding: { x: { field: 'a', type: 'quantitative', scale: { type: 'band' } } },
+  } as unknown as TopLevelSpec;
+  await assert.rejects(renderChart(spec), { code: 'ERR_INTERNAL' });
+});
+
+test('no text measuring package is installed, so layouts are the same on every machine', async () => {
+  const name = 'canvas';
+  await assert.rejects(import(name), { code: 'ERR_MODULE_NOT_FOUND' });
+});
+
+test('every series has a colour and shape of its own up to 20 methods, and dense is black', () => {
+  const { domain, colours, shapes } = styleOf(full.cells);
+  assert.deepEqual([domain[0], colours[0]], ['dense', '#000000']);
+  const many = styleOf([
+    ...full.cells,
+    ...Array.from({ length: 9 }, (_, i) => ({
+      ...full.cells.find(({ facts }) => !facts.control)!,
+      series: `method ${i}`,
+    })),
+  ]);
+  assert.equal(new Set(many.domain.map((_, i) => `${many.colours[i]} ${many.shapes[i]}`)).size, many.domain.length);
+  assert.equal(new Set(domain.map((_, i) => `${colours[i]} ${shapes[i]}`)).size, domain.length);
+});
+
+test('places are spread to the gap, keep their sum within a block and stay put where there is room', () => {
+  assert.deepEqual(spread([10, 50, 90], 7), [10, 50, 90]);
+  assert.deepEqual(spread([20, 20, 20], 7), [13, 20, 27]);
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 300 }), { minLength: 1, maxLength: 30 }), (places) => {
+      const moved = spread(places, 7);
+      const sorted = [...moved].sort((a, b) => a - b);
+      for (let i = 1; i < sorted.length; i++) assert.ok(sorted[i]! - sorted[i - 1]! >= 7 - 1e-9);
+      const total = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+      assert.ok(Math.abs(total(moved) - total(places)) < 1e-6);
+    }),
+  );
+});
+
+test('ticks of a log axis of bytes are powers of two, with 1.5 times each where there is room', () => {
+  assert.deepEqual(octaves(1.4, 8.1, 8), [1.5, 2, 3, 4, 6, 8]);
+  assert.deepEqual(octaves(1, 1024, 6), [1, 4, 16, 64, 256, 1024]);
+});
