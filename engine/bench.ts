@@ -98,6 +98,7 @@ interface Watched {
   compressedState: string;
   kept: Int32Array[][];
   captured: CapturedLayer[];
+  capturedAfter: CapturedLayer[];
 }
 
 const contextFor = (context: ModelContext, request: BenchRequest): ModelContext => ({
@@ -132,12 +133,15 @@ const open = async (
               request.capture === true
                 ? shapes.map((_, layer) => captureLayer(context, row, layer, windowQueries[layer]))
                 : [],
+            capturedAfter: [],
           });
         },
         compressed(row, group) {
           const seen = watched.get(row.key)!;
           seen.compressedCache = device.addon.cacheHash(row.cache);
           seen.compressedState = stateHash(context, group, row);
+          if (request.capture === true)
+            seen.capturedAfter = shapes.map((_, layer) => captureLayer(context, row, layer, undefined));
           seen.kept = shapes.map((shape, layer) =>
             Array.from({ length: shape.numKvHeads }, (_, head) => device.addon.cachePositions(row.cache, layer, head)),
           );
@@ -256,7 +260,7 @@ const runTogether = async (
         prefillPairs: density.pairs,
         causalPairs: density.causalPairs,
         steps: book.steps,
-        ...(request.capture === true ? { captured: seen.captured } : {}),
+        ...(request.capture === true ? { captured: seen.captured, capturedAfter: seen.capturedAfter } : {}),
       });
     }
   } finally {

@@ -60,7 +60,7 @@ export interface BenchRequest {
    * and the memory of freed slots is filled with NaN before it is reused.
    */
   readonly poison?: boolean;
-  /** Fill `BenchRow.captured`. */
+  /** Fill `captured` and `capturedAfter`. */
   readonly capture?: boolean;
 }
 
@@ -96,7 +96,9 @@ export interface BenchResult {
   readonly causalPairs: number;
   /** One entry per fed step after the boundary: the question (phase `question`), then each fed answer token. */
   readonly steps: readonly BenchStep[];
+  /** Before compression, and the survivors after it. */
   readonly captured?: readonly CapturedLayer[];
+  readonly capturedAfter?: readonly CapturedLayer[];
 }
 
 export interface BenchStep {
@@ -116,12 +118,12 @@ export interface BenchStep {
   readonly tensorPeakBytes: number;
 }
 
-/** What the scorers saw at the boundary, of one layer, before compression. */
+/** What the scorers saw at the boundary, of one layer. */
 export interface CapturedLayer {
-  /** f32 [numKvHeads, n, headDim], rotated unless the layout says `pre`. */
+  /** f32 [numKvHeads, slots, headDim], rotated unless the layout says `pre`. */
   readonly keys: Float32Array;
   readonly values: Float32Array;
-  /** f32 [last, numQueryHeads * headDim]; absent when nobody needs window queries. */
+  /** f32 [last, numQueryHeads * headDim]; absent when nobody needs window queries, and after compression. */
   readonly windowQueries?: Float32Array;
 }
 
