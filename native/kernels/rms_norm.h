@@ -24,7 +24,7 @@ struct RmsNormParams {
 ///           gain  [width]            f32
 ///           out   [num_rows, width]  f32 (may be x) or bf16
 /// Limits    width >= 1
-/// Error     relative RMS against fp64: f32 <= 1e-6, bf16 <= 3e-3; the same f32 bits on every instruction set
+/// Error     relative RMS against fp64: f32 <= 1e-6, bf16 <= 2^-8; the same f32 bits on every instruction set
 /// Cost      reads x twice (second time from cache), writes out once; no allocation
 /// Returns   Status with code and message; never throws, prints or exits
 Status RmsNorm(const Context& context, const RmsNormParams& params);

@@ -37,7 +37,7 @@ struct RopeParams {
 ///           q_out      [num_tokens, Hq * head_dim]          context.act()
 ///           k_out, v_out  [num_tokens, H * head_dim]        f32 or bf16 (k_type, v_type); null = not wanted
 /// Limits    rope_dims even, <= head_dim <= 1024; rotate_keys false stores keys normed but not rotated
-/// Error     f32 relative RMS <= 1e-6, bf16 <= 3e-3; reference numerics: the same bits on every instruction set
+/// Error     f32 relative RMS <= 1e-6, bf16 <= 2^-8; reference numerics: the same bits on every instruction set
 /// Cost      reads qkv once, writes each output once; no allocation
 /// Returns   Status; a position out of range is kShape
 Status Rope(const Context& context, const RopeParams& params);

@@ -75,6 +75,9 @@ float WeightAt(const PackedMatrix& matrix, int64_t row, int64_t col);
 /// A whole row as f32.
 void UnpackRow(const PackedMatrix& matrix, int64_t row, float* out);
 
+/// The naive decoder: the value at (row, col) of a source, straight from its checkpoint bytes, RoPE pairs re-ordered.
+double SourceValueReference(const WeightSource& source, int64_t row, int64_t col);
+
 /// Id -> matrix; ids are never used twice.
 class WeightTable {
  public:

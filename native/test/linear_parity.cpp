@@ -1,0 +1,160 @@
+#include "../kernels/linear.h"
+
+#include "matrix_case.h"
+
+namespace winnow::parity {
+namespace {
+
+struct Shape {
+  int64_t rows, cols;
+};
+constexpr Shape kPlainShapes[] = {{1, 1}, {3, 15}, {17, 16}, {64, 17}, {65, 3}, {100, 255}, {48, 256}, {15, 1000}};
+constexpr Shape kBlockShapes[] = {{1, 32}, {17, 64}, {48, 96}, {64, 576}, {65, 32}, {200, 256}};
+
+std::string Name(WeightType type, Shape s, int64_t t, const char* rest) {
+  return std::string(NameOf(type)) + " T=" + std::to_string(t) + " N=" + std::to_string(s.rows) + " K=" + std::to_string(s.cols) + rest;
+}
+
+std::vector<Context> Contexts() {
+  std::vector<Context> contexts;
+  for (Isa isa : AvailableIsas()) {
+    contexts.push_back({isa, Numerics::kNative});
+    contexts.push_back({isa, Numerics::kReference});
+  }
+  return contexts;
+}
+const char* NameOf(Numerics n) { return n == Numerics::kNative ? " native" : " reference"; }
+
+/// Activations of a context's dtype, and the same as fp64.
+struct Input {
+  Input(const Context& context, int64_t rows, int64_t cols, uint64_t seed)
+      : floats(static_cast<size_t>(rows * cols)), halves(static_cast<size_t>(rows * cols)), bf16(context.has_bf16()) {
+    Fill(floats, seed, 1);
+    Fill(halves, seed, 1);
+    for (size_t i = 0; i < floats.size(); i++) exact.push_back(bf16 ? FromBf16(halves[i]) : floats[i]);
+  }
+  const void* data() const { return bf16 ? static_cast<const void*>(halves.data()) : floats.data(); }
+  DType type() const { return bf16 ? DType::kBf16 : DType::kF32; }
+  Guarded<float> floats;
+  Guarded<Bf16> halves;
+  std::vector<double> exact;
+  bool bf16;
+};
+
+/// max |out - expected| / (|expected| + sum |w x|).
+double WorstError(const Guarded<float>& out, const std::vector<double>& expected, std::vector<double> x, std::vector<double> w, Shape shape) {
+  for (double& v : x) v = std::fabs(v);
+  for (double& v : w) v = std::fabs(v);
+  std::vector<double> magnitude(expected.size(), 0.0);
+  auto rows = static_cast<int64_t>(expected.size()) / shape.rows;
+  LinearReference(x.data(), rows, w.data(), shape.rows, shape.cols, nullptr, magnitude.data());
+  double worst = 0;
+  for (size_t i = 0; i < expected.size(); i++) {
+    double error = std::fabs(out[i] - expected[i]) / (std::fabs(expected[i]) + magnitude[i]);
+    if (!(error <= worst)) worst = error;
+  }
+  return worst;
+}
+
+void AgainstReference(Report& report, const Context& context, WeightType type, Shape shape, int64_t rows, bool bias, bool accumulate) {
+  uint64_t seed = static_cast<uint64_t>(shape.rows * 1000 + shape.cols);
+  MatrixCase matrix(type, shape.rows, shape.cols, seed);
+  PackedMatrix packed;
+  if (!PackMatrix({matrix.source}, 0, &packed).ok()) return;
+  Input x(context, rows, shape.cols, seed);
+  Guarded<float> b(static_cast<size_t>(shape.rows)), out(static_cast<size_t>(rows * shape.rows));
+  Fill(b, seed, 2);
+  if (accumulate) Fill(out, seed, 3);
+  std::vector<double> expected(out.size(), 0.0);
+  if (accumulate) expected.assign(out.data(), out.data() + out.size());
+  LinearReference(x.exact.data(), rows, matrix.Values().data(), shape.rows, shape.cols, bias ? b.data() : nullptr, expected.data());
+  Status status = Linear(context, {x.data(), x.type(), rows, &packed, bias ? b.data() : nullptr, accumulate, out.data(), DType::kF32});
+  // Relative to sum |w x|, the only scale that cancellation leaves alone. bf16: unit roundoff 2^-8 of each weight.
+  double bound = context.has_bf16() ? 0x1p-8 : 2e-6;
+  report.Check({"linear", context.isa, Name(type, shape, rows, NameOf(context.numerics)) + (bias ? " bias" : "") + (accumulate ? " accumulate" : ""), seed},
+               status.ok() ? WorstError(out, expected, x.exact, matrix.Values(), shape) : INFINITY, bound, out.intact());
+  if (!context.has_bf16() || accumulate) return;
+  Guarded<Bf16> narrow(out.size());
+  status = Linear(context, {x.data(), x.type(), rows, &packed, bias ? b.data() : nullptr, false, narrow.data(), DType::kBf16});
+  double different = status.ok() ? 0 : INFINITY;
+  for (size_t i = 0; i < out.size(); i++) {
+    Bf16 rounded = ToBf16(out[i]);
+    different += DifferentBytes(&narrow[i], &rounded, 2);
+  }
+  report.Check({"linear", context.isa, Name(type, shape, rows, " bf16 out = rounded f32 out"), seed}, different, 0, narrow.intact());
+}
+
+void LinearParity(Report& report) {
+  for (const Context& context : Contexts()) {
+    for (WeightType type : kWeightTypes) {
+      bool block = IsBlockType(type);
+      for (Shape shape : block ? std::vector<Shape>(std::begin(kBlockShapes), std::end(kBlockShapes))
+                               : std::vector<Shape>(std::begin(kPlainShapes), std::end(kPlainShapes))) {
+        for (int64_t rows : kRows) AgainstReference(report, context, type, shape, rows, rows == 2, rows == 7);
+      }
+    }
+  }
+}
+
+/// A row's bits depend neither on the other rows nor on the threads.
+void RowParity(Report& report) {
+  constexpr Shape shape{100, 288};
+  constexpr int64_t kMost = 1000;
+  int threads = Pool::Instance().threads();
+  for (const Context& context : Contexts()) {
+    for (WeightType type : kWeightTypes) {
+      MatrixCase matrix(type, shape.rows, shape.cols, 21);
+      PackedMatrix packed;
+      if (!PackMatrix({matrix.source}, 0, &packed).ok()) continue;
+      int64_t most = context.isa == Isa::kScalar ? 64 : kMost;  // a thousand rows of software arithmetic add nothing
+      Input x(context, most, shape.cols, 21);
+      std::vector<float> alone(static_cast<size_t>(most * shape.rows)), together(alone.size());
+      size_t step = static_cast<size_t>(shape.cols) * SizeOf(x.type());
+      Pool::Instance().SetThreads(1);
+      for (int64_t t = 0; t < most; t++) {
+        (void)Linear(context, {static_cast<const std::byte*>(x.data()) + static_cast<size_t>(t) * step, x.type(), 1, &packed,
+                               nullptr, false, &alone[static_cast<size_t>(t * shape.rows)], DType::kF32});
+      }
+      for (int used : {1, 2, 3}) {
+        Pool::Instance().SetThreads(used);
+        for (int64_t rows : {2, 3, 5, 7, 8, 9, 16, 64, 1000}) {
+          if (rows > most) continue;
+          together.assign(together.size(), -1.f);
+          Status status = Linear(context, {x.data(), x.type(), rows, &packed, nullptr, false, together.data(), DType::kF32});
+          report.Check({"linear_rows", context.isa, Name(type, shape, rows, NameOf(context.numerics)) + " threads=" + std::to_string(used), 21},
+                       status.ok() ? DifferentBytes(alone.data(), together.data(), static_cast<size_t>(rows * shape.rows) * 4) : INFINITY, 0);
+        }
+      }
+    }
+  }
+  Pool::Instance().SetThreads(threads);
+}
+
+/// f32 products give the same bits on every instruction set.
+void IsaParity(Report& report) {
+  for (WeightType type : kWeightTypes) {
+    for (Shape shape : {Shape{70, 96}, Shape{33, 576}}) {
+      MatrixCase matrix(type, shape.rows, shape.cols, 31);
+      PackedMatrix packed;
+      if (!PackMatrix({matrix.source}, 0, &packed).ok()) continue;
+      for (int64_t rows : {1, 5, 40}) {
+        Context scalar{Isa::kScalar, Numerics::kReference};
+        Input x(scalar, rows, shape.cols, 31);
+        std::vector<float> expected(static_cast<size_t>(rows * shape.rows)), out(expected.size());
+        (void)Linear(scalar, {x.data(), x.type(), rows, &packed, nullptr, false, expected.data(), DType::kF32});
+        for (Isa isa : AvailableIsas()) {
+          Status status = Linear({isa, Numerics::kReference}, {x.data(), x.type(), rows, &packed, nullptr, false, out.data(), DType::kF32});
+          report.Check({"linear_isa", isa, Name(type, shape, rows, " = scalar"), 31},
+                       status.ok() ? DifferentBytes(expected.data(), out.data(), out.size() * 4) : INFINITY, 0);
+        }
+      }
+    }
+  }
+}
+
+WINNOW_PARITY(linear, LinearParity);
+WINNOW_PARITY(linear_rows, RowParity);
+WINNOW_PARITY(linear_isa, IsaParity);
+
+}  // namespace
+}  // namespace winnow::parity

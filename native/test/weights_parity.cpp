@@ -1,0 +1,130 @@
+#include "../kernels/weights.h"
+
+#include "../kernels/embed.h"
+#include "../kernels/gemm.h"
+#include "matrix_case.h"
+
+namespace winnow::parity {
+namespace {
+
+std::string Name(WeightType type, int64_t rows, int64_t cols) {
+  return std::string(NameOf(type)) + " N=" + std::to_string(rows) + " K=" + std::to_string(cols);
+}
+
+/// The largest difference between what the packed matrix holds and the naive decoder, in units of the largest value.
+double WorstWeight(const PackedMatrix& m, const std::vector<double>& expected) {
+  double worst = 0, largest = 0;
+  for (int64_t r = 0; r < m.rows; r++)
+    for (int64_t c = 0; c < m.cols; c++) {
+      double e = expected[static_cast<size_t>(r * m.cols + c)];
+      worst = std::max(worst, std::fabs(WeightAt(m, r, c) - e));
+      largest = std::max(largest, std::fabs(e));
+    }
+  return worst / largest;
+}
+
+void PackParity(Report& report) {
+  uint64_t seed = 7;
+  for (WeightType type : kWeightTypes) {
+    for (int64_t rows : {1, 3, 15, 16, 17, 64, 65, 255}) {
+      for (int64_t cols : {1, 3, 17, 32, 96, 256}) {
+        if (IsBlockType(type) && cols % kBlock != 0) continue;
+        MatrixCase matrix(type, rows, cols, ++seed);
+        PackedMatrix packed;
+        Status status = PackMatrix({matrix.source}, 0, &packed);
+        // Exact but for the one rounding of fma(q, d, m).
+        report.Check({"pack_weight", Isa::kScalar, Name(type, rows, cols), seed},
+                     status.ok() ? WorstWeight(packed, matrix.Values()) : INFINITY, 1.2e-7);
+      }
+    }
+    MatrixCase q(type, 128, 64, ++seed, 2), k(WeightType::kF32, 32, 64, ++seed, 1), v(type, 20, 64, ++seed);
+    PackedMatrix fused;
+    Status status = PackMatrix({q.source, k.source, v.source}, 0, &fused);
+    std::vector<double> expected = q.Values(), rest = k.Values();
+    expected.insert(expected.end(), rest.begin(), rest.end());
+    rest = v.Values();
+    expected.insert(expected.end(), rest.begin(), rest.end());
+    report.Check({"pack_weight", Isa::kScalar, std::string(NameOf(type)) + " with F32, RoPE pairs re-ordered", seed},
+                 status.ok() ? WorstWeight(fused, expected) : INFINITY, 1.2e-7);
+
+    MatrixCase gate(type, 96, 64, ++seed), up(type, 96, 64, ++seed);
+    PackedMatrix woven;
+    status = PackMatrix({gate.source, up.source}, 32, &woven);
+    std::vector<double> a = gate.Values(), b = up.Values(), both;
+    for (size_t group = 0; group < 3; group++)
+      for (const auto& part : {a, b}) both.insert(both.end(), part.begin() + group * 32 * 64, part.begin() + (group + 1) * 32 * 64);
+    report.Check({"pack_weight", Isa::kScalar, std::string(NameOf(type)) + " woven by 32", seed},
+                 status.ok() ? WorstWeight(woven, both) : INFINITY, 1.2e-7);
+  }
+}
+
+void UnpackParity(Report& report) {
+  for (Isa isa : AvailableIsas()) {
+    const GemmKernels& kernels = Kernels<GemmKernels>(isa);
+    for (WeightType type : kWeightTypes) {
+      for (int64_t rows : {3, 16, 40, 64}) {
+        int64_t cols = IsBlockType(type) ? 160 : 163;
+        MatrixCase matrix(type, rows, cols, 11);
+        PackedMatrix packed;
+        if (!PackMatrix({matrix.source}, 0, &packed).ok()) continue;
+        const Panel& panel = packed.panels[0];
+        int64_t width = panel.groups * kGroup, begin = 32;
+        Guarded<float> out(static_cast<size_t>((cols - begin) * width));
+        kernels.unpack_f32(panel, begin, cols, out.data());
+        double different = 0;
+        for (int64_t k = begin; k < cols; k++)
+          for (int64_t n = 0; n < width; n++) {
+            float expected = n < rows ? WeightAt(packed, n, k) : 0.f;
+            different += DifferentBytes(&out[static_cast<size_t>((k - begin) * width + n)], &expected, 4);
+          }
+        report.Check({"unpack_f32", isa, Name(type, rows, cols), 11}, different, 0, out.intact());
+
+        if (kernels.unpack_bf16 == nullptr) continue;
+        int64_t pairs = (cols - begin + 1) / 2;
+        Guarded<Bf16> halves(static_cast<size_t>(pairs * width * 2));
+        kernels.unpack_bf16(panel, begin, cols, halves.data());
+        different = 0;
+        for (int64_t k = begin; k < begin + 2 * pairs; k++)
+          for (int64_t n = 0; n < width; n++) {
+            Bf16 expected = n < rows && k < cols ? ToBf16(WeightAt(packed, n, k)) : 0;
+            different += DifferentBytes(&halves[static_cast<size_t>(((k - begin) / 2 * width + n) * 2 + (k - begin) % 2)], &expected, 2);
+          }
+        report.Check({"unpack_bf16", isa, Name(type, rows, cols), 11}, different, 0, halves.intact());
+      }
+    }
+  }
+}
+
+void EmbedParity(Report& report) {
+  for (WeightType type : kWeightTypes) {
+    MatrixCase matrix(type, 200, 96, 5);
+    PackedMatrix packed;
+    if (!PackMatrix({matrix.source}, 0, &packed).ok()) continue;
+    for (int rows : kRows) {
+      std::vector<int32_t> ids;
+      for (int t = 0; t < rows; t++) ids.push_back(static_cast<int32_t>(200 * Uniform(6, 0, static_cast<uint64_t>(t))));
+      Guarded<float> out(static_cast<size_t>(rows) * 96);
+      Status status = Embed({}, {&packed, ids.data(), rows, 1.5f, out.data()});
+      std::vector<double> expected;
+      for (int32_t id : ids)
+        for (int64_t c = 0; c < 96; c++) expected.push_back(1.5 * SourceValueReference(matrix.source, id, c));
+      report.Check({"embed", Isa::kScalar, std::string(NameOf(type)) + " T=" + std::to_string(rows), 6},
+                   status.ok() ? RelativeRms(out.data(), expected.data(), out.size()) : INFINITY, 1e-6, out.intact());
+    }
+  }
+  MatrixCase matrix(WeightType::kF32, 4, 8, 5);
+  PackedMatrix packed;
+  (void)PackMatrix({matrix.source}, 0, &packed);
+  float out[8];
+  for (int32_t id : {-1, 4}) {
+    Status status = Embed({}, {&packed, &id, 1, 1.f, out});
+    report.Check({"embed", Isa::kScalar, "refuses id " + std::to_string(id), 5}, status.code() == Code::kShape ? 0 : 1, 0);
+  }
+}
+
+WINNOW_PARITY(pack_weight, PackParity);
+WINNOW_PARITY(unpack, UnpackParity);
+WINNOW_PARITY(embed, EmbedParity);
+
+}  // namespace
+}  // namespace winnow::parity
