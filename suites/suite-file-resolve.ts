@@ -1,0 +1,220 @@
+import { relative, resolve as resolvePath } from 'node:path';
+import { contentHash } from '../core/canonical-json.js';
+import { asWinnowError, type WinnowError } from '../core/errors.js';
+import { suggestName } from '../core/nearest-name.js';
+import { parseFraction, parseLength } from '../core/units.js';
+import type { MethodRef } from '../engine/contract.js';
+import { methods as builtInMethods } from '../methods/index.js';
+import { resolveMethod } from '../methods/load.js';
+import type { ResolvedSuite } from './contract.js';
+import { checkData, type SchemaProblem } from './schema-problem.js';
+import type { SuiteFile } from './suite-file-schema.js';
+import { findTask, taskIds } from './tasks/index.js';
+
+type Path = readonly (string | number)[];
+type ErrorAt = (problem: SchemaProblem) => WinnowError;
+
+export interface ResolveContext {
+  /** Makes the error for a place in the file. */
+  readonly errorAt: ErrorAt;
+  /** Files named in the suite start here. */
+  readonly folder: string;
+}
+
+/** Writes every default out and checks names, parameters and duplicates. Throws ERR_SUITE with the place in the file. */
+export const resolveSuite = async (file: SuiteFile, context: ResolveContext): Promise<ResolvedSuite> => {
+  const { id, version, question, model, seed, samples, tokenBudgets, protocols, chatTemplate } = file;
+  const problem = problemsOf(context.errorAt);
+  const lengths = (file.lengths ?? []).map((length) => parseLength(length)!);
+  const keptFractions = file.keptFractions.map((fraction) => parseFraction(fraction)!);
+  for (const [key, list] of Object.entries({ lengths, keptFractions, tokenBudgets, protocols })) {
+    checkOnce(list, [key], problem);
+  }
+  const tasks = file.tasks.map((entry, i) => resolveTask(entry, ['tasks', i], context));
+  checkOnce(
+    tasks.map(({ name }) => name),
+    ['tasks'],
+    problem,
+    'Give one of them another name: {id, name}.',
+  );
+  const unsized = tasks.findIndex((task) => task.lengths === undefined);
+  if (lengths.length === 0 && unsized >= 0) {
+    throw problem(
+      ['tasks', unsized],
+      'lengths, here or for the whole suite',
+      tasks[unsized]!.name,
+      'Add lengths: [4k].',
+    );
+  }
+  const methods: MethodRef[] = [];
+  for (const [i, entry] of file.methods.entries())
+    methods.push(await resolveMethodEntry(entry, ['methods', i], context));
+  checkOnce(
+    methods.map(contentHash),
+    ['methods'],
+    problem,
+    'Take one of them out.',
+    methods.map(({ id }) => id),
+  );
+  return {
+    ...{ id, version, question, model, seed, samples, lengths, tasks, methods },
+    ...{ keptFractions, tokenBudgets, protocols, chatTemplate },
+    exclude: file.exclude.map((entry, i) => {
+      const ids = methods.map((method) => method.id);
+      if (ids.includes(entry.method)) return resolveExclusion(entry);
+      throw problem(['exclude', i, 'method'], 'a method of this suite', entry.method, suggestName(entry.method, ids));
+    }),
+  };
+};
+
+const problemsOf =
+  (errorAt: ErrorAt) =>
+  (path: Path, expected: string, actual: unknown, fix?: string): WinnowError =>
+    errorAt({ path, expected, actual, isKey: false, ...(fix === undefined ? {} : { fix }) });
+
+const checkOnce = (
+  items: readonly (string | number)[],
+  path: Path,
+  problem: ReturnType<typeof problemsOf>,
+  fix = 'Take one of them out.',
+  shown: readonly (string | number)[] = items,
+): void => {
+  const again = items.findIndex((item, i) => items.indexOf(item) < i);
+  if (again >= 0) throw problem([...path, again], 'each entry once', `${shown[again]} again`, fix);
+};
+
+type TaskEntry = SuiteFile['tasks'][number];
+
+const resolveTask = (
+  entry: TaskEntry,
+  path: Path,
+  { errorAt, folder }: ResolveContext,
+): ResolvedSuite['tasks'][number] => {
+  const { id, name = id, params = {}, maxNewTokens, lengths } = typeof entry === 'string' ? { id: entry } : entry;
+  const problem = problemsOf(errorAt);
+  const task = findTask(id);
+  if (task === undefined) {
+    const place = typeof entry === 'string' ? path : [...path, 'id'];
+    throw problem(place, 'a known task', id, suggestName(id, taskIds()));
+  }
+  const sizes = lengths?.map((length) => parseLength(length)!);
+  if (sizes !== undefined) checkOnce(sizes, [...path, 'lengths'], problem);
+  const newTokens = maxNewTokens ?? task.maxNewTokens;
+  return {
+    id,
+    name,
+    params: checkParams(task.parameters, withFolder(params, folder) as object, [...path, 'params'], errorAt),
+    ...(newTokens === undefined ? {} : { maxNewTokens: newTokens }),
+    ...(sizes === undefined ? {} : { lengths: sizes }),
+  };
+};
+
+/** Errors of loading (a missing file, a wrong hash) keep their own code and sentence. */
+const checkParams = (
+  schema: Parameters<typeof checkData>[0] | undefined,
+  params: object,
+  path: Path,
+  errorAt: ErrorAt,
+): Readonly<Record<string, unknown>> => {
+  if (schema === undefined) return { ...params };
+  const checked = checkData(schema, params);
+  if ('value' in checked) return checked.value as Readonly<Record<string, unknown>>;
+  throw errorAt({ ...checked.problem, path: [...path, ...checked.problem.path] });
+};
+
+/** A `file` inside parameters starts at the suite's folder; it is kept relative to where the command runs. */
+const withFolder = (value: unknown, folder: string): unknown => {
+  if (Array.isArray(value)) return value.map((item) => withFolder(item, folder));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, field]) => [
+      key,
+      key === 'file' && typeof field === 'string' ? fileFrom(folder, field) : withFolder(field, folder),
+    ]),
+  );
+};
+
+const fileFrom = (folder: string, file: string): string => {
+  const path = relative(process.cwd(), resolvePath(folder, file));
+  return path.startsWith('.') ? path : `./${path}`;
+};
+
+type MethodEntry = SuiteFile['methods'][number];
+interface MethodFields {
+  readonly id?: string | undefined;
+  readonly file?: string | undefined;
+  readonly params?: Readonly<Record<string, unknown>> | undefined;
+  readonly compose?: readonly (string | MethodFields)[] | undefined;
+}
+
+const resolveMethodEntry = async (entry: MethodEntry, path: Path, context: ResolveContext): Promise<MethodRef> => {
+  const fields: MethodFields = typeof entry === 'string' ? { id: entry } : entry;
+  if (fields.compose === undefined) return resolveOneMethod(entry, path, context);
+  const problem = problemsOf(context.errorAt);
+  if (fields.file !== undefined) throw problem([...path, 'file'], 'either compose or file', fields.file);
+  const parts: MethodRef[] = [];
+  for (const [i, part] of fields.compose.entries()) {
+    parts.push(await resolveOneMethod(part, [...path, 'compose', i], context));
+  }
+  const id = fields.id ?? parts.map((part) => part.id).join('+');
+  return withParameters({ id, params: fields.params ?? {}, parts }, path, context);
+};
+
+const resolveOneMethod = async (
+  entry: string | MethodFields,
+  path: Path,
+  context: ResolveContext,
+): Promise<MethodRef> => {
+  const { id, file, params = {} } = typeof entry === 'string' ? methodWord(entry) : entry;
+  const problem = problemsOf(context.errorAt);
+  if (file !== undefined) {
+    const from = fileFrom(context.folder, file);
+    return withParameters({ id: id ?? from, file: from, params }, path, context);
+  }
+  if (id === undefined) throw problem(path, 'an id, a file or compose', entry, 'Write {id: snapkv}.');
+  const known = builtInMethods.map((method) => method.id);
+  const unknown = id.split('+').find((word) => !known.includes(word) && !known.includes(id));
+  if (unknown !== undefined) {
+    const place = typeof entry === 'string' ? path : [...path, 'id'];
+    throw problem(place, 'a known method, or a file ./mine.ts', unknown, suggestName(unknown, known));
+  }
+  return withParameters({ id, params }, path, context);
+};
+
+const methodWord = (word: string): MethodFields => (/[/\\]|\.[cm]?[jt]s$/.test(word) ? { file: word } : { id: word });
+
+/** The ref with the method's own id where it has none, and its parameters with every default. */
+const withParameters = async (ref: MethodRef, path: Path, { errorAt }: ResolveContext): Promise<MethodRef> => {
+  let method: Awaited<ReturnType<typeof resolveMethod>>;
+  try {
+    method = await resolveMethod(ref);
+  } catch (thrown) {
+    const error = asWinnowError(thrown, ref.id);
+    // A file that is missing or broken says so itself; parts that do not go together are a mistake of the suite.
+    if (error.code !== 'ERR_COMPOSE') throw error;
+    const said = error.message.replace(/^\[ERR_COMPOSE\] /, '');
+    throw problemsOf(errorAt)([...path, 'compose'], 'parts that go together', said);
+  }
+  const params = checkParams(method.parameters, ref.params, [...path, 'params'], errorAt);
+  return { ...ref, id: ref.file === ref.id ? method.id : ref.id, params };
+};
+
+type Exclusion = SuiteFile['exclude'][number];
+
+const resolveExclusion = ({ method, when, reason }: Exclusion): ResolvedSuite['exclude'][number] => {
+  if (when === undefined) return { method, reason };
+  const list = <T>(value: T | readonly T[]): readonly T[] => (Array.isArray(value) ? value : [value as T]);
+  return {
+    method,
+    reason,
+    when: {
+      ...(when.task === undefined ? {} : { task: list(when.task) }),
+      ...(when.length === undefined ? {} : { length: list(when.length).map((length) => parseLength(length)) }),
+      ...(when.keptFraction === undefined
+        ? {}
+        : { keptFraction: list(when.keptFraction).map((one) => parseFraction(one)) }),
+      ...(when.tokenBudget === undefined ? {} : { tokenBudget: list(when.tokenBudget) }),
+      ...(when.protocol === undefined ? {} : { protocol: list(when.protocol) }),
+    },
+  };
+};

@@ -1,0 +1,11 @@
+import type { Task } from '../contract.js';
+import { NIAH_TASKS } from './niah.js';
+import { twoHopQa } from './two-hop-qa.js';
+import { vt } from './vt.js';
+
+/** All tasks: one import and one line each. Parameters differ between tasks, so a task is run with what its own `parse` returned. */
+const TASKS = [...NIAH_TASKS, vt, twoHopQa] as unknown as readonly Task[];
+
+export const tasks = (): readonly Task[] => TASKS;
+export const taskIds = (): readonly string[] => TASKS.map(({ id }) => id);
+export const findTask = (id: string): Task | undefined => TASKS.find((task) => task.id === id);
