@@ -1,4 +1,5 @@
 import type { Command } from './command.js';
+import { bench } from './commands/bench.js';
 import { doctor } from './commands/doctor.js';
 import { generate } from './commands/generate.js';
 import { list } from './commands/list.js';
@@ -7,4 +8,4 @@ import { models } from './commands/models.js';
 import { report } from './commands/report.js';
 
 /** Every command there is, in the order of the help. Command files are light: what they need is imported when they run. */
-export const commands: readonly Command[] = [list, models, generate, logits, report, doctor];
+export const commands: readonly Command[] = [list, models, generate, logits, report, bench, doctor];
