@@ -3,11 +3,16 @@ import { basename, dirname, join } from 'node:path';
 import { WinnowError } from './errors.js';
 
 /**
- * Puts `data` at `path` as a whole or not at all: temporary file beside it, fsync, rename, fsync of the folder.
+ * Puts `data` at `path` as a whole or not at all: temporary file beside it, fsync, rename, fsync of the folder. With `folderLater` the
+ * caller syncs the folder itself once it has written several files; until then a power cut may take the new file back.
  *
  * Throws: ERR_DISK — no space, no permission or a failing device; what stood at `path` before is untouched.
  */
-export const writeFileAtomic = (path: string, data: string | Uint8Array): void => {
+export const writeFileAtomic = (
+  path: string,
+  data: string | Uint8Array,
+  { folderLater = false }: { readonly folderLater?: boolean } = {},
+): void => {
   const temporary = join(dirname(path), `${temporaryPrefix}${process.pid}.${basename(path)}`);
   try {
     const file = openSync(temporary, 'w');
@@ -18,7 +23,7 @@ export const writeFileAtomic = (path: string, data: string | Uint8Array): void =
       closeSync(file);
     }
     renameSync(temporary, path);
-    syncFolder(dirname(path));
+    if (!folderLater) syncFolder(dirname(path));
   } catch (cause) {
     try {
       unlinkSync(temporary);

@@ -7,9 +7,8 @@ export type SamplesByCell = Readonly<Record<string, readonly SampleRecord[]>>;
 /** Samples of cells that are not finished and the counts of the run so far, both as the journal on disk has them. */
 export interface PendingSamples {
   readonly counts: RunCounts;
-  /** True when no sample waits for its cell to be finished. */
-  readonly isEmpty: boolean;
   of(cellId: string): SampleRecord[];
+  sampleOf(cellId: string, sampleId: string): SampleRecord | undefined;
   append(samples: SamplesByCell, counts?: PartialCounts): void;
   /** The cell is finished: its samples have a file of their own now. */
   forget(cellId: string): void;
@@ -39,10 +38,8 @@ export const openPendingSamples = (path: string, finished: ReadonlySet<string>, 
     get counts() {
       return counts;
     },
-    get isEmpty() {
-      return byCell.size === 0;
-    },
     of: (cellId) => [...(byCell.get(cellId)?.values() ?? [])].sort((a, b) => a.index - b.index),
+    sampleOf: (cellId, sampleId) => byCell.get(cellId)?.get(sampleId),
     append(samples, more = {}) {
       const written = Object.fromEntries(Object.entries(samples).map(([cellId, records]) => [cellId, [...records]]));
       journal.append({ samples: written, counts: started ? more : addCounts(counts, more) });

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { contentHash, sha256Hex } from '../core/canonical-json.js';
-import { diskError, removeTemporaryFiles, writeFileAtomic } from '../core/files.js';
+import { diskError, removeTemporaryFiles, syncFolder, writeFileAtomic } from '../core/files.js';
 import { createBootstrap } from '../core/statistics-bootstrap.js';
 import { aggregateCell } from './aggregate.js';
 import { verifyRecords, writeChecksums } from './checksums.js';
@@ -55,6 +55,8 @@ export interface Run {
   readonly finishedPasses: ReadonlySet<string>;
   /** Samples recorded so far for an unfinished cell, by index. */
   samples(cellId: string): readonly SampleRecord[];
+  /** The record of one sample of an unfinished cell, if there is one. */
+  sampleOf(cellId: string, sampleId: string): SampleRecord | undefined;
   appendSamples(cellId: string, records: readonly SampleRecord[]): void;
   /** One evaluated prompt as a whole: its record for every cell that it served, and what it cost. Prefer it: one write for all cells. */
   appendPrompt(samples: SamplesByCell, counts?: Partial<RunCounts>): void;
@@ -145,6 +147,7 @@ const openLocked = (
     finished,
     finishedPasses,
     samples: pending.of,
+    sampleOf: pending.sampleOf,
     appendSamples: (cellId, records) => appendPrompt({ [cellId]: records }),
     appendPrompt,
     finishCell(cell, unsampled) {
@@ -154,8 +157,9 @@ const openLocked = (
       const outcome = unsampled === undefined ? aggregateCell(samples, bootstrap) : { ...unsampled, n: 0 };
       const cellRecord = cellSchema.parse({ schemaVersion: 1, cell, ...outcome, samplesSha256: sha256Hex(bytes) });
       markRunning();
-      writeFileAtomic(paths.cellSamples(cell.cellId), bytes);
-      writeFileAtomic(paths.cell(cell.cellId), recordText(cellRecord));
+      // The journal holds these samples until the folders are synced at the end.
+      writeFileAtomic(paths.cellSamples(cell.cellId), bytes, { folderLater: true });
+      writeFileAtomic(paths.cell(cell.cellId), recordText(cellRecord), { folderLater: true });
       finished.add(cell.cellId);
       pending.forget(cell.cellId);
       return cellRecord;
@@ -174,6 +178,7 @@ const openLocked = (
       if (!isOpen) return;
       isOpen = false;
       try {
+        for (const folder of [paths.samples, paths.cells]) syncFolder(folder);
         const isUnchanged = isWritten && record.status === status && existsSync(paths.checksums);
         if (!isUnchanged) write(closedRecord(record, status, pending.counts, now()));
         // After run.json: a kill in between leaves a journal that holds the same counts, and the journal is the one that is read.

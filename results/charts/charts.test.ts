@@ -73,21 +73,22 @@ test('protocols never share a chart', () => {
   );
 });
 
-test('pictures hold their words, have a white ground and are the same bytes each time', async () => {
+test('pictures hold their words and have a white ground', async () => {
   for (const { name, title, spec } of buildCharts(full).charts) {
     const { svg, png } = await renderChart(spec);
-    for (const word of [
-      title,
-      'snapkv',
-      ...(name === 'score-against-bytes' ? ['vt, 1k tokens', 'resident KV cache (MiB, log scale)'] : []),
-    ])
-      assert.ok(svg.includes(word), `${name} lacks ${word}`);
+    const more = name === 'score-against-bytes' ? ['vt, 1k tokens', 'resident KV cache (MiB, log scale)'] : [];
+    for (const word of [title, 'snapkv', ...more]) assert.ok(svg.includes(word), `${name} lacks ${word}`);
+    assert.ok(svg.includes('fill="#ffffff"'));
     assert.deepEqual([...png.subarray(0, 8)], [137, 80, 78, 71, 13, 10, 26, 10]);
     assert.ok(png.length > 30_000, `${name}: ${png.length} bytes is too little for a picture with text`);
-    const again = await renderChart(spec);
-    assert.equal(again.svg, svg);
-    assert.ok(Buffer.from(again.png).equals(png));
   }
+});
+
+test('drawing a chart again gives the same bytes', async () => {
+  const { spec } = buildCharts(tiny).charts[0]!;
+  const [first, second] = [await renderChart(spec), await renderChart(spec)];
+  assert.ok(first.svg === second.svg, 'the SVG differs');
+  assert.ok(Buffer.from(first.png).equals(second.png), 'the PNG differs');
 });
 
 test('a spec that Vega has to guess about is refused', async () => {
