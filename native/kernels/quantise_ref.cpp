@@ -18,7 +18,8 @@ void QuantiseRoundTripRef(const float* x, int32_t rows, int32_t dim, PlaneFormat
         low = std::min(low, static_cast<double>(x[static_cast<int64_t>(r) * dim + c]));
         high = std::max(high, static_cast<double>(x[static_cast<int64_t>(r) * dim + c]));
       }
-      const double scale = FromF16(ToF16(static_cast<float>((high - low) / levels)));
+      const double range = static_cast<float>(high - low);  // stored scales are derived in f32
+      const double scale = FromF16(ToF16(static_cast<float>(range / levels)));
       const double minimum = FromF16(ToF16(static_cast<float>(low)));
       const double value = x[static_cast<int64_t>(row) * dim + channel];
       const double code = scale > 0 ? std::clamp(std::nearbyint((value - minimum) / scale), 0.0, levels) : 0.0;
