@@ -192,8 +192,9 @@ const withParameters = async (ref: MethodRef, path: Path, { errorAt }: ResolveCo
     const error = asWinnowError(thrown, ref.id);
     // A file that is missing or broken says so itself; parts that do not go together are a mistake of the suite.
     if (error.code !== 'ERR_COMPOSE') throw error;
-    const said = error.message.replace(/^\[ERR_COMPOSE\] /, '');
-    throw problemsOf(errorAt)([...path, 'compose'], 'parts that go together', said);
+    const said = error.message.replace(/^\[ERR_COMPOSE\] compose: e/, 'E');
+    const ids = (ref.parts ?? []).map((part) => part.id).join(' + ');
+    throw problemsOf(errorAt)([...path, 'compose'], 'parts that go together', ids, said);
   }
   const params = checkParams(method.parameters, ref.params, [...path, 'params'], errorAt);
   return { ...ref, id: ref.file === ref.id ? method.id : ref.id, params };
