@@ -2,6 +2,7 @@
 import { WinnowError } from '../core/errors.js';
 import { createRandom } from '../core/random.js';
 import type {
+  AttentionPlan,
   Budget,
   CacheAction,
   CachePlan,
@@ -10,6 +11,7 @@ import type {
   LayerShape,
   Method,
   ModelFacts,
+  Ops,
   Protocol,
   RowFacts,
   Setting,
@@ -119,7 +121,13 @@ const noState = {
 };
 
 /** The view of one layer at the end of the prefill. */
-export const boundaryView = (sample: PlantedSample, layer: number, rows: RowFacts, windowLast: number): CacheView => {
+export const boundaryView = (
+  sample: PlantedSample,
+  layer: number,
+  rows: RowFacts,
+  windowLast: number,
+  ops: Ops = naiveOps,
+): CacheView => {
   const shape = sample.shapes[layer]!;
   const slots = naiveSlots(
     layer,
@@ -132,7 +140,7 @@ export const boundaryView = (sample: PlantedSample, layer: number, rows: RowFact
     shape,
     rows,
     state: noState,
-    ops: naiveOps,
+    ops,
     boundary: sample.contextLength === sample.queries[layer]!.length ? 'context' : 'prompt',
     slots,
     // All rows are alike before eviction, so one row of queries stands for them.
@@ -161,12 +169,13 @@ export const keptByMethod = async (
   params: object,
   sample: PlantedSample,
   budgets: readonly Budget[],
+  ops: Ops = naiveOps,
 ): Promise<number[][][][]> => {
   const model = modelFacts(sample.shapes);
   const setting = settingOf(params, budgets[0]!);
   const rows = rowsOf(sample, budgets);
   const last = windowOf(method, setting, model);
-  const views = sample.shapes.map((_, layer) => boundaryView(sample, layer, rows, last));
+  const views = sample.shapes.map((_, layer) => boundaryView(sample, layer, rows, last, ops));
   const plan = (await method.hooks(setting, model).cache?.finishPrefill?.(views, noFork)) ?? [];
   return budgets.map((_, row) =>
     sample.shapes.map((shape, layer) => keptInLayer(plan, layer, shape, row, sample.queries[layer]!.length)),
@@ -183,6 +192,54 @@ const keptInLayer = (plan: CachePlan, layer: number, shape: LayerShape, row: num
 
 const isKeep = (action: CacheAction): action is Extract<CacheAction, { kind: 'keep' }> => action.kind === 'keep';
 
+/** Slots read [row][layer][head] by a step of the sample's last token under a method that selects; the step's own slot included. */
+export const readByMethod = (
+  method: Method,
+  params: object,
+  sample: PlantedSample,
+  budgets: readonly Budget[],
+  ops: Ops = naiveOps,
+): number[][][][] => {
+  const model = modelFacts(sample.shapes);
+  const setting = settingOf(params, budgets[0]!);
+  const rows = rowsOf(sample, budgets);
+  const { state } = method.declare(setting, model);
+  const perLayer = sample.shapes.map((shape, layer) => {
+    const keys = budgets.map(() => sample.keys[layer]!);
+    const pages = Object.entries(state).flatMap(([name, field]) =>
+      field.per === 'page'
+        ? [[name, ops.blockSummary(naiveSlots(layer, shape, keys), field.pageSize) as NaiveTensor] as const]
+        : [],
+    );
+    const queries = budgets.map(() => sample.queries[layer]!.slice(-1));
+    const view = stepView({ layer, shape, keys, queries, rows, state: Object.fromEntries(pages), ops });
+    return slotsOfPlan(
+      method.hooks(setting, model).decode!.select!(view),
+      shape,
+      sample.queries[layer]!.length,
+      budgets.length,
+    );
+  });
+  return budgets.map((_, row) => perLayer.map((layer) => layer[row]!));
+};
+
+const slotsOfPlan = (plan: AttentionPlan, shape: LayerShape, length: number, rows: number): number[][][] => {
+  const { keys } = plan.parts[0]!;
+  const all = Array.from({ length }, (_, slot) => slot);
+  const everything = Array.from({ length: rows }, () => Array.from({ length: shape.numKvHeads }, () => all));
+  if (keys.kind === 'all') return everything;
+  if (keys.kind !== 'tokens' && keys.kind !== 'blocks')
+    throw new WinnowError('ERR_CONTRACT', 'plan', 'all, tokens or blocks', keys.kind);
+  const page = keys.kind === 'blocks' ? keys.keyBlock : 1;
+  const lists = listsOf(keys.kind === 'blocks' ? keys.lists : keys.indices, Math.ceil(length / page));
+  return everything.map((heads, row) =>
+    heads.map((_, head) => {
+      const list = new Set(lists[row]![lists[row]!.length === 1 ? 0 : head]);
+      return all.filter((slot) => slot === length - 1 || list.has(Math.floor(slot / page)));
+    }),
+  );
+};
+
 /** The view of one decode step of one layer: caches [row] of slots, queries [row][token]. */
 export interface PlantedStep {
   readonly layer: number;
@@ -193,9 +250,10 @@ export interface PlantedStep {
   readonly queries: readonly (readonly (readonly number[])[])[];
   readonly rows: RowFacts;
   readonly state?: Readonly<Record<string, NaiveTensor>>;
+  readonly ops?: Ops;
 }
 
-export const stepView = ({ layer, shape, keys, queries, rows, state = {} }: PlantedStep): StepView => {
+export const stepView = ({ layer, shape, keys, queries, rows, state = {}, ops = naiveOps }: PlantedStep): StepView => {
   const absent = (): never => {
     throw new WinnowError('ERR_CONTRACT', 'stepView', 'a declared need', 'none');
   };
@@ -203,7 +261,7 @@ export const stepView = ({ layer, shape, keys, queries, rows, state = {} }: Plan
     layer,
     shape,
     rows,
-    ops: naiveOps,
+    ops,
     state: { read: (name) => state[name] ?? noState.read(name), write: noState.write },
     step: 0,
     phase: 'answer',
