@@ -1,11 +1,27 @@
 import type { Command } from './command.js';
 import { bench } from './commands/bench.js';
+import { datasets } from './commands/datasets.js';
 import { doctor } from './commands/doctor.js';
 import { generate } from './commands/generate.js';
 import { list } from './commands/list.js';
 import { logits } from './commands/logits.js';
 import { models } from './commands/models.js';
+import { plan } from './commands/plan.js';
 import { report } from './commands/report.js';
+import { run } from './commands/run.js';
+import { scoreFile } from './commands/score-file.js';
 
 /** Every command there is, in the order of the help. Command files are light: what they need is imported when they run. */
-export const commands: readonly Command[] = [list, models, generate, logits, report, bench, doctor];
+export const commands: readonly Command[] = [
+  run,
+  plan,
+  report,
+  list,
+  models,
+  datasets,
+  generate,
+  logits,
+  scoreFile,
+  bench,
+  doctor,
+];

@@ -1,0 +1,92 @@
+/** What `winnow list` shows: a line for people and the whole record for scripts. */
+export interface Listed {
+  readonly columns: readonly string[];
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+const listSuites = async (): Promise<Listed[]> => {
+  const suites = await import('../suites/index.js');
+  return suites.listSuites().map((suite) => ({
+    columns: [suite.id, `v${suite.version}`, suite.question],
+    data: { ...suite },
+  }));
+};
+
+const listTasks = async (): Promise<Listed[]> => {
+  const { tasks } = await import('../suites/index.js');
+  return tasks().map((task) => ({
+    columns: [task.id, task.family, task.description],
+    data: {
+      id: task.id,
+      family: task.family,
+      version: task.version,
+      description: task.description,
+      scorer: task.scorer,
+      defaults: task.defaults,
+      ...(task.maxNewTokens === undefined ? {} : { maxNewTokens: task.maxNewTokens }),
+      source: task.source,
+    },
+  }));
+};
+
+const listMethods = async (): Promise<Listed[]> => {
+  const [{ methods }, { parseParams }] = await Promise.all([
+    import('../methods/index.js'),
+    import('../methods/params.js'),
+  ]);
+  return methods.map((method) => ({
+    columns: [method.id, method.family, method.budgetAxis, citation(method.source)],
+    data: {
+      id: method.id,
+      name: method.name,
+      family: method.family,
+      budgetAxis: method.budgetAxis,
+      budgetControl: method.budgetControl,
+      control: method.control ?? false,
+      simulated: method.simulated ?? false,
+      training: method.training,
+      parameters: parseParams(method),
+      source: method.source,
+      deviations: method.deviations,
+    },
+  }));
+};
+
+const citation = ({ title, arxiv }: { readonly title: string; readonly arxiv?: string }): string =>
+  arxiv === undefined ? title : `${title} (arXiv ${arxiv})`;
+
+const listModels = async (): Promise<Listed[]> => {
+  const { defaultModelId, findModel, modelManifest } = await import('../engine/models.js');
+  return Promise.all(
+    modelManifest.map(async ({ id, title, licence, homepage, file }) => {
+      const cached = await findModel(id);
+      const isDefault = id === defaultModelId;
+      return {
+        columns: [
+          id,
+          `${(file.bytes / 1e6).toFixed(0)} MB`,
+          cached === undefined ? 'not fetched' : 'fetched',
+          `${title}${isDefault ? ' (default)' : ''}`,
+        ],
+        data: { id, title, licence, homepage, file, isDefault, path: cached?.path ?? null },
+      };
+    }),
+  );
+};
+
+export const listings = {
+  suites: listSuites,
+  tasks: listTasks,
+  methods: listMethods,
+  models: listModels,
+  // Every task of this version generates its samples, so there is no data to fetch or check.
+  datasets: async (): Promise<Listed[]> => [],
+} as const;
+
+export const nothing: Readonly<Record<keyof typeof listings, string>> = {
+  suites: 'No suites in suites/.',
+  tasks: 'No tasks.',
+  methods: 'No methods.',
+  models: 'No models in the manifest.',
+  datasets: 'No datasets: every task of this version generates its samples. See winnow list tasks.',
+};

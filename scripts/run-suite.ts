@@ -1,0 +1,157 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type ExitCode, WinnowError } from '../core/errors.js';
+import { openEngine } from '../engine/index.js';
+import { createTokenMeter } from '../engine/prompt-meter.js';
+import { loadTokenizer } from '../engine/tokenizer.js';
+import { loadAddon } from '../native/index.js';
+import { createProgress } from '../results/progress.js';
+import type { Report } from '../results/report.js';
+import { runIdOf } from '../results/run-directory.js';
+import { runConfiguration, runSuite, type SuiteRunOutcome } from '../suites/run.js';
+import type { Values } from './command.js';
+import { peakInChild } from './peak-memory.js';
+import { shellCommand } from './shell-command.js';
+import type { suiteFlags } from './suite-flags.js';
+import { type PlannedSuite, planFromFlags } from './suite-plan.js';
+import type { Terminal } from './terminal.js';
+
+export type RunValues = Values<typeof suiteFlags> & {
+  readonly suite: string;
+  readonly trace: readonly string[] | undefined;
+  readonly out: string | undefined;
+};
+
+const runsFolder = fileURLToPath(new URL('../results/runs', import.meta.url));
+
+/** `winnow run`: plans, runs what is not there yet, reports. Exit code 1 when cells failed, 130 when interrupted. */
+export const runFromFlags = async (values: RunValues, terminal: Terminal): Promise<ExitCode> => {
+  const planned = await planFromFlags(values.suite, values, terminal);
+  const { loaded, plan, model, options } = planned;
+  if (plan.cells.length === 0) {
+    throw new WinnowError(
+      'ERR_SUITE',
+      loaded.file,
+      'at least one cell',
+      'none',
+      'The flags and exclusions leave nothing to run.',
+    );
+  }
+  const traceKept = values.trace !== undefined;
+  const configuration = runConfiguration(loaded, plan, { id: model.id, sha256: model.sha256 }, options, traceKept);
+  const id = runIdOf(loaded.suite.id, configuration);
+  const dir = path.resolve(values.out ?? path.join(runsFolder, id));
+  const command = shellCommand(['npx', 'winnow', ...process.argv.slice(2)]);
+  terminal.note(
+    `${loaded.suite.id} v${loaded.suite.version} on ${model.id}: ${plan.cells.length} cells of ${plan.samplesPerCell} samples, in ${dir}`,
+  );
+  try {
+    const outcome = await runSuite({
+      ...planned,
+      dir,
+      id,
+      configuration,
+      header: headerOf(planned, command),
+      pass: values.pass ?? 'accuracy',
+      traceKept,
+      openEngine: () => openEngine(model.path, options, { id: model.id, sha256: model.sha256 }),
+      openMeter: () => createTokenMeter(loadTokenizer(model.path), loaded.suite.chatTemplate),
+      peakOf: (request) => peakInChild({ path: model.path, options, request }, terminal.signal),
+      createProgress: (total) =>
+        createProgress({
+          stream: process.stderr,
+          isTty: process.stderr.isTTY === true,
+          columns: process.stderr.columns ?? 80,
+          total,
+        }),
+      signal: terminal.signal,
+    });
+    return await finish(dir, outcome, values, terminal);
+  } catch (error) {
+    if (terminal.signal.aborted) throw interrupted(dir, command);
+    terminal.note(`Finished cells and samples are in ${dir}. To continue: ${command}`);
+    throw error;
+  }
+};
+
+const interrupted = (dir: string, command: string): WinnowError =>
+  new WinnowError(
+    'ERR_INTERRUPTED',
+    dir,
+    'to finish',
+    'an interrupt',
+    `What was finished is saved. To continue: ${command}`,
+  );
+
+const headerOf = ({ loaded, model, options }: PlannedSuite, command: string) => ({
+  command,
+  model: { id: model.id, sha256: model.sha256, bytes: model.bytes },
+  suite: {
+    id: loaded.suite.id,
+    version: loaded.suite.version,
+    fileSha256: loaded.fileSha256,
+    resolvedSha256: loaded.sha256,
+    resolved: JSON.parse(JSON.stringify(loaded.suite)),
+  },
+  seeds: { suite: loaded.suite.seed },
+  numerics: options.numerics,
+  backend: options.backend,
+  ...machineOf(options),
+});
+
+/** What `auto` and `all cores` mean here. */
+const machineOf = ({ isa, threads }: PlannedSuite['options']) => {
+  const facts = loadAddon().cpuFacts();
+  return { isa: isa === 'auto' ? (facts.isas[0] ?? 'scalar') : isa, threads: threads > 0 ? threads : facts.cores };
+};
+
+const finish = async (
+  dir: string,
+  outcome: SuiteRunOutcome,
+  values: RunValues,
+  terminal: Terminal,
+): Promise<ExitCode> => {
+  const [{ reportRun }, { printReport, reportDocument }] = await Promise.all([
+    import('../results/report.js'),
+    import('./run-output.js'),
+  ]);
+  const report = await reportRun(dir);
+  const failed = failuresOf(report);
+  for (const { cellId, message } of outcome.untimed) terminal.note(`No time for ${cellId}: ${message}`);
+  if (values.json) terminal.printJson({ ...summaryOf(outcome, report), ...reportDocument(dir, report), failed });
+  else await printReport(report, terminal);
+  if (failed.length === 0) return 0;
+  terminal.note(`\n${failed.length} of ${outcome.cells.planned} cells failed:`);
+  for (const { task, contextLength, method, budget, error } of failed) {
+    terminal.note(`  ${[task, contextLength, method, budget].filter((word) => word !== '').join(' ')}: ${error}`);
+  }
+  return 1;
+};
+
+const failuresOf = ({ summary }: Report) =>
+  summary.cells
+    .filter(({ record }) => record.status === 'failed' || record.status === 'out-of-memory')
+    .map(({ facts, record, series, budget }) => ({
+      cellId: facts.cellId,
+      task: facts.taskName,
+      contextLength: facts.contextLength,
+      method: series,
+      budget,
+      error: record.error?.message ?? record.status,
+    }));
+
+const summaryOf = ({ resumed, cells, counts }: SuiteRunOutcome, { summary: { run, cells: records } }: Report) => ({
+  id: run.id,
+  status: run.status,
+  resumed,
+  cells: {
+    ...cells,
+    ok: records.filter(({ record }) => record.status === 'ok').length,
+    failed: records.filter(({ record }) => record.status === 'failed').length,
+    unsupported: records.filter(({ record }) => record.status === 'unsupported').length,
+    outOfMemory: records.filter(({ record }) => record.status === 'out-of-memory').length,
+  },
+  prefills: counts.prefills,
+  prefillsUnshared: counts.prefillsUnshared,
+  engineOverheadShare: run.engineOverheadShare ?? null,
+});
