@@ -77,7 +77,7 @@ test('rows are sorted by task, length, protocol, method and budget, and the text
   const key = (row: Record<string, string>): string =>
     [row.task, row.contextLength!.padStart(7, '0'), row.protocol, row.method, row.params, row.budget].join('\u0000');
   assert.deepEqual(sorted.map(key), sorted.map(key).sort());
-  assert.equal(sorted.length, 8 * 2 * (1 + 2 * 11));
+  assert.equal(sorted.length, 8 * 2 * (1 + 2 * 12));
   assert.ok(sorted.every((row) => Number(row.prefillMs) > 0 && Number(row.timeToFirstTokenMs) > Number(row.prefillMs)));
   assert.equal(cellsCsv(summariseRun(big)), cellsCsv(summariseRun(big)));
 });

@@ -73,6 +73,19 @@ const recorded = (dir: string): Set<string> => {
   return new Set([...finished, ...pending]);
 };
 
+test('a write that the system cuts short is one ERR_DISK, exit 74, and the same command later ends with the same bytes', () => {
+  const dir = join(root, 'cut-short');
+  const script = 'ulimit -f 16 && exec "$@"';
+  const { status, stderr } = spawnSync('sh', ['-c', script, 'sh', process.execPath, ...nodeArgs, dir, 'tiny'], {
+    encoding: 'utf8',
+  });
+  assert.equal(status, 74, stderr);
+  assert.match(stderr.trim(), /^\[ERR_DISK\] .*EFBIG.*ulimit -f.*$/);
+  assert.ok(recorded(dir).size > 0);
+  writeSyntheticRun(dir, tinyShape);
+  assertSameRecords(dir, whole);
+});
+
 /** Runs a shell script in a mount namespace of its own, where a tiny or read-only file system can be mounted on $1. */
 const inNamespace = (script: string, dir: string): { status: number | null; stderr: string } =>
   spawnSync('unshare', ['--map-root-user', '--mount', 'sh', '-c', script, 'sh', dir, process.execPath, ...nodeArgs], {

@@ -21,7 +21,7 @@ export const terminalTable = (summary: RunSummary, { colours }: TableOptions): s
       const tasks = distinct(ours.map(({ facts }) => facts.taskName));
       const lengths = distinct(ours.map(({ facts }) => facts.contextLength));
       const averages = averageSettings(summary, ours);
-      const title = `${run.suite.id} v${run.suite.version}, ${run.model.id}, ${protocol}: ${tasks.length} tasks x ${lengths.length} lengths`;
+      const title = `${run.suite.id} v${run.suite.version}, ${run.model.id}, ${protocol}: ${counted(tasks.length, 'task')} x ${counted(lengths.length, 'length')}`;
       const longest = Math.max(...averages.map(({ series }) => series.length));
       const plain = picocolors.createColors(false);
       const excess = Math.max(0, ...tableOf(averages, longest, plain).map((line) => line.length - widest));
@@ -83,6 +83,8 @@ const rowOf = (average: Average, nameWidth: number, paint: Paint): string[] => {
   if (average.scored < average.planned) cells[8] = paint.yellow(cells[8]!);
   return cells;
 };
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 const clipped = (text: string, limit: number): string => (text.length > limit ? `${text.slice(0, limit - 1)}…` : text);
 

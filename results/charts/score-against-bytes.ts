@@ -8,11 +8,14 @@ import {
   mebibytes,
   nameFor,
   octaves,
+  type SeriesStyle,
   type SkippedChart,
   styleOf,
 } from './theme.js';
 
-const panelWidth = 430;
+/** By number of columns: lengths stand side by side, tasks below each other. */
+const panelWidths = [430, 430, 430, 340, 280, 280];
+const mostColumns = panelWidths.length - 1;
 const panelHeight = 190;
 /** Pixels between points that have the same bytes, so that their intervals stand side by side. */
 const dodgePixels = 7;
@@ -32,7 +35,9 @@ export const scoreAgainstBytes = (
   const panels = distinct(cells.map(({ facts }) => groupKey(facts))).map((key) =>
     cells.filter(({ facts }) => groupKey(facts) === key),
   );
-  const columns = Math.min(3, Math.max(1, distinct(cells.map(({ facts }) => facts.contextLength)).length));
+  const columns = Math.min(mostColumns, distinct(cells.map(({ facts }) => facts.contextLength)).length);
+  const panelWidth = panelWidths[columns]!;
+  const legend = legendBelow(style.domain, columns * panelWidth);
   const title = 'Score against measured KV cache bytes';
   const subtitle = [
     `${summary.run.model.id}, ${summary.run.suite.id} v${summary.run.suite.version}, ${protocol}; bars: ${100 * summary.run.statistics.level} % bootstrap intervals; dashed: dense.`,
@@ -44,13 +49,19 @@ export const scoreAgainstBytes = (
     spec: framed(title, subtitle, {
       columns,
       spacing: { row: 26, column: 26 },
-      concat: panels.map((panel, i) => panelOf(panel, style, i % columns === 0)),
+      concat: panels.map((panel, i) => panelOf(panel, style, panelWidth, i % columns === 0, legend)),
       resolve: { scale: { color: 'shared', shape: 'shared' } },
     }),
   };
 };
 
-const panelOf = (cells: readonly CellSummary[], style: ReturnType<typeof styleOf>, isFirst: boolean): object => {
+const panelOf = (
+  cells: readonly CellSummary[],
+  style: SeriesStyle,
+  panelWidth: number,
+  isFirst: boolean,
+  legend: object,
+): object => {
   const { taskName, contextLength } = cells[0]!.facts;
   const bytes = cells.map(({ record }) => mebibytes(record.aggregates!.kvCacheBytes)).filter((value) => value > 0);
   const low = Math.min(...bytes) / 1.35;
@@ -61,7 +72,6 @@ const panelOf = (cells: readonly CellSummary[], style: ReturnType<typeof styleOf
     labelExpr: "format(datum.value, '~r')",
     title: 'resident KV cache (MiB, log scale)',
   };
-  const legend = legendBelow(style.domain, 2 * panelWidth);
   const y = {
     type: 'quantitative',
     scale: { domain: [-0.04, 1.04] },

@@ -22,7 +22,7 @@ export interface SeriesStyle {
 }
 
 /**
- * One colour and shape per series. Colours are Okabe and Ito's set, which people with any common colour blindness can tell apart; shapes
+ * One colour and shape per series. Colours are Okabe and Ito's set and four more of the same kind, which people with any common colour blindness can tell apart; shapes
  * carry the difference in print. Controls are black and greys.
  */
 export const styleOf = (cells: readonly CellSummary[]): SeriesStyle => {
@@ -53,7 +53,18 @@ export const styleOf = (cells: readonly CellSummary[]): SeriesStyle => {
   return { domain, colours: styles.map(({ colour }) => colour), shapes: styles.map(({ shape }) => shape) };
 };
 
-const colours = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#7A4FBF', '#8C6D1F'];
+const colours = [
+  '#0072B2',
+  '#D55E00',
+  '#009E73',
+  '#CC79A7',
+  '#E69F00',
+  '#56B4E9',
+  '#7A4FBF',
+  '#8C6D1F',
+  '#882255',
+  '#44AA99',
+];
 const shapes = [
   'circle',
   'square',
