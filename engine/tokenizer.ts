@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { WinnowError } from '../core/errors.js';
 import { openBoundedFile } from './checkpoint-file.js';
 import { readGguf } from './gguf.js';
+import { characterDecoder } from './tokenizer-decode.js';
 import { tokenizerFromGguf } from './tokenizer-gguf.js';
 import { tokenizerFromDirectory } from './tokenizer-huggingface.js';
 import { type BpeModel, type LibraryTokenizer, library } from './tokenizer-library.js';
@@ -101,6 +102,7 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
     };
   };
 
+  const decode = rules.kind === 'sentencepiece' ? characterDecoder(model, source.json) : byteLevelDecoder(built);
   const encodeWithOffsets: Tokenizer['encodeWithOffsets'] = (text, { specials, continues = false }) =>
     encodePieces([{ text, specials }], continues);
   return {
@@ -112,11 +114,7 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
     encode: (text, options) => encodeWithOffsets(text, options).ids,
     encodeWithOffsets,
     encodePieces,
-    decode: (ids) => {
-      const list = Array.from(ids);
-      if (list.length === 0) return '';
-      return built.decode(list, { skip_special_tokens: false, clean_up_tokenization_spaces: false });
-    },
+    decode: (ids) => decode(Array.from(ids)),
   };
 }
 
@@ -136,6 +134,11 @@ function buildLibrary({ where, json, specials }: TokenizerSource): LibraryTokeni
     );
   }
 }
+
+const byteLevelDecoder =
+  (built: LibraryTokenizer) =>
+  (ids: readonly number[]): string =>
+    ids.length === 0 ? '' : built.decode(ids, { skip_special_tokens: false, clean_up_tokenization_spaces: false });
 
 /** `first` counts only the start of a text; `always` every stretch of plain text, which begins anew after a special token. */
 function hasPrefix(prefix: SpacePrefix, marked: string, isFirst: boolean, continues: boolean): boolean {
