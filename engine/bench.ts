@@ -201,6 +201,7 @@ const runTogether = async (
     );
     const feed = (tokensOf: (row: Row) => Int32Array, phase: 'question' | 'answer', step: number): void => {
       const members = groups.flatMap((group) => group.rows);
+      if (members.length === 0) return;
       const { outcome, facts } = timedStep(
         context,
         calls,

@@ -51,10 +51,17 @@ export const stepView = (
   };
 };
 
-/** Last query of each row: act [rows, 1, Hq * d]. */
-export const lastOf = (device: Device, q: DeviceTensor, rows: number, queryLen: number): DeviceTensor => {
+/** Last accepted query of each row: act [rows, 1, Hq * d]. */
+export const lastOf = (
+  device: Device,
+  q: DeviceTensor,
+  rows: number,
+  queryLen: number,
+  accepted: number,
+): DeviceTensor => {
   const out = device.tensor(device.act, [rows, q.shape[1]!]);
-  for (let row = 0; row < rows; row++) device.addon.copyRows(q.id, (row + 1) * queryLen - 1, out.id, row, 1);
+  const last = Math.max(1, accepted) - 1;
+  for (let row = 0; row < rows; row++) device.addon.copyRows(q.id, row * queryLen + last, out.id, row, 1);
   return device.reshape(out, [rows, 1, q.shape[1]!]);
 };
 

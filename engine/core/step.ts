@@ -131,7 +131,8 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
             const slots = slotsView(context, group, layer, false);
             probs = device.tensor('f32', [count, shape.numQueryHeads, slots.maxLen]);
             push(probabilities, group, probs);
-          } else if (needsProbs) push(lastQueries, group, lastOf(device, slice.q, count, queryLen));
+          } else if (needsProbs)
+            push(lastQueries, group, lastOf(device, slice.q, count, queryLen, request.accept ?? queryLen));
           if (hooks.decode?.select !== undefined || hooks.decode?.afterAttend !== undefined)
             view = stepView(context, group, layer, slice.q, request, () => probs);
           const plan = guarded(group, () => hooks.decode?.select?.(view!));
