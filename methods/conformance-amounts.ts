@@ -46,7 +46,10 @@ export const amountChecks: readonly Check[] = [
           const settings = [settingFor(facts.subject, share), denseSetting];
           const [row, full] = await bench.run(request({ settings }));
           if (row!.status === 'unsupported') continue;
-          assert.ok(row!.status === 'ok' && full!.status === 'ok', row!.status === 'ok' ? '' : row!.error.message);
+          assert.ok(
+            row!.status === 'ok' && full!.status === 'ok',
+            row!.status === 'ok' ? 'dense failed' : row!.error.message,
+          );
           checkBudget(facts, bench, share, row as OkRow, full as OkRow);
         }
       }),
@@ -71,7 +74,7 @@ export const amountChecks: readonly Check[] = [
         const row = await runOne(bench, requestFor(facts.subject));
         const last = row.steps.at(-1)!.slotsAfter;
         assert.equal(row.stateBytes, declaredStateBytes(facts.declared, bench.facts, last));
-        await longRun(facts, bench, 200);
+        await longRun(facts, bench, 150);
       }
     },
   },
@@ -84,7 +87,8 @@ export const amountChecks: readonly Check[] = [
         facts.hooks.cache?.maintain === undefined ? 'never evicts or packs while it decodes' : undefined,
       ),
     run: async (facts) => {
-      for (const bench of facts.benches) await longRun(facts, bench, 2_000);
+      const count = facts.subject.method.covers === 'total' ? 2_000 : 300;
+      for (const bench of facts.benches) await longRun(facts, bench, count);
     },
   },
   {

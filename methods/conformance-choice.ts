@@ -18,7 +18,6 @@ import {
 } from './naive-views.js';
 import { attentionWeight, indicesFrom, queryHeadsOf } from './oracle-attention.js';
 
-const CONTEXT = 96;
 const evidence = [{ start: 10, end: 14 }];
 const gqa = [layerShape(), layerShape()];
 
@@ -65,8 +64,11 @@ const chosen = (
     : Promise.resolve(readByMethod(method, params, sample, budgets, ops));
 };
 
-const planted = (seed: number, shapes: readonly LayerShape[] = gqa): PlantedSample =>
-  plantSample(seed, shapes, CONTEXT, CONTEXT, evidence);
+const planted = (
+  { subject: { contextTokens } }: CheckFacts,
+  seed: number,
+  shapes: readonly LayerShape[] = gqa,
+): PlantedSample => plantSample(seed, shapes, contextTokens, contextTokens, evidence);
 
 export const choiceChecks: readonly Check[] = [
   {
@@ -74,7 +76,7 @@ export const choiceChecks: readonly Check[] = [
     title: 'KV heads repeated for each query head keep the same sets when scores are reduced over the group',
     exempt: (facts) => first(choosesNothing(facts), isRandomised(facts)),
     run: async (facts) => {
-      const sample = planted(21);
+      const sample = planted(facts, 21);
       const groupSize = 4;
       const wide: PlantedSample = {
         ...sample,
@@ -82,7 +84,7 @@ export const choiceChecks: readonly Check[] = [
         keys: sample.keys.map((heads) => heads.flatMap((head) => new Array<typeof head>(groupSize).fill(head))),
       };
       const budgets = admitted(facts, sample, [0.5, 0.75]);
-      assert.ok(budgets.length > 0);
+      assert.ok(budgets.length > 0, 'no budget was admitted');
       const narrow = await chosen(facts, sample, budgets);
       const repeated = await chosen(facts, wide, budgets, groupedOps(groupSize));
       assert.deepEqual(
@@ -97,14 +99,17 @@ export const choiceChecks: readonly Check[] = [
     exempt: choosesNothing,
     run: async (facts) => {
       for (let seed = 0; seed < 5; seed++) {
-        const sample = planted(seed);
+        const sample = planted(facts, seed);
         for (const budget of admitted(facts, sample, [0.25, 0.5])) {
           const [own] = await chosen(facts, sample, [budget]);
           own!.forEach((heads, layer) => {
             heads.forEach((slots, head) => {
-              const size = budgetOf(slots.length, CONTEXT);
+              const size = budgetOf(slots.length, sample.contextLength);
               const best = readByMethod(oracleTopK, {}, sample, [size])[0]![layer]![head]!;
-              assert.ok(massOf(sample, layer, head, slots) <= massOf(sample, layer, head, best) + 1e-12);
+              assert.ok(
+                massOf(sample, layer, head, slots) <= massOf(sample, layer, head, best) + 1e-12,
+                'more mass than the oracle',
+              );
             });
           });
         }
@@ -117,9 +122,9 @@ export const choiceChecks: readonly Check[] = [
     exempt: (facts) => first(choosesNothing(facts), looksAtQueries(facts) ? undefined : 'does not look at queries'),
     run: async (facts) => {
       for (const slot of [17, 40, 63]) {
-        const sample = withNeedle(planted(slot), slot);
+        const sample = withNeedle(planted(facts, slot), slot);
         const budgets = admitted(facts, sample, [0.5]);
-        assert.ok(budgets.length > 0);
+        assert.ok(budgets.length > 0, 'no budget was admitted');
         const [row] = await chosen(facts, sample, budgets);
         for (const slots of row!.flat())
           assert.ok(slots.includes(slot), `slot ${slot} is not among ${slots.join(', ')}`);
@@ -131,9 +136,9 @@ export const choiceChecks: readonly Check[] = [
     title: 'a larger budget only adds to the choice',
     exempt: choosesNothing,
     run: async (facts) => {
-      const sample = planted(4);
+      const sample = planted(facts, 4);
       const budgets = admitted(facts, sample, [0.125, 0.25, 0.5, 0.75, 1]);
-      assert.ok(budgets.length >= 2);
+      assert.ok(budgets.length >= 2, 'fewer than two budgets were admitted');
       const rows = await chosen(facts, sample, budgets);
       rows.slice(1).forEach((larger, i) => {
         rows[i]!.forEach((heads, layer) => {
@@ -151,7 +156,7 @@ export const choiceChecks: readonly Check[] = [
     exempt: (facts) => first(choosesNothing(facts), isRandomised(facts)),
     run: async (facts) => {
       const shapes = [layerShape({ numQueryHeads: 6, numKvHeads: 3 }), layerShape({ numQueryHeads: 6, numKvHeads: 3 })];
-      const sample = planted(12, shapes);
+      const sample = planted(facts, 12, shapes);
       const budgets = admitted(facts, sample, [0.5]);
       const [plain] = await chosen(facts, sample, budgets);
       for (const order of [
@@ -181,7 +186,7 @@ const looksAtQueries = ({ declared, hooks }: CheckFacts): boolean =>
 const massOf = (sample: PlantedSample, layer: number, kvHead: number, slots: readonly number[]): number => {
   let mass = 0;
   for (const head of queryHeadsOf(sample, layer, kvHead)) {
-    for (const slot of slots) mass += attentionWeight(sample, layer, head, CONTEXT - 1, slot);
+    for (const slot of slots) mass += attentionWeight(sample, layer, head, sample.contextLength - 1, slot);
   }
   return mass;
 };
@@ -193,7 +198,7 @@ const withNeedle = (sample: PlantedSample, slot: number): PlantedSample => {
   return {
     ...sample,
     queries: sample.queries.map((tokens) =>
-      tokens.map((query, at) => (at >= CONTEXT - 40 ? pointed(query, 6) : query)),
+      tokens.map((query, at) => (at >= sample.contextLength - 30 ? pointed(query, 6) : query)),
     ),
     keys: sample.keys.map((heads) =>
       heads.map((keys) => keys.map((key, at) => (at === slot ? pointed(key, 12) : key))),
