@@ -19,6 +19,8 @@ const mostColumns = panelWidths.length - 1;
 const panelHeight = 190;
 /** Pixels between points that have the same bytes, so that their intervals stand side by side. */
 const dodgePixels = 7;
+/** Free pixels left and right of the outermost points. */
+const sidePixels = 14;
 
 /** Score against measured resident KV bytes: a panel per task and length, an interval per setting, dense as a dashed line. */
 export const scoreAgainstBytes = (
@@ -28,9 +30,9 @@ export const scoreAgainstBytes = (
 ): Chart | SkippedChart => {
   const name = nameFor('score-against-bytes', protocol, protocols);
   const cells = summary.cells.filter(
-    ({ facts, record }) => facts.protocol === protocol && record.aggregates !== undefined,
+    ({ facts, record }) => facts.protocol === protocol && (record.aggregates?.kvCacheBytes ?? 0) > 0,
   );
-  if (cells.length === 0) return { name, reason: 'no cell has a score' };
+  if (cells.length === 0) return { name, reason: 'no cell has a score and a cache' };
   const style = styleOf(cells);
   const panels = distinct(cells.map(({ facts }) => groupKey(facts))).map((key) =>
     cells.filter(({ facts }) => groupKey(facts) === key),
@@ -63,9 +65,11 @@ const panelOf = (
   legend: object,
 ): object => {
   const { taskName, contextLength } = cells[0]!.facts;
-  const bytes = cells.map(({ record }) => mebibytes(record.aggregates!.kvCacheBytes)).filter((value) => value > 0);
-  const low = Math.min(...bytes) / 1.35;
-  const high = Math.max(...bytes) * 1.35;
+  const rows = placed(cells, style.domain, panelWidth);
+  const drawn = rows.map(({ drawnMiB }) => drawnMiB);
+  const margin = (Math.max(...drawn) / Math.min(...drawn)) ** (sidePixels / panelWidth) * 1.03;
+  const low = Math.min(...drawn) / margin;
+  const high = Math.max(...drawn) * margin;
   const x = { type: 'quantitative', scale: { type: 'log', domain: [low, high], nice: false } };
   const axis = {
     values: octaves(low, high, 10),
@@ -94,7 +98,7 @@ const panelOf = (
     width: panelWidth,
     height: panelHeight,
     title: { text: `${taskName}, ${lengthLabel(contextLength)} tokens`, fontSize: 13, offset: 6, anchor: 'middle' },
-    data: { values: placed(cells, style.domain, Math.log(high / low) / panelWidth) },
+    data: { values: rows },
     layer: [
       ...(dense === undefined
         ? []
@@ -130,12 +134,15 @@ const panelOf = (
   };
 };
 
-/** Rows of a panel at the places where they are drawn. `logPerPixel`: natural log of bytes. */
-const placed = (cells: readonly CellSummary[], order: readonly string[], logPerPixel: number): object[] => {
+/** Rows of a panel at the places where they are drawn. */
+const placed = (cells: readonly CellSummary[], order: readonly string[], panelWidth: number) => {
+  const bytes = cells.map(({ record }) => record.aggregates!.kvCacheBytes);
+  /** Natural log of bytes, with some air at both sides. */
+  const logPerPixel = Math.log((1.35 ** 2 * Math.max(...bytes)) / Math.min(...bytes)) / panelWidth;
   const inOrder = [...cells].sort((a, b) => order.indexOf(a.series) - order.indexOf(b.series));
   const places = spread(
     inOrder.map(({ record }) => Math.log(record.aggregates!.kvCacheBytes) / logPerPixel),
-    dodgePixels,
+    Math.min(dodgePixels, (0.7 * panelWidth) / cells.length),
   );
   return inOrder.map(({ series, budget, record }, i) => {
     const { score, scoreLow, scoreHigh, kvCacheBytes } = record.aggregates!;
