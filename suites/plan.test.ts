@@ -111,6 +111,14 @@ test('excluded cells are left out and listed with their reason', () => {
   assert.equal(cells.length, 13);
 });
 
+test('an exclusion can name parameters, for a method that comes more than once', () => {
+  const methods = [2, 4].map((bits) => ({ id: 'kivi', params: { bits, residualTokens: 32 } }));
+  const exclude = [{ method: 'kivi', when: { params: { bits: 4 }, keptFraction: [0.25] }, reason: 'too large' }];
+  const { cells } = planSuite({ ...suite, methods, exclude }, options);
+  const seen = new Set(cells.map(({ method, keptFraction }) => `${method.params.bits} at ${keptFraction}`));
+  assert.deepEqual([...seen], ['2 at 0.5', '2 at 0.25', '4 at 0.5']);
+});
+
 const layer = {
   mixer: 'softmax',
   numQueryHeads: 9,

@@ -1,3 +1,4 @@
+import { contentHash } from '../core/canonical-json.js';
 import { WinnowError } from '../core/errors.js';
 import type { MethodRef, NumericsName } from '../engine/contract.js';
 import type { ModelFacts } from '../methods/contract.js';
@@ -127,12 +128,14 @@ const isExcluded = (cell: Cell, { method, when = {} }: ResolvedSuite['exclude'][
     const listed = when[key];
     return listed === undefined || (Array.isArray(listed) && listed.some((one) => values.includes(one)));
   };
+  const params = Object.entries((when.params ?? {}) as Record<string, unknown>);
   return (
     has('task', cell.task, cell.taskName) &&
     has('length', cell.contextLength) &&
     has('keptFraction', cell.keptFraction) &&
     has('tokenBudget', cell.tokenBudget) &&
-    has('protocol', cell.protocol)
+    has('protocol', cell.protocol) &&
+    params.every(([key, value]) => contentHash(cell.method.params[key] ?? null) === contentHash(value))
   );
 };
 

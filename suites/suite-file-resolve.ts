@@ -216,6 +216,7 @@ const resolveExclusion = ({ method, when, reason }: Exclusion): ResolvedSuite['e
         : { keptFraction: list(when.keptFraction).map((one) => parseFraction(one)) }),
       ...(when.tokenBudget === undefined ? {} : { tokenBudget: list(when.tokenBudget) }),
       ...(when.protocol === undefined ? {} : { protocol: list(when.protocol) }),
+      ...(when.params === undefined ? {} : { params: when.params }),
     },
   };
 };

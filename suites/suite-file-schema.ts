@@ -57,6 +57,7 @@ const exclusion = z.strictObject({
       keptFraction: oneOrMore(fraction).optional(),
       tokenBudget: oneOrMore(tokens).optional(),
       protocol: oneOrMore(protocol).optional(),
+      params: params.optional().meta({ description: 'Only where the method has these parameters.' }),
     })
     .optional(),
   reason: z.string().min(1),
