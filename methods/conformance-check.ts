@@ -6,6 +6,8 @@ import type { Declaration, Hooks, Property } from './contract.js';
 export interface Check {
   readonly property: Property;
   readonly title: string;
+  /** Runs on plain arrays alone. */
+  readonly withoutEngine?: true;
   /** Why the check has nothing to test on this method; undefined: it applies. */
   readonly exempt?: (facts: CheckFacts) => string | undefined;
   readonly run: (facts: CheckFacts) => Promise<void> | void;

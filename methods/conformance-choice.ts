@@ -74,6 +74,7 @@ export const choiceChecks: readonly Check[] = [
   {
     property: 'T2',
     title: 'KV heads repeated for each query head keep the same sets when scores are reduced over the group',
+    withoutEngine: true,
     exempt: (facts) => first(choosesNothing(facts), isRandomised(facts)),
     run: async (facts) => {
       const sample = planted(facts, 21);
@@ -96,6 +97,7 @@ export const choiceChecks: readonly Check[] = [
   {
     property: 'T6',
     title: 'no choice holds more attention mass than the oracle of the same size',
+    withoutEngine: true,
     exempt: choosesNothing,
     run: async (facts) => {
       for (let seed = 0; seed < 5; seed++) {
@@ -119,6 +121,7 @@ export const choiceChecks: readonly Check[] = [
   {
     property: 'T7',
     title: 'a planted key that all late queries look for is chosen',
+    withoutEngine: true,
     exempt: (facts) => first(choosesNothing(facts), looksAtQueries(facts) ? undefined : 'does not look at queries'),
     run: async (facts) => {
       for (const slot of [17, 40, 63]) {
@@ -134,6 +137,7 @@ export const choiceChecks: readonly Check[] = [
   {
     property: 'C15',
     title: 'a larger budget only adds to the choice',
+    withoutEngine: true,
     exempt: choosesNothing,
     run: async (facts) => {
       const sample = planted(facts, 4);
@@ -153,6 +157,7 @@ export const choiceChecks: readonly Check[] = [
   {
     property: 'C23',
     title: 'heads have no names: permuted KV heads choose permuted sets, equal heads equal ones',
+    withoutEngine: true,
     exempt: (facts) => first(choosesNothing(facts), isRandomised(facts)),
     run: async (facts) => {
       const shapes = [layerShape({ numQueryHeads: 6, numKvHeads: 3 }), layerShape({ numQueryHeads: 6, numKvHeads: 3 })];

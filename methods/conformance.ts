@@ -3,21 +3,18 @@
  *
  * A property that does not apply to a method, or that its declaration waives, is skipped with the reason printed.
  */
-import { suite, test } from 'node:test';
+import { after, suite, test } from 'node:test';
 import { amountChecks, fullBudgetChecks } from './conformance-amounts.js';
-import type { ConformanceBench } from './conformance-bench.js';
 import type { Check, CheckFacts } from './conformance-check.js';
 import { choiceChecks } from './conformance-choice.js';
 import { contractChecks } from './conformance-contract.js';
+import { openBenches } from './conformance-models.js';
 import { rowChecks } from './conformance-rows.js';
-import { type ConformanceOptions, describeSubject, subjectOf } from './conformance-subject.js';
+import { type ConformanceOptions, describeSubject, type Subject, subjectOf } from './conformance-subject.js';
 import type { Method } from './contract.js';
 import { layerShape, modelFacts } from './naive-views.js';
 
 export type { ConformanceOptions } from './conformance-subject.js';
-
-/** Small models with grouped and with plain heads, or why there are none. */
-export type Benches = { readonly open: readonly ConformanceBench[] } | { readonly missing: string };
 
 export const checks: readonly Check[] = [
   ...fullBudgetChecks,
@@ -27,36 +24,41 @@ export const checks: readonly Check[] = [
   ...amountChecks,
 ];
 
-/** Checks that need no engine. */
-const withoutEngine: ReadonlySet<Check> = new Set([
-  ...choiceChecks,
-  ...contractChecks.filter(({ property }) => ['C3', 'T3', 'T4', 'T5'].includes(property)),
-]);
-
-/** Every promise as a test. Call it once in the method's test file. */
-export const conforms = (method: Method, options: ConformanceOptions, benches: () => Promise<Benches>): void => {
-  const subject = subjectOf(method, options);
-  const model = modelFacts([layerShape(), layerShape()]);
-  const facts: CheckFacts = { subject, ...describeSubject(subject, model), benches: [] };
+/** Every promise as a test; each method's own test file calls it once. */
+export const conforms = (method: Method, options: ConformanceOptions = {}): void => {
+  const facts = factsOf(subjectOf(method, options));
   suite(`${method.id} keeps the method contract`, () => {
+    let benches: ReturnType<typeof openBenches> | undefined;
+    after(async () => {
+      const found = await benches;
+      if (found !== undefined && 'close' in found) await found.close();
+    });
     for (const check of checks) {
       const name = `${check.property}: ${check.title}`;
-      const waived = facts.declared.waives[check.property];
-      const reason = waived === undefined ? check.exempt?.(facts) : `waived: ${waived}`;
-      if (reason !== undefined) test(name, { skip: reason }, () => {});
-      else test(name, (t) => runCheck(check, facts, benches, (why) => t.skip(why)));
+      const reason = whySkipped(check, facts);
+      if (reason !== undefined) {
+        test(name, { skip: reason }, () => {});
+        continue;
+      }
+      test(name, async (t) => {
+        if (check.withoutEngine === true) return check.run(facts);
+        benches ??= openBenches();
+        const found = await benches;
+        if ('missing' in found) return t.skip(found.missing);
+        return check.run({ ...facts, benches: found.open });
+      });
     }
   });
 };
 
-const runCheck = async (
-  check: Check,
-  facts: CheckFacts,
-  benches: () => Promise<Benches>,
-  skip: (why: string) => void,
-): Promise<void> => {
-  if (withoutEngine.has(check)) return check.run(facts);
-  const found = await benches();
-  if ('missing' in found) return skip(found.missing);
-  return check.run({ ...facts, benches: found.open });
+/** What the checks need to know before there is an engine. */
+export const factsOf = (subject: Subject): CheckFacts => ({
+  subject,
+  ...describeSubject(subject, modelFacts([layerShape(), layerShape()])),
+  benches: [],
+});
+
+const whySkipped = (check: Check, facts: CheckFacts): string | undefined => {
+  const waived = facts.declared.waives[check.property];
+  return waived === undefined ? check.exempt?.(facts) : `waived: ${waived}`;
 };

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { conforms } from '../conformance.js';
 import type { CacheAction } from '../contract.js';
 import { boundaryView, budgetOf, layerShape, modelFacts, plantSample, rowsOf, settingOf } from '../naive-views.js';
 import { parseParams } from '../params.js';
 import { kivi, kiviBytes } from './kivi.js';
+
+conforms(kivi, { params: { residualTokens: 16, groupSize: 16, bits: 4 }, contextTokens: 192 });
 
 const shape = layerShape({ headDim: 64, headDimV: 64 });
 

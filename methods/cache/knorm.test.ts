@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { conforms } from '../conformance.js';
 import { budgetOf, keptByMethod, layerShape, plantSample } from '../naive-views.js';
 import { bestIndices, indicesFrom } from '../oracle-attention.js';
 import { knorm } from './knorm.js';
+
+conforms(knorm);
 
 test('keeps the keys of smallest norm in each KV head', async () => {
   const shape = layerShape({ numKvHeads: 4 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { conforms } from '../conformance.js';
 import {
   budgetOf,
   keptByMethod,
@@ -13,6 +14,8 @@ import {
 import { attentionWeight, bestIndices, indicesFrom, meanOf, queryHeadsOf } from '../oracle-attention.js';
 import { parseParams } from '../params.js';
 import { snapkv } from './snapkv.js';
+
+conforms(snapkv, { params: { observationWindow: 6 } });
 
 const params = { observationWindow: 6, poolSize: 5, pool: 'avg' } as const;
 

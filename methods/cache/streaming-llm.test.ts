@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { conforms } from '../conformance.js';
 import { budgetOf, keptByMethod, layerShape, modelFacts, plantSample, rowsOf, settingOf } from '../naive-views.js';
 import { indicesFrom } from '../oracle-attention.js';
 import { streamingLlm } from './streaming-llm.js';
+
+conforms(streamingLlm);
 
 test('keeps the first tokens and the last ones of the context, and the question', async () => {
   const shape = layerShape();

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { conforms } from '../conformance.js';
 import type { CacheView, Ragged } from '../contract.js';
 import { listsOf, naiveTensor } from '../naive-lists.js';
 import { naiveSlots } from '../naive-ops.js';
@@ -16,6 +17,8 @@ import {
 } from '../naive-views.js';
 import { attentionWeight, bestIndices, indicesFrom, meanOf } from '../oracle-attention.js';
 import { tova } from './tova.js';
+
+conforms(tova);
 
 const total = (tokens: number, contextTokens: number) => budgetOf(tokens, contextTokens, 'total');
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { conforms } from '../conformance.js';
 import type { Ragged } from '../contract.js';
 import { listsOf } from '../naive-lists.js';
 import {
@@ -14,6 +15,8 @@ import {
 } from '../naive-views.js';
 import { attentionWeight, bestIndices, indicesFrom, meanOf, queryHeadsOf } from '../oracle-attention.js';
 import { oracleTopK } from './oracle-top-k.js';
+
+conforms(oracleTopK);
 
 /** Slots that a step of the last `queryLen` tokens reads at each budget: [row][KV head]. */
 const selected = (sample: PlantedSample, queryLen: number, budgets: readonly number[]): number[][][] | 'all' => {

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { conforms } from '../conformance.js';
 import { budgetOf, keptByMethod, layerShape, modelFacts, plantSample, rowsOf, settingOf } from '../naive-views.js';
 import { indicesFrom } from '../oracle-attention.js';
 import { oracle } from './oracle.js';
+
+conforms(oracle, {
+  params: { sinkTokens: 2, recentTokens: 4 },
+  randomised: 'fills the rest at random, anew for each head',
+});
 
 const params = { sinkTokens: 2, recentTokens: 4, seed: 0 };
 const shapes = [layerShape()];

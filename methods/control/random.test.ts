@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { conforms } from '../conformance.js';
 import { budgetOf, keptByMethod, layerShape, plantSample } from '../naive-views.js';
 import { indicesFrom } from '../oracle-attention.js';
 import { random } from './random.js';
+
+conforms(random, { params: { sinkTokens: 2, recentTokens: 4 }, randomised: 'chooses at random, anew for each head' });
 
 const params = { sinkTokens: 2, recentTokens: 5, seed: 0 };
 const shapes = [layerShape(), layerShape()];

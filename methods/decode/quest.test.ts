@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { conforms } from '../conformance.js';
 import type { Budget, LayerShape, Ragged } from '../contract.js';
 import { listsOf, type NaiveTensor } from '../naive-lists.js';
 import { naiveOps, naiveSlots } from '../naive-ops.js';
@@ -16,6 +17,8 @@ import {
 import { bestIndices, indicesFrom, queryHeadsOf } from '../oracle-attention.js';
 import { parseParams } from '../params.js';
 import { quest, sparseLayerTokens } from './quest.js';
+
+conforms(quest, { params: { denseLayers: 0 } });
 
 const params = parseParams(quest, { denseLayers: 0 });
 

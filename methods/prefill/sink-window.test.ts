@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { conforms } from '../conformance.js';
 import type { ChunkView } from '../contract.js';
 import { budgetOf, layerShape, modelFacts, settingOf } from '../naive-views.js';
 import { sinkWindowPrefill, windowPairs, windowTokens } from './sink-window.js';
+
+conforms(sinkWindowPrefill);
 
 const hooksOf = (tokens: number, n: number, sinkTokens = 4) => {
   const budget = budgetOf(tokens, n);

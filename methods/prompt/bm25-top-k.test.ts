@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { conforms } from '../conformance.js';
 import type { PromptRequest, PromptResult, Services } from '../contract.js';
 import { budgetOf, modelFacts, settingOf } from '../naive-views.js';
 import { parseParams } from '../params.js';
 import { createBm25 } from './bm25.js';
 import { bm25TopK } from './bm25-top-k.js';
+
+conforms(bm25TopK);
 
 const absent = (): never => {
   throw new Error('bm25-top-k calls no model');
