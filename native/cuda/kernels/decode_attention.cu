@@ -23,7 +23,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
   if (threadIdx.x < 128) {
     if constexpr (C::kGather) {
       produce_tokens<C>(a, sm);
-    } else if (threadIdx.x == 0) {
+    } else if (threadIdx.x < 32) {
       produce_pages<C>(a, sm, &map);
     }
     return;
@@ -32,10 +32,11 @@ __global__ void __launch_bounds__(C::kThreads, 1)
   DecodeWalk walk(SegmentSlots{a}, *sm.share, blockIdx.x);
   DecodePiece piece;
   int j = 0;
+  consumer.start();
   while (walk.next(piece)) {
     consumer.begin(piece);
     for (int tile = piece.first_tile; tile < piece.last_tile; tile++, j++)
-      if (j % kConsumerGroups == consumer.group) consumer.consume(j);
+      if (j % C::kGroups == consumer.group) consumer.consume(j);
     consumer.finish(piece);
   }
 }
@@ -69,9 +70,8 @@ WnStatus launch(const WnDecodeAttentionParams& p, int parts, cudaStream_t stream
   a.selection = p.selection;
   a.scale_log2 = p.softmax_scale * kLog2e;
   a.tickets = static_cast<int32_t*>(p.workspace);
-  a.part_max = reinterpret_cast<float*>(static_cast<char*>(p.workspace) + ceil_div(a.num_segments * 4, 256) * 256);
-  const int64_t units = static_cast<int64_t>(parts) * 2 * kConsumerGroups * C::kHeads;
-  a.part_out = a.part_max + 2 * units;
+  a.part_sum = reinterpret_cast<float2*>(static_cast<char*>(p.workspace) + ceil_div(a.num_segments * 4, 256) * 256);
+  a.part_out = reinterpret_cast<float*>(a.part_sum + static_cast<int64_t>(parts) * 2 * C::kHeads);
   const auto kernel = decode_attention_kernel<C>;
   const cudaError_t error =
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::kSharedBytes);
@@ -99,7 +99,7 @@ int64_t wn_decode_attention_workspace_bytes(const WnDecodeAttentionParams* p) {
   if (!p || parts == 0 || p->num_kv_heads <= 0 || p->batch <= 0) return 0;
   const int64_t heads = padded_heads(p->num_query_heads / p->num_kv_heads);
   const int64_t tickets = ceil_div(static_cast<int64_t>(p->batch) * p->num_kv_heads * 4, 256) * 256;
-  return tickets + static_cast<int64_t>(parts) * 2 * kConsumerGroups * heads * (p->head_dim + 2) * 4;
+  return tickets + static_cast<int64_t>(parts) * 2 * heads * (p->head_dim + 2) * 4;
 }
 
 WnStatus wn_decode_attention(const WnDecodeAttentionParams* params, void* stream) {

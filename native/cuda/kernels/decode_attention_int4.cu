@@ -1,5 +1,6 @@
 #include "winnow_cuda/decode_attention_int4.h"
 
+#include "async_copy.cuh"
 #include "lse_merge.cuh"
 #include "mma.cuh"
 #include "quantised_page.h"
@@ -7,7 +8,7 @@
 namespace winnow {
 namespace {
 
-constexpr int kWarps = 8;
+constexpr int kWarps = 8, kBlocksPerProcessor = 2;
 
 struct Int4Args {
   const __nv_bfloat16* q;
@@ -20,18 +21,24 @@ struct Int4Args {
   float scale_log2;
 };
 
-/// Nibbles i and i + 4 of a word as exact bf16 numbers 128 + code.
-WN_DEVICE uint32_t magic_pair(uint32_t word, int i) { return ((word >> (4 * i)) & 0x000f000fu) | 0x43004300u; }
-WN_DEVICE uint32_t as_word(__nv_bfloat162 pair) { return *reinterpret_cast<uint32_t*>(&pair); }
-WN_DEVICE __nv_bfloat162 as_pair(uint32_t word) { return *reinterpret_cast<__nv_bfloat162*>(&word); }
+WN_DEVICE uint32_t as_word(__half2 pair) { return *reinterpret_cast<uint32_t*>(&pair); }
+WN_DEVICE __half2 as_pair(uint32_t word) { return *reinterpret_cast<__half2*>(&word); }
+/// Nibbles i and i + 4 of a word as exact f16 numbers code - 8: or-ed into the mantissa of 1024, then 1032 taken off.
+WN_DEVICE __half2 centred_codes(uint32_t word, int i) {
+  return __hsub2(as_pair(((word >> (4 * i)) & 0x000f000fu) | 0x64006400u), as_pair(0x64086408u));
+}
 
 /// A warp takes 32 tokens (one key group) at a time. Scores: A = queries with the key scales folded in (8 of 16 rows
-/// used), B = key codes straight from the page; the mins and the 128 of the code trick are one number per head.
-/// Values: A = transposed value codes, scaled, B = the weights just made, in the registers where they were made.
+/// used), B = key codes straight from the page; the mins and the centre are one number per head. Values: A = transposed
+/// value codes, scaled, B = the weights just made, in the registers where they were made. f16 throughout: scales and
+/// mins are f16 already, codes are exact, and a folded query rounds eight times finer than in bf16.
 template <int kHeadDim>
 struct Int4Warp {
   static constexpr int kKeyWords = kHeadDim / 32;  ///< words of a token's key row a lane holds: channels kHeadDim/4 * t
   static constexpr int kValueWords = kHeadDim / 64, kTiles = kHeadDim / 16;  ///< value channels kHeadDim/8 * g
+  /// Half a page as it lies in shared memory: key codes, value codes, key params, value params.
+  static constexpr int kHalfValueCodes = 16 * kHeadDim, kHalfKeyParams = 32 * kHeadDim;
+  static constexpr int kHalfValueParams = 36 * kHeadDim, kHalfBytes = 40 * kHeadDim;
   const Int4Args& a;
   int g, t;
   float q[8 * kKeyWords];  ///< query head g, this lane's channels
@@ -52,16 +59,15 @@ struct Int4Warp {
       for (int r = 0; r < 4; r++) out[i][r] = 0;
   }
 
-  /// Scores of head g against tokens 8 c + 2 t + {0, 1}, in log2 units.
-  WN_DEVICE void scores(const char* page, int group, float (&s)[4][4]) {
+  /// Scores of head g against tokens 8 c + 2 t + {0, 1}, in log2 units. `half` is half a page in shared memory.
+  WN_DEVICE void scores(const char* half, float (&s)[4][4]) {
     uint32_t codes[4][kKeyWords];
 #pragma unroll
     for (int c = 0; c < 4; c++)
 #pragma unroll
       for (int w = 0; w < kKeyWords; w++)
-        codes[c][w] = reinterpret_cast<const uint32_t*>(page + (32 * group + 8 * c + g) * (kHeadDim / 2))[kKeyWords * t + w];
-    const auto* params = reinterpret_cast<const __half2*>(page + quantised_key_params(kHeadDim)) + group * kHeadDim +
-                         8 * kKeyWords * t;
+        codes[c][w] = reinterpret_cast<const uint32_t*>(half + (8 * c + g) * (kHeadDim / 2))[kKeyWords * t + w];
+    const auto* params = reinterpret_cast<const __half2*>(half + kHalfKeyParams) + 8 * kKeyWords * t;
     float constant = 0;
 #pragma unroll
     for (int c = 0; c < 4; c++)
@@ -74,14 +80,18 @@ struct Int4Warp {
       for (int i = 0; i < 4; i++) {
         const float2 low = __half22float2(params[8 * w + i]), high = __half22float2(params[8 * w + i + 4]);
         const float q0 = q[8 * w + i], q1 = q[8 * w + i + 4];
-        scaled[i] = pack_bf16(q0 * low.x, q1 * high.x);
-        // The rounded products are what the tensor cores see, so they are what 128 times is taken off.
-        constant += q0 * low.y + q1 * high.y - 128 * (low_bf16(scaled[i]) + high_bf16(scaled[i]));
+        const __half2 product = __floats2half2_rn(q0 * low.x, q1 * high.x);
+        const float2 rounded = __half22float2(product);
+        scaled[i] = as_word(product);
+        // The rounded products are what the tensor cores see, so they are what the centre is taken from.
+        constant += q0 * low.y + q1 * high.y + 8 * (rounded.x + rounded.y);
       }
 #pragma unroll
       for (int c = 0; c < 4; c++) {
-        mma_16x8x16(s[c], scaled[0], 0, scaled[1], 0, magic_pair(codes[c][w], 0), magic_pair(codes[c][w], 1));
-        mma_16x8x16(s[c], scaled[2], 0, scaled[3], 0, magic_pair(codes[c][w], 2), magic_pair(codes[c][w], 3));
+        mma_16x8x16_half(s[c], scaled[0], 0, scaled[1], 0, as_word(centred_codes(codes[c][w], 0)),
+                         as_word(centred_codes(codes[c][w], 1)));
+        mma_16x8x16_half(s[c], scaled[2], 0, scaled[3], 0, as_word(centred_codes(codes[c][w], 2)),
+                         as_word(centred_codes(codes[c][w], 3)));
       }
     }
     constant += __shfl_xor_sync(~0u, constant, 1);
@@ -93,17 +103,16 @@ struct Int4Warp {
     }
   }
 
-  WN_DEVICE void values(const char* page, int group, const float (&s)[4][4]) {
-    const char* codes = page + quantised_value_codes(kHeadDim);
-    const auto* params = reinterpret_cast<const __half2*>(page + quantised_value_params(kHeadDim));
-    const __nv_bfloat162 magic = as_pair(0x43004300u);
+  WN_DEVICE void values(const char* half_page, const float (&s)[4][4]) {
+    const char* codes = half_page + kHalfValueCodes;
+    const auto* params = reinterpret_cast<const __half2*>(half_page + kHalfValueParams);
 #pragma unroll
     for (int step = 0; step < 2; step++) {  // 16 tokens: pairs (2 t, 2 t + 1) and 8 further
       uint32_t pairs[2][kValueWords][2];
-      __nv_bfloat162 scale[2], low[2];
+      __half2 scale[2], base[2];
 #pragma unroll
       for (int half = 0; half < 2; half++) {
-        const int token = 32 * group + 16 * step + 8 * half + 2 * t;
+        const int token = 16 * step + 8 * half + 2 * t;
 #pragma unroll
         for (int w = 0; w < kValueWords; w++) {
           const uint32_t first = reinterpret_cast<const uint32_t*>(codes + token * (kHeadDim / 2))[kValueWords * g + w];
@@ -113,12 +122,13 @@ struct Int4Warp {
           pairs[half][w][1] = __byte_perm(first, second, 0x7632);
         }
         const int channel_group = g * (kHeadDim / 8) / 32;
-        const float2 p0 = __half22float2(params[token * (kHeadDim / 32) + channel_group]);
-        const float2 p1 = __half22float2(params[(token + 1) * (kHeadDim / 32) + channel_group]);
-        scale[half] = __floats2bfloat162_rn(p0.x, p1.x);
-        low[half] = __floats2bfloat162_rn(p0.y, p1.y);
+        const __half2 first_params = params[token * (kHeadDim / 32) + channel_group];
+        const __half2 second_params = params[(token + 1) * (kHeadDim / 32) + channel_group];
+        scale[half] = __lows2half2(first_params, second_params);
+        base[half] = __hfma2(scale[half], __float2half2_rn(8), __highs2half2(first_params, second_params));
       }
-      const uint32_t b0 = pack_bf16(s[2 * step][0], s[2 * step][1]), b1 = pack_bf16(s[2 * step + 1][0], s[2 * step + 1][1]);
+      const uint32_t b0 = as_word(__floats2half2_rn(s[2 * step][0], s[2 * step][1]));
+      const uint32_t b1 = as_word(__floats2half2_rn(s[2 * step + 1][0], s[2 * step + 1][1]));
 #pragma unroll
       for (int tile = 0; tile < kTiles; tile++) {
         // Rows g and g + 8 of tile i are this lane's channels 2 i and 2 i + 1.
@@ -128,17 +138,32 @@ struct Int4Warp {
 #pragma unroll
           for (int odd = 0; odd < 2; odd++) {
             const int channel = 2 * tile + odd;
-            const __nv_bfloat162 code = as_pair(magic_pair(pairs[half][channel / 8][channel / 4 % 2], channel % 4));
-            operand[half][odd] = as_word(__hfma2(__hsub2(code, magic), scale[half], low[half]));
+            const __half2 code = centred_codes(pairs[half][channel / 8][channel / 4 % 2], channel % 4);
+            operand[half][odd] = as_word(__hfma2(code, scale[half], base[half]));
           }
-        mma_16x8x16(out[tile], operand[0][0], operand[0][1], operand[1][0], operand[1][1], b0, b1);
+        mma_16x8x16_half(out[tile], operand[0][0], operand[0][1], operand[1][0], operand[1][1], b0, b1);
       }
     }
   }
 
-  WN_DEVICE void take(const char* page, int group, int valid) {
+  /// Starts the copy of tokens 32 * half .. + 31 of a page.
+  WN_DEVICE static void fetch(char* target, const char* page, int half) {
+#pragma unroll
+    for (int i = 0; i < kHalfBytes / 512; i++) {
+      const int at = 512 * i + 16 * static_cast<int>(threadIdx.x & 31);
+      // Sections of the page are twice as long as those of the half.
+      const int section = at < kHalfValueCodes   ? 0
+                          : at < kHalfKeyParams   ? kHalfValueCodes
+                          : at < kHalfValueParams ? kHalfKeyParams
+                                                  : kHalfValueParams;
+      const int length = section < kHalfKeyParams ? 16 * kHeadDim : 4 * kHeadDim;
+      async_copy_16(shared_address(target) + at, page + 2 * section + half * length + (at - section), true);
+    }
+  }
+
+  WN_DEVICE void take(const char* half_page, int valid) {
     float s[4][4];
-    scores(page, group, s);
+    scores(half_page, s);
     float best = maximum;
 #pragma unroll
     for (int c = 0; c < 4; c++)
@@ -165,23 +190,44 @@ struct Int4Warp {
     for (int i = 0; i < kTiles; i++)
 #pragma unroll
       for (int r = 0; r < 4; r++) out[i][r] *= r % 2 ? factor1 : factor0;
-    values(page, group, s);
+    values(half_page, s);
   }
 };
 
+/// Each warp has a ring of two half pages of its own, so warps need no barrier while they run.
 template <int kHeadDim>
-__global__ void __launch_bounds__(32 * kWarps) decode_attention_int4_kernel(const __grid_constant__ Int4Args a) {
-  __shared__ float outs[kWarps][8][kHeadDim + 1];  // one more column: lanes of a warp write eight rows at once
+__global__ void __launch_bounds__(32 * kWarps, kBlocksPerProcessor)
+    decode_attention_int4_kernel(const __grid_constant__ Int4Args a) {
+  using Warp = Int4Warp<kHeadDim>;
+  extern __shared__ __align__(16) char ring[];
   __shared__ float maxima[kWarps][8], sums[kWarps][8];
   const int segment = blockIdx.y, warp = threadIdx.x / 32;
   const int length = a.kv_lens[segment], groups = (length + 31) / 32;
   const int per_split = static_cast<int>(ceil_div(groups, gridDim.x));
   const int begin = blockIdx.x * per_split, end = min(begin + per_split, groups);
-  Int4Warp<kHeadDim> state(a, segment);
-  for (int i = begin + warp; i < end; i += kWarps) {
-    const int64_t page = a.page_table[static_cast<int64_t>(segment) * a.page_table_stride + i / 2];
-    state.take(a.pages + page * quantised_page_bytes(kHeadDim), i % 2, length - 32 * i);
+  const int32_t* table = a.page_table + static_cast<int64_t>(segment) * a.page_table_stride;
+  Warp state(a, segment);
+  char* own = ring + warp * 2 * Warp::kHalfBytes;
+  auto page_of = [&](int group) { return group < end ? table[group / 2] : 0; };
+  auto fetch = [&](int group, int page, int stage) {
+    if (group < end)
+      Warp::fetch(own + stage * Warp::kHalfBytes, a.pages + page * quantised_page_bytes(kHeadDim), group % 2);
+    async_copy_commit();
+  };
+  fetch(begin + warp, page_of(begin + warp), 0);
+  int next_page = page_of(begin + warp + kWarps);
+  for (int i = begin + warp, stage = 0; i < end; i += kWarps, stage ^= 1) {
+    fetch(i + kWarps, next_page, stage ^ 1);
+    next_page = page_of(i + 2 * kWarps);
+    async_copy_wait<1>();
+    __syncwarp();
+    state.take(own + stage * Warp::kHalfBytes, length - 32 * i);
+    __syncwarp();
   }
+  async_copy_wait<0>();
+  __syncthreads();
+  // The rings are done with; one more column keeps the rows a warp writes at once on different banks.
+  auto outs = reinterpret_cast<float(*)[8][kHeadDim + 1]>(ring);
   float total = state.sum;
   total += __shfl_xor_sync(~0u, total, 1);
   total += __shfl_xor_sync(~0u, total, 2);
@@ -216,11 +262,23 @@ __global__ void __launch_bounds__(32 * kWarps) decode_attention_int4_kernel(cons
   }
 }
 
-/// Enough blocks for three per multiprocessor; the count depends on the device and the batch, never on lengths.
+/// As many blocks as run at once: a few more would make a second round of few blocks. The count depends on the device
+/// and the batch, never on lengths.
 int num_splits(const WnDecodeAttentionInt4Params& p) {
-  const int segments = p.batch * p.num_kv_heads;
-  const int wanted = static_cast<int>(ceil_div(3 * 132, segments));
-  return wanted > 128 ? 128 : wanted;
+  const int blocks = kBlocksPerProcessor * device_attribute(cudaDevAttrMultiProcessorCount);
+  const int splits = blocks / (p.batch * p.num_kv_heads);
+  return splits < 1 ? 1 : splits > 256 ? 256 : splits;
+}
+
+template <int kHeadDim>
+WnStatus launch(const Int4Args& a, int splits, cudaStream_t stream) {
+  constexpr int kRing = kWarps * 2 * Int4Warp<kHeadDim>::kHalfBytes, kOuts = kWarps * 8 * (kHeadDim + 1) * 4;
+  constexpr int kShared = kRing > kOuts ? kRing : kOuts;
+  const auto kernel = decode_attention_int4_kernel<kHeadDim>;
+  const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared);
+  if (error != cudaSuccess) return cuda_status(error, "decode_attention_int4: shared memory");
+  kernel<<<dim3(splits, a.num_segments), 32 * kWarps, kShared, stream>>>(a);
+  return launch_status("decode_attention_int4");
 }
 
 }  // namespace
@@ -255,12 +313,8 @@ WnStatus wn_decode_attention_int4(const WnDecodeAttentionInt4Params* params, voi
   a.page_table_stride = p.page_table_stride;
   a.scale_log2 = p.softmax_scale * kLog2e;
   const auto cuda_stream = static_cast<cudaStream_t>(stream);
-  const dim3 grid(splits, a.num_segments);
-  if (p.head_dim == 64)
-    decode_attention_int4_kernel<64><<<grid, 32 * kWarps, 0, cuda_stream>>>(a);
-  else
-    decode_attention_int4_kernel<128><<<grid, 32 * kWarps, 0, cuda_stream>>>(a);
-  const WnStatus status = launch_status("decode_attention_int4");
+  const WnStatus status =
+      p.head_dim == 64 ? launch<64>(a, splits, cuda_stream) : launch<128>(a, splits, cuda_stream);
   if (status.code) return status;
   return launch_lse_merge({a.part_out, a.part_lse, p.out, p.lse, splits, rows, p.head_dim}, cuda_stream);
 }

@@ -26,7 +26,7 @@ struct DecodeConsumer {
     warp = thread / 32;
     q = sm.q + g * C::kQueryBytes;
     weights = sm.weights + g * C::kWeightBytes;
-    exchange = sm.exchange + g * 8 * C::kHeads;
+    exchange = sm.exchange + g * 4 * C::kHeads;
   }
   WN_DEVICE void sync() const { named_barrier_sync(2 + group, 128); }
   /// Head of pair p: registers 4 (p / 2) + p % 2 and + 2.
@@ -126,79 +126,162 @@ struct DecodeConsumer {
     if (lane == 0) barrier_arrive(sm.empty + stage);
   }
 
-  /// Leaves the partial of this group and, if every other one is there already, merges them.
+  /// Ends a piece: group 0 joins the groups, then finishes the segment or leaves this block's partial.
   WN_DEVICE void finish(const DecodePiece& piece) {
-    const DecodeUnits units(piece, sm.share->payload, kConsumerGroups);
-    const int64_t unit = DecodeUnits::unit_of(blockIdx.x, piece.first_tile == 0, group, kConsumerGroups);
 #pragma unroll
     for (int p = 0; p < kPairs; p++) {
-      float total = sum[p];
 #pragma unroll
-      for (int step = 4; step < 32; step *= 2) total += __shfl_xor_sync(~0u, total, step);
-      if (lane < 4) exchange[warp * C::kHeads + head_of(p)] = total;
+      for (int step = 4; step < 32; step *= 2) sum[p] += __shfl_xor_sync(~0u, sum[p], step);
+      if (lane < 4) exchange[warp * C::kHeads + head_of(p)] = sum[p];
     }
     sync();
-    const int64_t sums = static_cast<int64_t>(gridDim.x) * 2 * kConsumerGroups * C::kHeads;
 #pragma unroll
     for (int p = 0; p < kPairs; p++) {
-      const int head = head_of(p);
-      if (warp == 0 && lane < 4) {
-        float total = 0;
+      sum[p] = 0;
 #pragma unroll
-        for (int w = 0; w < 4; w++) total += exchange[w * C::kHeads + head];
-        a.part_max[unit * C::kHeads + head] = maximum[p];
-        a.part_max[sums + unit * C::kHeads + head] = total;
-      }
-      if (head < a.group_size) {
-        float* target = a.part_out + (unit * C::kHeads + head) * C::kHeadDim + 16 * warp + lane / 4;
-#pragma unroll
-        for (int c = 0; c < C::kChunks; c++) {
-          target[64 * c] = out[c][register_of(p, 0)];
-          target[64 * c + 8] = out[c][register_of(p, 1)];
-        }
-      }
+      for (int w = 0; w < 4; w++) sum[p] += exchange[w * C::kHeads + head_of(p)];
     }
+    if (group > 0) {
+      named_barrier_sync(kScratchFree, 128 * C::kGroups);
+      offer();
+      named_barrier_arrive(kScratchFull, 128 * C::kGroups);
+      return;
+    }
+    named_barrier_sync(kScratchFull, 128 * C::kGroups);
+    join();
+    named_barrier_arrive(kScratchFree, 128 * C::kGroups);
+
+    const DecodeUnits units(piece, sm.share->payload);
+    const int64_t query = static_cast<int64_t>(piece.segment / a.num_kv_heads) * a.num_query_heads +
+                          piece.segment % a.num_kv_heads * a.group_size;
+    if (units.arrivals == 1) {
+      store(query);
+      return;
+    }
+    leave_partial(DecodeUnits::unit_of(blockIdx.x, piece.first_tile == 0));
     __threadfence();
     sync();
     if (thread == 0) {
-      const int before = atomicAdd(a.tickets + piece.segment, 1);
-      sm.flag[group] = before == units.arrivals - 1;
-      if (before == units.arrivals - 1) a.tickets[piece.segment] = 0;
+      const bool is_last = atomicAdd(a.tickets + piece.segment, 1) == units.arrivals - 1;
+      if (is_last) a.tickets[piece.segment] = 0;
+      *sm.flag = is_last;
     }
     sync();
-    if (sm.flag[group]) {
+    if (*sm.flag) {
       __threadfence();
-      merge(piece.segment, units);
+      merge(query, units);
     }
-    // Both groups leave together: slot 1 is written again by the next segment that begins in this block.
-    named_barrier_sync(4, 128 * kConsumerGroups);
   }
 
-  WN_DEVICE void merge(int segment, const DecodeUnits& units) const {
-    const int row = segment / a.num_kv_heads, kv_head = segment % a.num_kv_heads;
-    const int64_t sums = static_cast<int64_t>(gridDim.x) * 2 * kConsumerGroups * C::kHeads;
-    for (int head = 0; head < a.group_size; head++) {
-      float best = -INFINITY;
-      for (int i = 0; i < units.arrivals; i++) best = fmaxf(best, __ldcg(a.part_max + units.unit(i) * C::kHeads + head));
-      const float shift = best == -INFINITY ? 0 : best;
-      float total = 0, value[(C::kHeadDim + 127) / 128] = {};
-#pragma unroll 4
-      for (int i = 0; i < units.arrivals; i++) {
-        const int64_t unit = units.unit(i) * C::kHeads + head;
-        const float weight = exp2_fast(__ldcg(a.part_max + unit) - shift);
-        total += weight * __ldcg(a.part_max + sums + unit);
+  /// Named barriers of the join; 1 belongs to the producer, 2 to 5 to the groups.
+  static constexpr int kScratchFull = 6, kScratchFree = 7;
+  WN_DEVICE void start() const {
+    if (group == 0) named_barrier_arrive(kScratchFree, 128 * C::kGroups);
+  }
+
+  /// Calls f(head, channel, value) for what this thread holds of the output.
+  template <typename F>
+  WN_DEVICE void each_output(F f) {
 #pragma unroll
-        for (int d = 0; d < (C::kHeadDim + 127) / 128; d++)
-          if (C::kHeadDim >= 128 || thread < C::kHeadDim)
-            value[d] += weight * __ldcg(a.part_out + unit * C::kHeadDim + d * 128 + thread);
+    for (int p = 0; p < kPairs; p++)
+#pragma unroll
+      for (int c = 0; c < C::kChunks; c++)
+#pragma unroll
+        for (int second = 0; second < 2; second++)
+          f(p, head_of(p), 64 * c + 16 * warp + lane / 4 + 8 * second, out[c][register_of(p, second)]);
+  }
+  WN_DEVICE bool speaks_for_head() const { return warp == 0 && lane < 4; }
+
+  WN_DEVICE void offer() {
+    float* scratch = sm.scratch + (group - 1) * C::kHeads * C::kScratchRow;
+    each_output([&](int, int head, int d, float value) { scratch[head * C::kScratchRow + d] = value; });
+#pragma unroll
+    for (int p = 0; p < kPairs; p++)
+      if (speaks_for_head()) sm.scratch_sum[(group - 1) * C::kHeads + head_of(p)] = {maximum[p], sum[p]};
+  }
+  WN_DEVICE void join() {
+#pragma unroll
+    for (int g = 0; g < C::kGroups - 1; g++) {
+      const float* scratch = sm.scratch + g * C::kHeads * C::kScratchRow;
+      float own[kPairs], other[kPairs];
+#pragma unroll
+      for (int p = 0; p < kPairs; p++) {
+        const float2 offered = sm.scratch_sum[g * C::kHeads + head_of(p)];
+        const float best = fmaxf(maximum[p], offered.x), shift = best == -INFINITY ? 0 : best;
+        own[p] = exp2_fast(maximum[p] - shift);
+        other[p] = exp2_fast(offered.x - shift);
+        maximum[p] = best;
+        sum[p] = sum[p] * own[p] + offered.y * other[p];
       }
-      const int64_t query = static_cast<int64_t>(row) * a.num_query_heads + kv_head * a.group_size + head;
-      const float inverse = total > 0 ? 1 / total : 0;
+      each_output([&](int p, int head, int d, float& value) {
+        value = value * own[p] + scratch[head * C::kScratchRow + d] * other[p];
+      });
+    }
+  }
+  WN_DEVICE void store(int64_t query) {
+    each_output([&](int p, int head, int d, float value) {
+      if (head < a.group_size)
+        a.out[(query + head) * C::kHeadDim + d] = __float2bfloat16(sum[p] > 0 ? value / sum[p] : 0);
+    });
 #pragma unroll
-      for (int d = 0; d < (C::kHeadDim + 127) / 128; d++)
-        if (C::kHeadDim >= 128 || thread < C::kHeadDim)
-          a.out[query * C::kHeadDim + d * 128 + thread] = __float2bfloat16(value[d] * inverse);
-      if (a.lse && thread == 0) a.lse[query] = total > 0 ? best * kLn2 + logf(total) : -INFINITY;
+    for (int p = 0; p < kPairs; p++)
+      if (a.lse && speaks_for_head() && head_of(p) < a.group_size)
+        a.lse[query + head_of(p)] = sum[p] > 0 ? maximum[p] * kLn2 + logf(sum[p]) : -INFINITY;
+  }
+  WN_DEVICE void leave_partial(int64_t unit) {
+    each_output([&](int, int head, int d, float value) {
+      if (head < a.group_size) a.part_out[(unit * C::kHeads + head) * C::kHeadDim + d] = value;
+    });
+#pragma unroll
+    for (int p = 0; p < kPairs; p++)
+      if (speaks_for_head()) a.part_sum[unit * C::kHeads + head_of(p)] = {maximum[p], sum[p]};
+  }
+
+  /// A warp takes every fourth head; a lane holds kHeadDim / 32 neighbouring channels and, for the weights, one unit of
+  /// 32. Loads go out in batches: one after the other they would cost more than the attention of a short cache.
+  WN_DEVICE void merge(int64_t query, const DecodeUnits& units) const {
+    constexpr int kChannels = C::kHeadDim / 32, kBatch = kChannels == 8 ? 8 : 16;
+    for (int head = warp; head < a.group_size; head += 4) {
+      float best = -INFINITY, total = 0, value[kChannels] = {};
+      for (int base = 0; base < units.arrivals; base += 32) {
+        const int count = min(32, units.arrivals - base);
+        float2 part = {-INFINITY, 0};
+        if (lane < count) part = __ldcg(a.part_sum + units.unit(base + lane) * C::kHeads + head);
+        const float new_best = fmaxf(best, warp_reduce(part.x, [](float x, float y) { return fmaxf(x, y); }));
+        const float shift = new_best == -INFINITY ? 0 : new_best, weight = exp2_fast(part.x - shift);
+        const float factor = exp2_fast(best - shift);
+        best = new_best;
+        total = total * factor + weight * part.y;
+#pragma unroll
+        for (int d = 0; d < kChannels; d++) value[d] *= factor;
+        for (int first = 0; first < count; first += kBatch) {
+          float parts[kBatch][kChannels];
+#pragma unroll
+          for (int i = 0; i < kBatch; i++) {
+            const int64_t unit = units.unit(base + min(first + i, count - 1));
+            const float* source = a.part_out + (unit * C::kHeads + head) * C::kHeadDim + lane * kChannels;
+#pragma unroll
+            for (int d = 0; d < kChannels; d += 2) {
+              const float2 pair = __ldcg(reinterpret_cast<const float2*>(source + d));
+              parts[i][d] = pair.x;
+              parts[i][d + 1] = pair.y;
+            }
+          }
+#pragma unroll
+          for (int i = 0; i < kBatch; i++) {
+            const float unit_weight = first + i < count ? __shfl_sync(~0u, weight, (first + i) & 31) : 0;
+#pragma unroll
+            for (int d = 0; d < kChannels; d++) value[d] += unit_weight * parts[i][d];
+          }
+        }
+      }
+      total = warp_sum(total);
+      const float inverse = total > 0 ? 1 / total : 0;
+      __nv_bfloat16* target = a.out + (query + head) * C::kHeadDim + lane * kChannels;
+#pragma unroll
+      for (int d = 0; d < kChannels; d += 2)
+        *reinterpret_cast<uint32_t*>(target + d) = pack_bf16(value[d] * inverse, value[d + 1] * inverse);
+      if (a.lse && lane == 0) a.lse[query + head] = total > 0 ? best * kLn2 + logf(total) : -INFINITY;
     }
   }
 };

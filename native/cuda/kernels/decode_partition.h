@@ -56,21 +56,17 @@ struct DecodeWalk {
   }
 };
 
-/// The parts that hold a segment, and where each of their consumer groups leaves its partial result. A part shares at
-/// most the segment it begins inside of (slot 0) and the last one that begins inside it (slot 1); segments between them
-/// use slot 1 one after the other.
+/// The parts that hold a segment, and where each leaves its partial result. A part shares at most the segment it begins
+/// inside of (unit 2 * part) and the last one that begins inside it (unit 2 * part + 1).
 struct DecodeUnits {
-  int first_part, arrivals, groups;
-  WN_HD DecodeUnits(const DecodePiece& piece, int64_t payload, int num_groups) : groups(num_groups) {
+  int first_part, arrivals;
+  WN_HD DecodeUnits(const DecodePiece& piece, int64_t payload) {
     first_part = static_cast<int>(piece.segment_begin / payload);
-    const int last_part = static_cast<int>((piece.segment_begin + segment_tiles(piece.slots) - 1) / payload);
-    arrivals = num_groups * (last_part - first_part + 1);
+    arrivals = static_cast<int>((piece.segment_begin + segment_tiles(piece.slots) - 1) / payload) - first_part + 1;
   }
   /// Unit that arrival i of the segment wrote, in part order.
-  WN_HD int64_t unit(int i) const { return unit_of(first_part + i / groups, i < groups, i % groups, groups); }
-  WN_HD static int64_t unit_of(int part, bool begins_here, int group, int groups) {
-    return (static_cast<int64_t>(part) * 2 + (begins_here ? 1 : 0)) * groups + group;
-  }
+  WN_HD int64_t unit(int i) const { return unit_of(first_part + i, i == 0); }
+  WN_HD static int64_t unit_of(int part, bool begins_here) { return static_cast<int64_t>(part) * 2 + (begins_here ? 1 : 0); }
 };
 
 }  // namespace winnow

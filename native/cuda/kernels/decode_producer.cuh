@@ -9,8 +9,9 @@
 namespace winnow {
 
 /// One thread block per multiprocessor takes an equal share of all 64-slot tiles, in segment order (a segment is one
-/// sequence and KV head). One producer group fills a ring of tiles, two consumer groups take turns. Each consumer
-/// leaves an unnormalised partial per segment it touched; the last one to finish a segment merges them in a fixed order.
+/// sequence and KV head). One producer group fills a ring of tiles, consumer groups take turns, and the first of them
+/// joins their results. A segment inside one block is then done; of a shared one each block leaves an unnormalised
+/// partial, and the last block to finish merges them in part order.
 struct DecodeArgs {
   const __nv_bfloat16* q;
   const __nv_bfloat16* pages;
@@ -21,52 +22,59 @@ struct DecodeArgs {
   const float* log_bias;
   __nv_bfloat16* out;
   float* lse;
-  float* part_out;  ///< [part][slot][consumer][heads][head_dim]
-  float* part_max;  ///< [part][slot][consumer][heads] maximum, then the same for the sum
+  float* part_out;   ///< [unit][head][head_dim]
+  float2* part_sum;  ///< [unit][head] maximum (log2) and sum
   int32_t* tickets;
   int32_t num_segments, num_kv_heads, num_query_heads, group_size, num_pages, page_table_stride, selected_stride;
   int32_t selection;
   float scale_log2;
 };
 
-constexpr int kConsumerGroups = 2;
-
 template <int kHeadDimT, int kHeadsT, bool kGatherT>
 struct DecodeConfig {
   static constexpr int kHeadDim = kHeadDimT, kHeads = kHeadsT, kChunks = kHeadDim / 64;
+  /// A group's time per tile hardly depends on its size, so small tiles need more groups to keep up with the memory.
+  static constexpr int kGroups = kHeadDim == 64 ? 4 : 2;
   static constexpr bool kGather = kGatherT;
-  static constexpr int kThreads = 128 * (1 + kConsumerGroups);
+  static constexpr int kThreads = 128 * (1 + kGroups);
   static constexpr int kStageBytes = 64 * kHeadDim * 4;
-  static constexpr int kStages = 196608 / kStageBytes;
+  /// A multiple of kGroups: a stage then always serves the same group. Otherwise a group would skip phases of a
+  /// barrier, and a wait on the parity alone could return a round early.
+  static constexpr int kStages = kHeadDim == 64 ? (kHeads == 8 ? 12 : 8) : kHeadDim == 128 ? 6 : 2;
+  /// Of a row in the scratch of the join: four more floats keep the heads of a warp on different banks.
+  static constexpr int kScratchRow = kHeadDim + 4;
+  static constexpr int kScratchBytes = (kGroups - 1) * kHeads * (kScratchRow + 2) * 4;
   static constexpr int kQueryBytes = kHeads * kHeadDim * 2, kWeightBytes = kHeads * 128;
   static constexpr int kRowsPerPass = 128 / (kHeadDim / 8);
   /// Copies this many tiles old have landed by the time their barrier is told: what is in flight while gathering.
   static constexpr int kLag = kStages > 4 ? 4 : kStages - 1;
-  static constexpr int kSharedBytes = 1024 + kStages * (kStageBytes + 256 + 16 + 16) +
-                                      kConsumerGroups * (kQueryBytes + kWeightBytes + 8 * kHeads * 4 + 16) + 2 * 64 * 8 + 64;
-  static_assert(kSharedBytes <= 232448 && kLag < kStages && 64 % kRowsPerPass == 0);
+  static constexpr int kSharedBytes = 1024 + kStages * (kStageBytes + 256 + 16 + 4) + 2048 + 64 + kScratchBytes +
+                                      kGroups * (kQueryBytes + kWeightBytes + 4 * kHeads * 4) + 64;
+  static_assert(kSharedBytes <= 232448 && kLag < kStages && 64 % kRowsPerPass == 0 && kStages % kGroups == 0);
 };
 
 template <typename C>
 struct DecodeShared {
   char *stage, *q, *weights;
-  float* bias;
-  float* exchange;
-  int64_t* rows;  ///< gather only: element offset of each token's key row, two tiles
+  int64_t* rows;  ///< gather only: arena slot of each token, two pairs of tiles
   uint64_t *full, *empty;
-  int32_t *valid, *flag;
   DecodeShare* share;
+  float *bias, *exchange, *scratch;
+  float2* scratch_sum;
+  int32_t *valid, *flag;
   WN_DEVICE explicit DecodeShared(char* raw) {
     stage = raw + ((1024 - (shared_address(raw) & 1023)) & 1023);
     q = stage + C::kStages * C::kStageBytes;
-    weights = q + kConsumerGroups * C::kQueryBytes;
-    bias = reinterpret_cast<float*>(weights + kConsumerGroups * C::kWeightBytes);
+    weights = q + C::kGroups * C::kQueryBytes;
+    bias = reinterpret_cast<float*>(weights + C::kGroups * C::kWeightBytes);
     rows = reinterpret_cast<int64_t*>(bias + C::kStages * 64);
-    full = reinterpret_cast<uint64_t*>(rows + 2 * 64);
+    full = reinterpret_cast<uint64_t*>(rows + 4 * 64);
     empty = full + C::kStages;
     share = reinterpret_cast<DecodeShare*>(empty + C::kStages);
-    exchange = reinterpret_cast<float*>(share + 1);
-    valid = reinterpret_cast<int32_t*>(exchange + kConsumerGroups * 8 * C::kHeads);
+    scratch_sum = reinterpret_cast<float2*>(share + 1);
+    scratch = reinterpret_cast<float*>(scratch_sum + (C::kGroups - 1) * C::kHeads);
+    exchange = scratch + (C::kGroups - 1) * C::kHeads * C::kScratchRow;
+    valid = reinterpret_cast<int32_t*>(exchange + C::kGroups * 4 * C::kHeads);
     flag = valid + C::kStages;
   }
 };
@@ -130,56 +138,74 @@ WN_DEVICE int2 tile_page(const DecodeArgs& a, const DecodePiece& piece, int tile
   return {page, min(max(valid, 0), 64)};
 }
 
+/// Whole pages, by one warp: 32 table entries are looked up at once, since a chain of lookups per tile would be slower
+/// than the tiles themselves.
 template <typename C>
 WN_DEVICE void produce_pages(const DecodeArgs& a, const DecodeShared<C>& sm, const CUtensorMap* map) {
   DecodeWalk walk(SegmentSlots{a}, *sm.share, blockIdx.x);
   DecodePiece piece;
+  const int lane = threadIdx.x & 31, bytes = C::kStageBytes + (a.log_bias ? 256 : 0);
   int j = 0;
-  const int bytes = C::kStageBytes + (a.log_bias ? 256 : 0);
   while (walk.next(piece)) {
-    int2 next = tile_page(a, piece, piece.first_tile);
-    for (int tile = piece.first_tile; tile < piece.last_tile; tile++, j++) {
-      const int2 page = next;
-      if (tile + 1 < piece.last_tile) next = tile_page(a, piece, tile + 1);
-      const int stage = j % C::kStages;
-      barrier_wait(sm.empty + stage, ((j / C::kStages) & 1) ^ 1);
-      sm.valid[stage] = page.y;
-      barrier_expect(sm.full + stage, bytes);
-      tma_load_4d(sm.stage + stage * C::kStageBytes, map, sm.full + stage, 0, page.x * 128, 0, 0);
-      if (a.log_bias) bulk_load(sm.bias + stage * 64, a.log_bias + static_cast<int64_t>(page.x) * 64, 256, sm.full + stage);
+    for (int base = piece.first_tile; base < piece.last_tile; base += 32) {
+      const int2 entry = base + lane < piece.last_tile ? tile_page(a, piece, base + lane) : make_int2(0, 0);
+      for (int i = 0; i < min(32, piece.last_tile - base); i++, j++) {
+        const int page = __shfl_sync(~0u, entry.x, i), valid = __shfl_sync(~0u, entry.y, i);
+        const int stage = j % C::kStages;
+        barrier_wait(sm.empty + stage, ((j / C::kStages) & 1) ^ 1);
+        if (lane == 0) {
+          sm.valid[stage] = valid;
+          barrier_expect(sm.full + stage, bytes);
+          tma_load_4d(sm.stage + stage * C::kStageBytes, map, sm.full + stage, 0, page * 128, 0, 0);
+          if (a.log_bias)
+            bulk_load(sm.bias + stage * 64, a.log_bias + static_cast<int64_t>(page) * 64, 256, sm.full + stage);
+        }
+        __syncwarp();
+      }
     }
   }
 }
 
-/// Slot number in the arena of the token that fills row `row` of a tile, or -1.
-WN_DEVICE int64_t gathered_slot(const DecodeArgs& a, const DecodePiece& piece, int tile, int row) {
+/// Token that fills row `row` of a tile, or -1, and its slot in the arena.
+WN_DEVICE int gathered_token(const DecodeArgs& a, const DecodePiece& piece, int tile, int row) {
   const int i = tile * 64 + row;
   if (tile >= piece.last_tile || i >= piece.slots) return -1;
-  const int token = a.selected[static_cast<int64_t>(piece.segment) * a.selected_stride + i];
+  return a.selected[static_cast<int64_t>(piece.segment) * a.selected_stride + i];
+}
+WN_DEVICE int64_t arena_slot(const DecodeArgs& a, const DecodePiece& piece, int token) {
+  if (token < 0) return -1;
   const int page = a.page_table[static_cast<int64_t>(piece.segment) * a.page_table_stride + token / 64];
   return static_cast<int64_t>(page) * 64 + token % 64;
 }
 
-/// Single tokens: 16-byte copies into the layout TMA would have left. Barriers are told kLag tiles late, when the
-/// copies have landed.
+/// Single tokens: 16-byte copies into the layout TMA would have left. Lookups run ahead, the token two pairs of tiles
+/// and its page one pair, half the threads for each tile of a pair. Barriers are told kLag tiles late, when the copies
+/// have landed.
 template <typename C>
 WN_DEVICE void produce_tokens(const DecodeArgs& a, const DecodeShared<C>& sm) {
   DecodeWalk walk(SegmentSlots{a}, *sm.share, blockIdx.x);
   DecodePiece piece;
-  const int thread = threadIdx.x & 127, row_in_pass = thread / (C::kHeadDim / 8), column = thread % (C::kHeadDim / 8) * 8;
-  int j = 0;
+  const int thread = threadIdx.x & 127, own_row = thread & 63, own_tile = thread / 64;
+  const int row_in_pass = thread / (C::kHeadDim / 8), column = thread % (C::kHeadDim / 8) * 8;
+  int j = 0, pairs = 0;
   auto tell = [&](int tile) {
     fence_async_proxy();
     barrier_arrive(sm.full + tile % C::kStages);
   };
   while (walk.next(piece)) {
-    int64_t slot = thread < 64 ? gathered_slot(a, piece, piece.first_tile, thread) : -1;
+    int64_t slot = arena_slot(a, piece, gathered_token(a, piece, piece.first_tile + own_tile, own_row));
+    int token = gathered_token(a, piece, piece.first_tile + 2 + own_tile, own_row);
     for (int tile = piece.first_tile; tile < piece.last_tile; tile++, j++) {
+      const int in_pair = (tile - piece.first_tile) & 1;
+      if (in_pair == 0) {
+        pairs++;
+        sm.rows[(pairs & 1) * 128 + thread] = slot;
+        named_barrier_sync(1, 128);
+        slot = arena_slot(a, piece, token);
+        token = gathered_token(a, piece, tile + 4 + own_tile, own_row);
+      }
+      const int64_t* rows = sm.rows + (pairs & 1) * 128 + in_pair * 64;
       const int stage = j % C::kStages;
-      int64_t* rows = sm.rows + (j & 1) * 64;
-      if (thread < 64) rows[thread] = slot;
-      named_barrier_sync(1, 128);
-      if (thread < 64) slot = gathered_slot(a, piece, tile + 1, thread);
       barrier_wait(sm.empty + stage, ((j / C::kStages) & 1) ^ 1);
       if (thread == 0) sm.valid[stage] = min(max(piece.slots - tile * 64, 0), 64);
       const uint32_t base = shared_address(sm.stage) + stage * C::kStageBytes;

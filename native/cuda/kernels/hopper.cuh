@@ -4,13 +4,9 @@
 
 #include <cuda.h>
 
-#include "common.cuh"
+#include "async_copy.cuh"
 
 namespace winnow {
-
-WN_DEVICE uint32_t shared_address(const void* pointer) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
-}
 
 WN_DEVICE void barrier_init(uint64_t* barrier, int arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(arrivals) : "memory");
@@ -58,21 +54,6 @@ WN_DEVICE void bulk_load(void* target, const void* source, int bytes, uint64_t* 
                "l"(source), "r"(bytes), "r"(shared_address(barrier))
                : "memory");
 }
-/// 16 bytes to shared memory, or 16 zero bytes if not `valid`.
-WN_DEVICE void async_copy_16(uint32_t target, const void* source, bool valid) {
-  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(target), "l"(source), "r"(valid ? 16 : 0)
-               : "memory");
-}
-WN_DEVICE void async_copy_4(uint32_t target, const void* source, bool valid) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(target), "l"(source), "r"(valid ? 4 : 0)
-               : "memory");
-}
-WN_DEVICE void async_copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-template <int kPending>
-WN_DEVICE void async_copy_wait() {
-  asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
-}
-
 template <int kRegisters>
 WN_DEVICE void give_up_registers() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));

@@ -64,6 +64,12 @@ WN_HD PrefillTile prefill_tile(int64_t index, int num_row_blocks, int num_kv_hea
   return {num_row_blocks - 1 - static_cast<int>(rest / heads), s * section * group_size + static_cast<int>(rest % heads)};
 }
 
+/// Tile of `block` in `round` of a persistent grid: every other round runs backwards, so that with tiles sorted by
+/// length no block always draws the longer ones. May be past the last tile in the last round.
+WN_HD constexpr int64_t snake_index(int round, int block, int num_blocks) {
+  return static_cast<int64_t>(round) * num_blocks + (round % 2 ? num_blocks - 1 - block : block);
+}
+
 /// Order-preserving key of a float: greater float, greater key; -0 = +0; NaN lowest.
 WN_HD uint32_t radix_key(uint32_t bits) {
   if ((bits & 0x7fffffffu) > 0x7f800000u) return 0;

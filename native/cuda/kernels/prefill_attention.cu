@@ -13,7 +13,10 @@ __global__ void __launch_bounds__(C::kThreads, 1)
   extern __shared__ char raw[];
   const PrefillShared<C> sm(raw);
   if (threadIdx.x == 0) {
-    barrier_init(sm.q_full, 1);
+    for (int i = 0; i < C::kQueries; i++) {
+      barrier_init(sm.q_full + i, 1);
+      barrier_init(sm.q_empty + i, 4 * C::kConsumers);
+    }
     for (int i = 0; i < C::kStages; i++) {
       barrier_init(sm.k_full + i, 1);
       barrier_init(sm.v_full + i, 1);
@@ -23,21 +26,24 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     barrier_init_fence();
   }
   __syncthreads();
-  const PrefillTile tile = prefill_tile(blockIdx.x, a.num_row_blocks, a.num_kv_heads, a.group_size, a.section);
-  const PrefillSteps<C> steps(a, tile);
   if (threadIdx.x < 128) {
     give_up_registers<C::kProducerRegisters>();
-    if (threadIdx.x == 0) produce<C>(a, tile, steps, sm, &q_map, &k_map, &v_map);
+    if (threadIdx.x == 0) produce<C>(a, sm, &q_map, &k_map, &v_map);
   } else {
     take_registers<C::kConsumerRegisters>();
-    PrefillConsumer<C> consumer(a, sm, tile, threadIdx.x / 128 - 1);
-    const int count = steps.count();
-    if (count > 0) barrier_wait(sm.q_full, 0);
-    if constexpr (C::kOverlap)
-      consumer.run_overlapped(count);
-    else
-      consumer.run_in_order(count);
-    consumer.store(tile.query_head);
+    PrefillWalk<C> walk(a);
+    PrefillConsumer<C> consumer(a, sm, walk, threadIdx.x / 128 - 1);
+    for (PrefillTile tile; walk.next(tile);) {
+      const int count = PrefillSteps<C>(a, tile).count();
+      consumer.begin(tile);
+      if (count > 0) barrier_wait(sm.q_full + walk.query(), walk.query_parity());
+      if constexpr (C::kOverlap)
+        consumer.run_overlapped(count);
+      else
+        consumer.run_in_order(count);
+      consumer.store(tile.query_head);
+      walk.finish(count);
+    }
   }
 }
 
@@ -82,7 +88,11 @@ WnStatus launch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
   const cudaError_t error =
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::kSharedBytes);
   if (error != cudaSuccess) return cuda_status(error, "prefill_attention: shared memory");
-  kernel<<<a.num_row_blocks * p.num_query_heads, C::kThreads, C::kSharedBytes, stream>>>(q_map, k_map, v_map, a);
+  // One block per multiprocessor walks many tiles, so that loads of the next tile run under the end of this one.
+  const int64_t tiles = static_cast<int64_t>(a.num_row_blocks) * p.num_query_heads;
+  const int blocks = device_attribute(cudaDevAttrMultiProcessorCount);
+  kernel<<<static_cast<unsigned>(tiles < blocks ? tiles : blocks), C::kThreads, C::kSharedBytes, stream>>>(
+      q_map, k_map, v_map, a);
   return launch_status("prefill_attention");
 }
 

@@ -13,23 +13,24 @@ struct PrefillConsumer {
   static constexpr int kScores = C::kBlock / 2, kOut = C::kHeadDim / 2;
   const PrefillArgs& a;
   const PrefillShared<C>& sm;
-  int lane, first_row, row;
+  const PrefillWalk<C>& walk;
+  int lane, group, first_row, row;
   uint32_t q_address;
   float out[kOut];
   uint32_t weights[C::kBlock / 4];
-  float max0 = -INFINITY, max1 = -INFINITY, sum0 = 0, sum1 = 0;
+  float max0, max1, sum0, sum1;
 
-  WN_DEVICE PrefillConsumer(const PrefillArgs& args, const PrefillShared<C>& shared, PrefillTile tile, int group)
-      : a(args), sm(shared) {
-    const int thread = threadIdx.x & 127;
-    lane = thread & 31;
+  WN_DEVICE PrefillConsumer(const PrefillArgs& args, const PrefillShared<C>& shared, const PrefillWalk<C>& w, int g)
+      : a(args), sm(shared), walk(w), lane(threadIdx.x & 31), group(g) {}
+  WN_DEVICE void begin(PrefillTile tile) {
     first_row = tile.row_block * C::kRows + group * 64;
-    row = first_row + accumulator_row(thread, 0);
-    q_address = shared_address(sm.q) + group * 64 * 128;
+    row = first_row + accumulator_row(threadIdx.x & 127, 0);
+    q_address = shared_address(sm.q) + walk.query() * C::kQueryBytes + group * 64 * 128;
 #pragma unroll
     for (int i = 0; i < kOut; i++) out[i] = 0;
+    max0 = max1 = -INFINITY;
+    sum0 = sum1 = 0;
   }
-  WN_DEVICE static int parity(int i) { return (i / C::kStages) & 1; }
   WN_DEVICE void release(uint64_t* barrier) const {
     if (lane == 0) barrier_arrive(barrier);
   }
@@ -124,26 +125,32 @@ struct PrefillConsumer {
 
   /// Scores of step i are ready in `s` when this returns.
   WN_DEVICE int2 begin_step(float (&s)[kScores], int i) {
-    const int stage = i % C::kStages;
-    barrier_wait(sm.k_full + stage, parity(i));
+    const int stage = walk.stage(i);
+    barrier_wait(sm.k_full + stage, walk.parity(i));
     const int2 columns = sm.columns[stage];
     issue_scores(s, stage);
     return columns;
   }
 
+  /// After the last scores of a tile nobody reads its queries any more.
+  WN_DEVICE void end_scores(int i, int count) const {
+    release(sm.k_empty + walk.stage(i));
+    if (i + 1 == count) release(sm.q_empty + walk.query());
+  }
+
   WN_DEVICE void run_in_order(int count) {
     for (int i = 0; i < count; i++) {
-      const int stage = i % C::kStages;
+      const int stage = walk.stage(i);
       float s[kScores];
       const int2 columns = begin_step(s, i);
       wgmma_wait<0>();
       pin_registers(s);
-      release(sm.k_empty + stage);
+      end_scores(i, count);
       mask(s, columns);
       const float2 factor = soften(s);
       pack(s);
       rescale(factor);
-      barrier_wait(sm.v_full + stage, parity(i));
+      barrier_wait(sm.v_full + stage, walk.parity(i));
       issue_values(stage);
       wgmma_wait<0>();
       pin_registers(out);
@@ -158,37 +165,38 @@ struct PrefillConsumer {
       const int2 columns = begin_step(s, 0);
       wgmma_wait<0>();
       pin_registers(s);
-      release(sm.k_empty);
+      end_scores(0, count);
       mask(s, columns);
       soften(s);
       pack(s);
     }
     for (int i = 1; i < count; i++) {
-      const int stage = i % C::kStages, previous = (i - 1) % C::kStages;
+      const int previous = walk.stage(i - 1);
       float s[kScores];
       const int2 columns = begin_step(s, i);
-      barrier_wait(sm.v_full + previous, parity(i - 1));
+      barrier_wait(sm.v_full + previous, walk.parity(i - 1));
       issue_values(previous);
       wgmma_wait<1>();
       pin_registers(s);
-      release(sm.k_empty + stage);
+      end_scores(i, count);
       mask(s, columns);
       const float2 factor = soften(s);
       pin_registers(s);
       // Waiting here for the next keys keeps the compiler from hoisting the wait below above the exponentials, which
       // would undo the overlap without a warning.
-      if (i + 1 < count) barrier_wait(sm.k_full + (i + 1) % C::kStages, parity(i + 1));
+      if (i + 1 < count) barrier_wait(sm.k_full + walk.stage(i + 1), walk.parity(i + 1));
       wgmma_wait<0>();
       pin_registers(out);
       release(sm.v_empty + previous);
       pack(s);
       rescale(factor);
     }
-    const int last = (count - 1) % C::kStages;
-    barrier_wait(sm.v_full + last, parity(count - 1));
+    const int last = walk.stage(count - 1);
+    barrier_wait(sm.v_full + last, walk.parity(count - 1));
     issue_values(last);
     wgmma_wait<0>();
     pin_registers(out);
+    release(sm.v_empty + last);
   }
 
   WN_DEVICE void store(int query_head) {

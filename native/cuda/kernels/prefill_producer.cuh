@@ -34,7 +34,10 @@ struct PrefillConfig {
   static constexpr int kRows = 64 * kConsumers, kThreads = 128 * (kConsumers + 1), kChunks = kHeadDim / 64;
   static constexpr int kProducerRegisters = kConsumers == 3 ? 32 : 24, kConsumerRegisters = kConsumers == 3 ? 160 : 240;
   static constexpr int kTileBytes = kBlock * kHeadDim * 2, kQueryBytes = kRows * kHeadDim * 2;
-  static constexpr int kSharedBytes = kQueryBytes + 2 * kStages * kTileBytes + (1 + 4 * kStages) * 8 + kStages * 8 + 1024;
+  /// Two where they fit: the next tile's queries then load while this tile's are in use.
+  static constexpr int kQueries = kHeadDim == 256 ? 1 : 2;
+  static constexpr int kSharedBytes =
+      kQueries * kQueryBytes + 2 * kStages * kTileBytes + (2 * kQueries + 5 * kStages) * 8 + 1024;
   static_assert(kSharedBytes <= 232448 && kBlock % 64 == 0);
   static_assert(128 * (kConsumers * kConsumerRegisters + kProducerRegisters) <= 65536);
 };
@@ -42,14 +45,15 @@ struct PrefillConfig {
 template <typename C>
 struct PrefillShared {
   char *q, *k, *v;
-  uint64_t *q_full, *k_full, *v_full, *k_empty, *v_empty;
+  uint64_t *q_full, *q_empty, *k_full, *v_full, *k_empty, *v_empty;
   int2* columns;  ///< first token of each half of a stage, written by the producer
   WN_DEVICE explicit PrefillShared(char* raw) {
     q = raw + ((1024 - (shared_address(raw) & 1023)) & 1023);
-    k = q + C::kQueryBytes;
+    k = q + C::kQueries * C::kQueryBytes;
     v = k + C::kStages * C::kTileBytes;
     q_full = reinterpret_cast<uint64_t*>(v + C::kStages * C::kTileBytes);
-    k_full = q_full + 1;
+    q_empty = q_full + C::kQueries;
+    k_full = q_empty + C::kQueries;
     v_full = k_full + C::kStages;
     k_empty = v_full + C::kStages;
     v_empty = k_empty + C::kStages;
@@ -112,23 +116,57 @@ WN_DEVICE void load_tile(const PrefillArgs& a, const CUtensorMap* map, char* tar
   }
 }
 
+/// The tiles of one block, and how far the rings have turned; producer and consumers step through it alike.
 template <typename C>
-WN_DEVICE void produce(const PrefillArgs& a, PrefillTile tile, const PrefillSteps<C>& steps, const PrefillShared<C>& sm,
-                       const CUtensorMap* q_map, const CUtensorMap* k_map, const CUtensorMap* v_map) {
-  const int kv_head = tile.query_head / a.group_size, count = steps.count();
-  if (count == 0) return;
-  barrier_expect(sm.q_full, C::kQueryBytes);
-  tma_load_4d(sm.q, q_map, sm.q_full, 0, tile.row_block * C::kRows, 0, tile.query_head);
-  int2 next = steps.columns(0);
-  for (int i = 0; i < count; i++) {
-    const int stage = i % C::kStages, parity = ((i / C::kStages) & 1) ^ 1;
-    const int2 columns = next;
-    if (i + 1 < count) next = steps.columns(i + 1);
-    barrier_wait(sm.k_empty + stage, parity);
-    sm.columns[stage] = columns;
-    load_tile<C>(a, k_map, sm.k + stage * C::kTileBytes, sm.k_full + stage, columns, kv_head, false);
-    barrier_wait(sm.v_empty + stage, parity);
-    load_tile<C>(a, v_map, sm.v + stage * C::kTileBytes, sm.v_full + stage, columns, kv_head, true);
+struct PrefillWalk {
+  const PrefillArgs& a;
+  int round = 0, steps_done = 0, queries_done = 0;
+  WN_DEVICE explicit PrefillWalk(const PrefillArgs& args) : a(args) {}
+  WN_DEVICE bool next(PrefillTile& tile) {
+    const int64_t num_tiles = static_cast<int64_t>(a.num_row_blocks) * a.num_query_heads;
+    for (;; round++) {
+      if (static_cast<int64_t>(round) * gridDim.x >= num_tiles) return false;
+      const int64_t index = snake_index(round, blockIdx.x, gridDim.x);
+      if (index >= num_tiles) continue;
+      tile = prefill_tile(index, a.num_row_blocks, a.num_kv_heads, a.group_size, a.section);
+      round++;
+      return true;
+    }
+  }
+  WN_DEVICE void finish(int count) {
+    steps_done += count;
+    queries_done += count > 0;
+  }
+  WN_DEVICE int stage(int i) const { return (steps_done + i) % C::kStages; }
+  WN_DEVICE int parity(int i) const { return (steps_done + i) / C::kStages & 1; }
+  WN_DEVICE int query() const { return queries_done % C::kQueries; }
+  WN_DEVICE int query_parity() const { return queries_done / C::kQueries & 1; }
+};
+
+template <typename C>
+WN_DEVICE void produce(const PrefillArgs& a, const PrefillShared<C>& sm, const CUtensorMap* q_map,
+                       const CUtensorMap* k_map, const CUtensorMap* v_map) {
+  PrefillWalk<C> walk(a);
+  for (PrefillTile tile; walk.next(tile);) {
+    const PrefillSteps<C> steps(a, tile);
+    const int kv_head = tile.query_head / a.group_size, count = steps.count();
+    if (count == 0) continue;
+    barrier_wait(sm.q_empty + walk.query(), walk.query_parity() ^ 1);
+    barrier_expect(sm.q_full + walk.query(), C::kQueryBytes);
+    tma_load_4d(sm.q + walk.query() * C::kQueryBytes, q_map, sm.q_full + walk.query(), 0, tile.row_block * C::kRows, 0,
+                tile.query_head);
+    int2 next = steps.columns(0);
+    for (int i = 0; i < count; i++) {
+      const int stage = walk.stage(i), parity = walk.parity(i) ^ 1;
+      const int2 columns = next;
+      if (i + 1 < count) next = steps.columns(i + 1);
+      barrier_wait(sm.k_empty + stage, parity);
+      sm.columns[stage] = columns;
+      load_tile<C>(a, k_map, sm.k + stage * C::kTileBytes, sm.k_full + stage, columns, kv_head, false);
+      barrier_wait(sm.v_empty + stage, parity);
+      load_tile<C>(a, v_map, sm.v + stage * C::kTileBytes, sm.v_full + stage, columns, kv_head, true);
+    }
+    walk.finish(count);
   }
 }
 

@@ -112,6 +112,10 @@ void check_blocks() {
           bijective &= static_cast<int>(tiles.size()) == total;
         }
   report("the prefill grid visits every tile once", bijective);
+  std::set<int64_t> drawn;
+  for (int round = 0; round < 5; round++)
+    for (int block = 0; block < 132; block++) drawn.insert(snake_index(round, block, 132));
+  report("a persistent grid draws every tile once", drawn.size() == 660 && *drawn.rbegin() == 659);
 }
 
 void check_partition() {
@@ -132,7 +136,7 @@ void check_partition() {
     share.payload = ceil_div(share.total, parts);
     std::vector<std::vector<int>> seen(segments);
     std::vector<std::set<int64_t>> units(segments);
-    std::vector<int> arrivals(segments, 0);
+    std::set<int64_t> used;
     for (int part = 0; part < parts; part++) {
       const int64_t first = share.payload * part;
       share.segment = -1;
@@ -144,18 +148,15 @@ void check_partition() {
       DecodeWalk walk(slots, share, part);
       DecodePiece piece;
       int64_t payload = 0;
-      std::map<int64_t, int> last_user;
       while (walk.next(piece)) {
         payload += piece.last_tile - piece.first_tile;
         for (int tile = piece.first_tile; tile < piece.last_tile; tile++) seen[piece.segment].push_back(tile);
-        const DecodeUnits here(piece, share.payload, 2);
-        arrivals[piece.segment] = here.arrivals;
-        for (int group = 0; group < 2; group++) {
-          const int64_t unit = DecodeUnits::unit_of(part, piece.first_tile == 0, group, 2);
+        const DecodeUnits here(piece, share.payload);
+        const int64_t unit = DecodeUnits::unit_of(part, piece.first_tile == 0);
+        if (here.arrivals > 1) {
+          // Of the shared segments of a part, no two may use one unit.
+          owned &= used.insert(unit).second;
           units[piece.segment].insert(unit);
-          // A unit may be reused only by segments that live in this part alone.
-          if (last_user.count(unit)) owned &= arrivals[last_user[unit]] == 2;
-          last_user[unit] = piece.segment;
         }
       }
       balanced &= payload <= share.payload;
@@ -165,9 +166,9 @@ void check_partition() {
       exact &= static_cast<int>(seen[s].size()) == segment_tiles(lens[s]);
       for (size_t i = 0; i < seen[s].size(); i++) exact &= seen[s][i] == static_cast<int>(i);
       DecodePiece whole{s, 0, 0, lens[s], begin[s]};
-      const DecodeUnits read(whole, share.payload, 2);
+      const DecodeUnits read(whole, share.payload);
       std::set<int64_t> expected;
-      for (int i = 0; i < read.arrivals; i++) expected.insert(read.unit(i));
+      for (int i = 0; read.arrivals > 1 && i < read.arrivals; i++) expected.insert(read.unit(i));
       owned &= expected == units[s];
     }
   }
@@ -232,17 +233,18 @@ void check_main_loop() {
         double& best = maximum[accumulator_row(thread, r)];
         best = std::fmax(best, s[thread * (kBlock / 2) + r]);
       }
-    for (int row = 0; row < kRows; row++) sum[row] *= std::exp(old[row] - maximum[row]);
+    auto shifted = [&](double x, int row) { return std::exp(x - (std::isinf(maximum[row]) ? 0 : maximum[row])); };
+    for (int row = 0; row < kRows; row++) sum[row] *= shifted(old[row], row);
     for (int thread = 0; thread < 128; thread++) {
       for (int r = 0; r < kBlock / 2; r++) {
         const int row = accumulator_row(thread, r);
         double& weight = s[thread * (kBlock / 2) + r];
-        weight = std::exp(weight - maximum[row]);
+        weight = shifted(weight, row);
         sum[row] += weight;
       }
       for (int r = 0; r < kD / 2; r++) {
         const int row = accumulator_row(thread, r);
-        out[thread * (kD / 2) + r] *= std::exp(old[row] - maximum[row]);
+        out[thread * (kD / 2) + r] *= shifted(old[row], row);
       }
     }
     // A operand word j of step: rows g and g + 8, inner 2t and 2t + 8; it is packed from accumulators 8 step + 2 j.
