@@ -7,6 +7,9 @@
 
 namespace winnow {
 
+/// Rows up to which block weights are unpacked in registers, once for all of them.
+constexpr int64_t kFewRows = 4;
+
 /// Where a tile of sums goes: out (+)= sum (+ bias), converted to the output's dtype.
 struct Epilogue {
   void* out;           ///< row 0, column 0 of the panel
@@ -29,7 +32,7 @@ struct GemmKernels {
   /// The same in bf16 with f32 sums; `pairs` = k pairs, a row holds 2 * pairs values; null where the set has no bf16 products.
   void (*multiply_bf16)(const uint16_t* a, int64_t lda, int64_t rows, const uint16_t* b, int32_t groups, int64_t pairs, const Epilogue& e);
   /// A few rows (up to kFewRows) straight from the packed panel, unpacking in registers; same bits as unpack + multiply.
-  /// Null where there is no such path.
+  /// Block types only. Null where there is no such path.
   void (*few_f32)(const Panel& panel, const float* a, int64_t lda, int64_t rows, const Epilogue& e);
   void (*few_bf16)(const Panel& panel, const uint16_t* a, int64_t lda, int64_t rows, const Epilogue& e);
 };

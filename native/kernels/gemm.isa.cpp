@@ -34,35 +34,52 @@ inline Scales LoadScales(const Panel& panel, int64_t cell) {
   return {d, Mul(Set(panel.type == WeightType::kQ8_0 ? -128.f : -8.f), d)};
 }
 
-/// Values of 16 outputs at one k, from the nibble vectors of a half block (see Panel).
-inline Lanes NibbleRow(const uint8_t* half, int i, int p) {
+/// 16 words, one per output: 8 nibbles, those of k = 2 i + p of a half block (see Panel).
 #if defined(WINNOW_ISA_AVX512)
+struct Words {
+  __m512i v;
+};
+inline Words LoadNibbles(const uint8_t* half, int p) {
   __m512i low = _mm512_loadu_si512(half), high = _mm512_loadu_si512(half + 64);
-  __m512i pick = _mm512_add_epi32(_mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30),
-                                  _mm512_set1_epi32(p));
-  __m512i lanes = _mm512_permutex2var_epi32(low, pick, high);
-  __m512i q = _mm512_and_si512(_mm512_srlv_epi32(lanes, _mm512_set1_epi32(4 * i)), _mm512_set1_epi32(15));
-  return {_mm512_cvtepi32_ps(q)};
-#elif defined(WINNOW_ISA_AVX2)
-  auto side = [&](const uint8_t* at) {  // 8 outputs: lanes 2 r + p of two registers
-    __m256 a = _mm256_castsi256_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
-    __m256 b = _mm256_castsi256_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + 32)));
-    __m256 mixed = p == 0 ? _mm256_shuffle_ps(a, b, 0x88) : _mm256_shuffle_ps(a, b, 0xdd);
-    __m256i lanes = _mm256_permute4x64_epi64(_mm256_castps_si256(mixed), 0xd8);
-    __m256i q = _mm256_and_si256(_mm256_srlv_epi32(lanes, _mm256_set1_epi32(4 * i)), _mm256_set1_epi32(15));
-    return _mm256_cvtepi32_ps(q);
-  };
-  return {side(half), side(half + 64)};
-#else
-  Lanes r;
-  for (int o = 0; o < kLanes; o++) {
-    uint32_t lane;
-    std::memcpy(&lane, half + o / 8 * 64 + ((o % 8) * 2 + p) * 4, 4);
-    r.v[o] = static_cast<float>(lane >> (4 * i) & 15u);
-  }
-  return r;
-#endif
+  __m512i pick = _mm512_add_epi32(_mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), _mm512_set1_epi32(p));
+  return {_mm512_permutex2var_epi32(low, pick, high)};
 }
+inline Lanes NibbleValues(Words w, int i) {
+  // A register permute reads only the low 4 bits of each index: it turns a nibble into a float without masking.
+  const __m512 values = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return {_mm512_permutexvar_ps(_mm512_srli_epi32(w.v, 4 * i), values)};
+}
+#elif defined(WINNOW_ISA_AVX2)
+struct Words {
+  __m256i low, high;
+};
+inline __m256i EightNibbles(const uint8_t* at, int p) {  // lanes 2 r + p of two registers
+  __m256 a = _mm256_castsi256_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
+  __m256 b = _mm256_castsi256_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + 32)));
+  __m256 mixed = p == 0 ? _mm256_shuffle_ps(a, b, 0x88) : _mm256_shuffle_ps(a, b, 0xdd);
+  return _mm256_permute4x64_epi64(_mm256_castps_si256(mixed), 0xd8);
+}
+inline Words LoadNibbles(const uint8_t* half, int p) { return {EightNibbles(half, p), EightNibbles(half + 64, p)}; }
+inline Lanes NibbleValues(Words w, int i) {
+  __m256i mask = _mm256_set1_epi32(15);
+  return {_mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(w.low, 4 * i), mask)),
+          _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(w.high, 4 * i), mask))};
+}
+#else
+struct Words {
+  uint32_t v[kLanes];
+};
+inline Words LoadNibbles(const uint8_t* half, int p) {
+  Words w;
+  for (int o = 0; o < kLanes; o++) std::memcpy(&w.v[o], half + o / 8 * 64 + ((o % 8) * 2 + p) * 4, 4);
+  return w;
+}
+inline Lanes NibbleValues(Words w, int i) {
+  Lanes r;
+  for (int o = 0; o < kLanes; o++) r.v[o] = static_cast<float>(w.v[o] >> (4 * i) & 15u);
+  return r;
+}
+#endif
 
 /// Values of 16 outputs at one k, from the 32 bytes of a k pair.
 inline Lanes ByteRow(const uint8_t* pair, int p) {
@@ -105,35 +122,47 @@ inline Lanes PlainRow(const Panel& panel, int64_t k, int group) {
 #endif
 }
 
-/// Calls put(k, group, values) for every k in [begin, end) and group, in an order that suits the storage.
-template <class Put>
-inline void ForEachRow(const Panel& panel, int64_t begin, int64_t end, Put put) {
-  auto* data = reinterpret_cast<const uint8_t*>(panel.data);
-  if (!IsBlockType(panel.type)) {
-    for (int64_t k = begin; k < end; k++)
-      for (int g = 0; g < panel.groups; g++) put(k - begin, g, PlainRow(panel, k, g));
-    return;
-  }
-  for (int64_t block = begin / kBlock; block < end / kBlock; block++) {
-    for (int g = 0; g < panel.groups; g++) {
-      int64_t cell = block * panel.groups + g, k = block * kBlock - begin;
-      Scales s = LoadScales(panel, cell);
-      if (panel.type == WeightType::kQ8_0) {
-        for (int pair = 0; pair < 16; pair++)
-          for (int p = 0; p < 2; p++) put(k + 2 * pair + p, g, Fma(ByteRow(data + cell * 512 + pair * 32, p), s.d, s.m));
-      } else {
-        for (int half = 0; half < 2; half++)
-          for (int i = 0; i < 8; i++)
-            for (int p = 0; p < 2; p++)
-              put(k + 16 * half + 2 * i + p, g, Fma(NibbleRow(data + cell * 256 + half * 128, i, p), s.d, s.m));
+/// Calls put(k, values) for the 32 k of one block and group, ascending.
+template <bool kBytes, class Put>
+inline void ForEachBlockRow(const uint8_t* cell, const Scales& s, Put put) {
+  if constexpr (kBytes) {
+#pragma GCC unroll 2
+    for (int pair = 0; pair < 16; pair++) {
+      put(2 * pair, Fma(ByteRow(cell + pair * 32, 0), s.d, s.m));
+      put(2 * pair + 1, Fma(ByteRow(cell + pair * 32, 1), s.d, s.m));
+    }
+  } else {
+    for (int half = 0; half < 2; half++) {
+      Words even = LoadNibbles(cell + half * 128, 0), odd = LoadNibbles(cell + half * 128, 1);
+#pragma GCC unroll 8
+      for (int i = 0; i < 8; i++) {
+        put(16 * half + 2 * i, Fma(NibbleValues(even, i), s.d, s.m));
+        put(16 * half + 2 * i + 1, Fma(NibbleValues(odd, i), s.d, s.m));
       }
     }
   }
 }
 
-void UnpackF32(const Panel& panel, int64_t begin, int64_t end, float* out) {
+template <bool kBytes>
+void UnpackBlocksF32(const Panel& panel, int64_t begin, int64_t end, float* out) {
+  constexpr int64_t kCell = kBytes ? 512 : 256;
   int64_t width = panel.groups * kGroup;
-  ForEachRow(panel, begin, end, [=](int64_t k, int g, Lanes w) { Store(out + k * width + g * kGroup, w); });
+  auto* data = reinterpret_cast<const uint8_t*>(panel.data);
+  for (int64_t block = begin / kBlock; block < end / kBlock; block++) {
+    for (int g = 0; g < panel.groups; g++) {
+      int64_t cell = block * panel.groups + g;
+      float* at = out + (block * kBlock - begin) * width + g * kGroup;
+      ForEachBlockRow<kBytes>(data + cell * kCell, LoadScales(panel, cell), [=](int k, Lanes w) { Store(at + k * width, w); });
+    }
+  }
+}
+
+void UnpackF32(const Panel& panel, int64_t begin, int64_t end, float* out) {
+  if (panel.type == WeightType::kQ8_0) return UnpackBlocksF32<true>(panel, begin, end, out);
+  if (IsBlockType(panel.type)) return UnpackBlocksF32<false>(panel, begin, end, out);
+  int64_t width = panel.groups * kGroup;
+  for (int64_t k = begin; k < end; k++)
+    for (int g = 0; g < panel.groups; g++) Store(out + (k - begin) * width + g * kGroup, PlainRow(panel, k, g));
 }
 
 // ---- multiply: register blocks of MR rows x NV vectors ----
@@ -222,39 +251,145 @@ void MultiplyF32(const float* a, int64_t lda, int64_t rows, const float* b, int3
   }
 }
 
+/// MR rows times one or two groups straight from the packed bytes: weights live only in registers. Two groups side by
+/// side hide the latency of the sums.
+template <int MR, int NG, bool kBytes>
+__attribute__((noinline)) void FewBlocksF32(const Panel& panel, int group, const float* a, int64_t lda, const Epilogue& e) {
+  constexpr int64_t kCell = kBytes ? 512 : 256;
+  Lanes c[NG][MR];
+  for (int g = 0; g < NG; g++)
+    for (int i = 0; i < MR; i++) c[g][i] = Set(0);
+  auto* data = reinterpret_cast<const uint8_t*>(panel.data);
+  int64_t blocks = panel.k / kBlock;
+  for (int64_t block = 0; block < blocks; block++) {
+#pragma GCC unroll 2
+    for (int g = 0; g < NG; g++) {
+      int64_t cell = block * panel.groups + group + g;
+      const float* x = a + block * kBlock;
+      ForEachBlockRow<kBytes>(data + cell * kCell, LoadScales(panel, cell), [&](int k, Lanes w) {
+#pragma GCC unroll 4
+        for (int i = 0; i < MR; i++) c[g][i] = Fma(w, Set(x[i * lda + k]), c[g][i]);
+      });
+    }
+  }
+  for (int g = 0; g < NG; g++)
+    for (int i = 0; i < MR; i++) Finish(e, i, group + g, c[g][i]);
+}
+
+template <bool kBytes>
+void FewRowsF32(const Panel& panel, const float* a, int64_t lda, int64_t rows, const Epilogue& e) {
+  using Run = void (*)(const Panel&, int, const float*, int64_t, const Epilogue&);
+  static constexpr Run one[] = {FewBlocksF32<1, 1, kBytes>, FewBlocksF32<2, 1, kBytes>, FewBlocksF32<3, 1, kBytes>, FewBlocksF32<4, 1, kBytes>};
+  static constexpr Run two[] = {FewBlocksF32<1, 2, kBytes>, FewBlocksF32<2, 2, kBytes>, FewBlocksF32<3, 2, kBytes>, FewBlocksF32<4, 2, kBytes>};
+  int group = 0;
+  for (; group + 2 <= panel.groups; group += 2) two[rows - 1](panel, group, a, lda, e);
+  if (group < panel.groups) one[rows - 1](panel, group, a, lda, e);
+}
+
+void FewF32(const Panel& panel, const float* a, int64_t lda, int64_t rows, const Epilogue& e) {
+  if (panel.type == WeightType::kQ8_0) FewRowsF32<true>(panel, a, lda, rows, e); else FewRowsF32<false>(panel, a, lda, rows, e);
+}
+
 #if defined(WINNOW_ISA_AVX512BF16)
-void UnpackBf16(const Panel& panel, int64_t begin, int64_t end, uint16_t* out) {
+/// d and m of outputs 0-7 and 8-15, each twice: lanes 2 r + p, as the packed vectors have them.
+struct PairScales {
+  __m512 d_low, d_high, m_low, m_high;
+};
+
+inline PairScales LoadPairScales(const Panel& panel, int64_t cell) {
+  Scales s = LoadScales(panel, cell);
+  __m512i low = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+  __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+  return {_mm512_permutexvar_ps(low, s.d.v), _mm512_permutexvar_ps(high, s.d.v), _mm512_permutexvar_ps(low, s.m.v),
+          _mm512_permutexvar_ps(high, s.m.v)};
+}
+
+/// Two vectors of 8 outputs x 2 k to one of 16 bf16 pairs.
+inline __m512i Pairs(__m512 q_low, __m512 q_high, const PairScales& s) {
+  __m512 low = _mm512_fmadd_ps(q_low, s.d_low, s.m_low), high = _mm512_fmadd_ps(q_high, s.d_high, s.m_high);
+  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
+}
+
+/// Calls put(pair, values) for the 16 k pairs of one block and group, in order.
+template <class Put>
+inline void ForEachNibblePair(const uint8_t* cell, const PairScales& s, Put put) {
+  // A register permute reads only the low 4 bits of each index: it turns a nibble into a float without masking.
+  const __m512 values = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; half++) {
+    __m512i low = _mm512_loadu_si512(cell + half * 128), high = _mm512_loadu_si512(cell + half * 128 + 64);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+      put(half * 8 + i, Pairs(_mm512_permutexvar_ps(_mm512_srli_epi32(low, 4 * i), values),
+                              _mm512_permutexvar_ps(_mm512_srli_epi32(high, 4 * i), values), s));
+    }
+  }
+}
+
+template <class Put>
+inline void ForEachBytePair(const uint8_t* cell, const PairScales& s, Put put) {
+#pragma GCC unroll 4
+  for (int pair = 0; pair < 16; pair++) {
+    auto* at = reinterpret_cast<const __m128i*>(cell + pair * 32);
+    put(pair, Pairs(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(at))),
+                    _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(at + 1))), s));
+  }
+}
+
+/// Calls put(pair, group, values) for all k pairs of blocks [begin, end) of a block panel.
+template <bool kBytes, class Put>
+inline void ForEachPair(const Panel& panel, int64_t begin, int64_t end, Put put) {
+  auto* data = reinterpret_cast<const uint8_t*>(panel.data);
+  for (int64_t block = begin; block < end; block++) {
+    for (int g = 0; g < panel.groups; g++) {
+      int64_t cell = block * panel.groups + g;
+      PairScales s = LoadPairScales(panel, cell);
+      auto each = [&](int pair, __m512i w) { put((block - begin) * 16 + pair, g, w); };
+      if constexpr (kBytes) ForEachBytePair(data + cell * 512, s, each); else ForEachNibblePair(data + cell * 256, s, each);
+    }
+  }
+}
+
+/// Plain storage walks all groups at one k: writes halves of pairs.
+void UnpackPlainBf16(const Panel& panel, int64_t begin, int64_t end, uint16_t* out) {
   int64_t width = panel.groups * kGroup;
   if (panel.type == WeightType::kBf16) {
     std::memcpy(out, reinterpret_cast<const uint16_t*>(panel.data) + begin * width,
                 static_cast<size_t>((end - begin + 1) / 2 * width * 4));
     return;
   }
-  if (end % 2 == 1) {  // the second half of the last pair
-    uint16_t* last = out + (end - begin) / 2 * width * 2;
-    for (int64_t i = 0; i < width; i++) last[2 * i + 1] = 0;
+  for (int64_t k = begin; k < end; k += 2) {
+    for (int g = 0; g < panel.groups; g++) {
+      __m512i even = _mm512_cvtepu16_epi32(PackBf16_(PlainRow(panel, k, g)));
+      __m512i odd = k + 1 < end ? _mm512_cvtepu16_epi32(PackBf16_(PlainRow(panel, k + 1, g))) : _mm512_setzero_si512();
+      _mm512_storeu_si512(out + ((k - begin) / 2 * width + g * kGroup) * 2, _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
+    }
   }
-  Lanes even = Set(0);
-  ForEachRow(panel, begin, end, [&](int64_t k, int g, Lanes w) {
-    if (!IsBlockType(panel.type)) {
-      // Plain storage walks all groups at one k: write halves of pairs.
-      alignas(32) uint16_t half[kLanes];
-      StoreBf16(half, w);
-      uint16_t* at = out + (k / 2 * width + g * kGroup) * 2 + k % 2;
-      for (int i = 0; i < kLanes; i++) at[2 * i] = half[i];
-      return;
-    }
-    if (k % 2 == 0) {
-      even = w;
-      return;
-    }
-    __m512i low = _mm512_cvtepu16_epi32(PackBf16_(even)), high = _mm512_cvtepu16_epi32(PackBf16_(w));
-    _mm512_storeu_si512(out + (k / 2 * width + g * kGroup) * 2, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
-  });
+}
+
+void UnpackBf16(const Panel& panel, int64_t begin, int64_t end, uint16_t* out) {
+  if (!IsBlockType(panel.type)) return UnpackPlainBf16(panel, begin, end, out);
+  int64_t width = panel.groups * kGroup;
+  auto store = [=](int64_t pair, int g, __m512i w) { _mm512_storeu_si512(out + (pair * width + g * kGroup) * 2, w); };
+  if (panel.type == WeightType::kQ8_0) {
+    ForEachPair<true>(panel, begin / kBlock, end / kBlock, store);
+  } else {
+    ForEachPair<false>(panel, begin / kBlock, end / kBlock, store);
+  }
 }
 
 inline __m512 Dot(__m512 c, __m512i a, __m512i b) {
   return _mm512_dpbf16_ps(c, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
+}
+
+/// The same with one pair from memory in all lanes. In assembly: gcc 12 loads the pairs of many steps ahead and then keeps
+/// sums on the stack.
+inline __m512 DotBroadcast(__m512 c, const uint16_t* pair, __m512i w) {
+  struct Two {
+    uint16_t v[2];
+  };
+  __asm__("vdpbf16ps %2%{1to16%}, %1, %0" : "+v"(c) : "v"(w), "m"(*reinterpret_cast<const Two*>(pair)));
+  return c;
 }
 
 template <int MR, int NV>
@@ -305,6 +440,48 @@ void MultiplyBf16(const uint16_t* a, int64_t lda, int64_t rows, const uint16_t* 
     default: return RowsBf16<4>(a, lda, rows, b, ldb, pairs, e);
   }
 }
+
+/// MR rows straight from the packed bytes: weights live only in registers.
+template <int MR, bool kBytes>
+__attribute__((noinline)) void FewBlocksBf16(const Panel& panel, const uint16_t* a, int64_t lda, const Epilogue& e) {
+  __m512 c[4][MR];
+  for (int g = 0; g < 4; g++)
+    for (int i = 0; i < MR; i++) c[g][i] = _mm512_setzero_ps();
+  auto* data = reinterpret_cast<const uint8_t*>(panel.data);
+  int64_t blocks = panel.k / kBlock;
+  for (int64_t block = 0; block < blocks; block++) {
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; g++) {
+      if (g >= panel.groups) break;
+      int64_t cell = block * panel.groups + g;
+      PairScales s = LoadPairScales(panel, cell);
+      auto add = [&](int pair, __m512i w) {
+#pragma GCC unroll 4
+        for (int i = 0; i < MR; i++) c[g][i] = DotBroadcast(c[g][i], a + i * lda + block * kBlock + 2 * pair, w);
+      };
+      if constexpr (kBytes) ForEachBytePair(data + cell * 512, s, add); else ForEachNibblePair(data + cell * 256, s, add);
+    }
+  }
+#pragma GCC unroll 4
+  for (int g = 0; g < 4; g++) {
+    if (g >= panel.groups) break;
+    for (int i = 0; i < MR; i++) Finish(e, i, g, Lanes{c[g][i]});
+  }
+}
+
+template <bool kBytes>
+void FewRowsBf16(const Panel& panel, const uint16_t* a, int64_t lda, int64_t rows, const Epilogue& e) {
+  switch (rows) {
+    case 1: return FewBlocksBf16<1, kBytes>(panel, a, lda, e);
+    case 2: return FewBlocksBf16<2, kBytes>(panel, a, lda, e);
+    case 3: return FewBlocksBf16<3, kBytes>(panel, a, lda, e);
+    default: return FewBlocksBf16<4, kBytes>(panel, a, lda, e);
+  }
+}
+
+void FewBf16(const Panel& panel, const uint16_t* a, int64_t lda, int64_t rows, const Epilogue& e) {
+  if (panel.type == WeightType::kQ8_0) FewRowsBf16<true>(panel, a, lda, rows, e); else FewRowsBf16<false>(panel, a, lda, rows, e);
+}
 #endif
 
 }  // namespace
@@ -312,9 +489,9 @@ void MultiplyBf16(const uint16_t* a, int64_t lda, int64_t rows, const uint16_t* 
 
 #if defined(WINNOW_ISA_AVX512BF16)
 WINNOW_DEFINE_KERNELS(GemmKernels, {&WINNOW_ISA::UnpackF32, &WINNOW_ISA::UnpackBf16, &WINNOW_ISA::MultiplyF32,
-                                    &WINNOW_ISA::MultiplyBf16, nullptr, nullptr});
+                                    &WINNOW_ISA::MultiplyBf16, &WINNOW_ISA::FewF32, &WINNOW_ISA::FewBf16});
 #else
-WINNOW_DEFINE_KERNELS(GemmKernels, {&WINNOW_ISA::UnpackF32, nullptr, &WINNOW_ISA::MultiplyF32, nullptr, nullptr, nullptr});
+WINNOW_DEFINE_KERNELS(GemmKernels, {&WINNOW_ISA::UnpackF32, nullptr, &WINNOW_ISA::MultiplyF32, nullptr, &WINNOW_ISA::FewF32, nullptr});
 #endif
 
 }  // namespace winnow

@@ -64,6 +64,40 @@ Epilogue EpilogueOf(const LinearParams& p, const Panel& panel, int64_t row) {
           p.accumulate};
 }
 
+/// False when memory for the unpacked panel is out.
+bool MultiplyPanel(const GemmKernels& kernels, const Panel& panel, const Bf16* a, int64_t stride, int64_t rows, const Epilogue& e) {
+  if (rows <= kFewRows && IsBlockType(panel.type) && kernels.few_bf16 != nullptr) {
+    kernels.few_bf16(panel, a, stride, rows, e);
+    return true;
+  }
+  int64_t pairs = (panel.k + 1) / 2;
+  auto* b = reinterpret_cast<const Bf16*>(panel.data);
+  if (panel.type != WeightType::kBf16) {
+    auto* unpacked = static_cast<Bf16*>(Pool::Scratch(0, static_cast<size_t>(pairs * panel.groups * kGroup) * 4));
+    if (unpacked == nullptr) return false;
+    kernels.unpack_bf16(panel, 0, panel.k, unpacked);
+    b = unpacked;
+  }
+  kernels.multiply_bf16(a, stride, rows, b, panel.groups, pairs, e);
+  return true;
+}
+
+bool MultiplyPanel(const GemmKernels& kernels, const Panel& panel, const float* a, int64_t stride, int64_t rows, const Epilogue& e) {
+  if (rows <= kFewRows && IsBlockType(panel.type) && kernels.few_f32 != nullptr) {
+    kernels.few_f32(panel, a, stride, rows, e);
+    return true;
+  }
+  auto* b = reinterpret_cast<const float*>(panel.data);
+  if (panel.type != WeightType::kF32) {
+    auto* unpacked = static_cast<float*>(Pool::Scratch(0, static_cast<size_t>(panel.k * panel.groups * kGroup) * 4));
+    if (unpacked == nullptr) return false;
+    kernels.unpack_f32(panel, 0, panel.k, unpacked);
+    b = unpacked;
+  }
+  kernels.multiply_f32(a, stride, rows, b, panel.groups, panel.k, e);
+  return true;
+}
+
 }  // namespace
 
 Status Linear(const Context& context, const LinearParams& p) {
@@ -77,30 +111,17 @@ Status Linear(const Context& context, const LinearParams& p) {
   Activations a;
   WINNOW_TRY(ToProductType(p, bf16, &a));
 
-  int64_t k = p.weight->cols, pairs = (k + 1) / 2;
   auto num_panels = static_cast<int64_t>(p.weight->panels.size());
   int64_t blocks = std::max<int64_t>(1, p.num_rows / kRowBlock);
   std::atomic<bool> out_of_memory{false};
-  // Panel by panel: a thread that takes the next row block of the same panel finds it unpacked.
+  // Panel by panel: a thread that takes the next row block of the same panel finds the panel in its cache.
   Pool::Instance().ParallelFor(num_panels * blocks, [&](int64_t item) {
     const Panel& panel = p.weight->panels[item / blocks];
     int64_t block = item % blocks, begin = p.num_rows * block / blocks, end = p.num_rows * (block + 1) / blocks;
     Epilogue e = EpilogueOf(p, panel, begin);
-    size_t values = static_cast<size_t>(2 * pairs) * static_cast<size_t>(panel.groups * kGroup);
-    void* scratch = Pool::Scratch(0, values * (bf16 ? 2 : 4));
-    if (scratch == nullptr) {
-      out_of_memory = true;
-      return;
-    }
-    if (bf16) {
-      auto* b = static_cast<Bf16*>(scratch);
-      kernels.unpack_bf16(panel, 0, k, b);
-      kernels.multiply_bf16(static_cast<const Bf16*>(a.data) + begin * a.stride, a.stride, end - begin, b, panel.groups, pairs, e);
-    } else {
-      auto* b = static_cast<float*>(scratch);
-      kernels.unpack_f32(panel, 0, k, b);
-      kernels.multiply_f32(static_cast<const float*>(a.data) + begin * a.stride, a.stride, end - begin, b, panel.groups, k, e);
-    }
+    bool done = bf16 ? MultiplyPanel(kernels, panel, static_cast<const Bf16*>(a.data) + begin * a.stride, a.stride, end - begin, e)
+                     : MultiplyPanel(kernels, panel, static_cast<const float*>(a.data) + begin * a.stride, a.stride, end - begin, e);
+    if (!done) out_of_memory = true;
   });
   if (out_of_memory) {
     return Status::Fail(Code::kOutOfMemory, "linear", "memory for one panel of weights", "none", "Use a smaller model.");
