@@ -184,9 +184,10 @@ export const contractChecks: readonly Check[] = [
           sampleSeed: 5,
           evidence: [{ start: 10, end: 14 }],
           keys: row.captured!.map(({ keys }, layer) =>
-            split(keys, bench.facts.layers[layer]!.numKvHeads).map((head) =>
-              split(head, length).map((key) => Array.from(key)),
-            ),
+            slotVectors(keys, bench.facts.layers[layer]!.numKvHeads, length),
+          ),
+          values: row.captured!.map(({ values }, layer) =>
+            slotVectors(values, bench.facts.layers[layer]!.numKvHeads, length),
           ),
           queries: row.captured!.map(({ windowQueries }) =>
             lastQueries(windowQueries, length, windowOf(facts.declared.needs)),
@@ -267,6 +268,10 @@ const split = <A extends Float32Array>(values: A, parts: number): Float32Array[]
   const size = values.length / parts;
   return Array.from({ length: parts }, (_, i) => values.subarray(i * size, (i + 1) * size));
 };
+
+/** [head][slot][channel]. */
+const slotVectors = (plane: Float32Array, heads: number, length: number): number[][][] =>
+  split(plane, heads).map((head) => split(head, length).map((vector) => Array.from(vector)));
 
 /** Only the window's queries were kept; the others are not looked at. */
 const lastQueries = (window: Float32Array | undefined, length: number, last: number): number[][] => {

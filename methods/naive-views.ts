@@ -70,6 +70,8 @@ export interface PlantedSample {
   readonly shapes: readonly LayerShape[];
   /** [layer][KV head][slot][channel]. */
   readonly keys: readonly (readonly (readonly (readonly number[])[])[])[];
+  /** Shaped as keys; absent: a slot's value is its key. */
+  readonly values?: PlantedSample['keys'];
   /** [layer][slot][numQueryHeads * headDim]: the rotated query of every token. */
   readonly queries: readonly (readonly (readonly number[])[])[];
   readonly contextLength: number;
@@ -133,6 +135,7 @@ export const boundaryView = (
     layer,
     shape,
     rows.budgets.map(() => sample.keys[layer]!),
+    rows.budgets.map(() => (sample.values ?? sample.keys)[layer]!),
   );
   const queries = sample.queries[layer]!.slice(-windowLast);
   return {
