@@ -4,11 +4,6 @@
 
 namespace winnow {
 
-// Weak until the files that define them are all there.
-__attribute__((weak)) void init_cache(napi_env env, napi_value exports, Runtime& runtime);
-__attribute__((weak)) void init_attention(napi_env env, napi_value exports, Runtime& runtime);
-__attribute__((weak)) void init_scores(napi_env env, napi_value exports, Runtime& runtime);
-
 namespace {
 
 /// Pool threads outlive the environment that started them, and Node unloads addons of a worker when it ends:
@@ -25,9 +20,9 @@ napi_value Init(napi_env env, napi_value exports) {
   init_facts(env, exports, *runtime);
   init_tensors(env, exports, *runtime);
   init_dense(env, exports, *runtime);
-  if (init_cache) init_cache(env, exports, *runtime);
-  if (init_attention) init_attention(env, exports, *runtime);
-  if (init_scores) init_scores(env, exports, *runtime);
+  init_cache(env, exports, *runtime);
+  init_attention(env, exports, *runtime);
+  init_scores(env, exports, *runtime);
   return exports;
 }
 

@@ -134,14 +134,22 @@ napi_value LinearCall(Call& call) {
   Tensor x = call.FloatTensor(0, "x", {-1, w.cols});
   Tensor bias = call.OptionalTensor(2, "bias", DType::kF32, {w.rows});
   Tensor out = call.FloatTensor(4, "out", {x.dim(0), w.rows});
-  call.Check(Linear(call.runtime.context, {.x = x.data,
-                                           .x_type = x.dtype,
-                                           .num_rows = x.dim(0),
-                                           .weight = &w,
+  call.Check(Linear(call.runtime.context, {.in = {x.data, x.dtype, x.dim(0), &w},
                                            .bias = bias.as<float>(),
                                            .accumulate = call.Flag(3, "accumulate"),
                                            .out = out.data,
                                            .out_type = out.dtype}));
+  return call.Nothing();
+}
+
+napi_value LinearGatedCall(Call& call) {
+  const PackedMatrix& w = WeightOf(call, 1, "weight");
+  Tensor x = call.FloatTensor(0, "x", {-1, w.cols});
+  Tensor out = call.FloatTensor(3, "out", {x.dim(0), w.rows / 2});
+  call.Check(LinearGated(call.runtime.context, {.in = {x.data, x.dtype, x.dim(0), &w},
+                                                .kind = call.Flag(2, "kind") ? GateKind::kGeluTanh : GateKind::kSilu,
+                                                .out = out.data,
+                                                .out_type = out.dtype}));
   return call.Nothing();
 }
 
@@ -179,6 +187,7 @@ void init_dense(napi_env env, napi_value exports, Runtime& runtime) {
             {"embed", EmbedCall},
             {"rmsNorm", RmsNormCall},
             {"linear", LinearCall},
+            {"linearGated", LinearGatedCall},
             {"gatedActivation", GatedActivationCall},
             {"argmax", ArgmaxCall}});
 }

@@ -23,7 +23,7 @@ struct Activations {
   int64_t stride;
 };
 
-Status ToProductType(const LinearParams& p, bool bf16, Activations* out) {
+Status ToProductType(const LinearInput& p, bool bf16, Activations* out) {
   int64_t k = p.weight->cols;
   bool has_type = p.x_type == (bf16 ? DType::kBf16 : DType::kF32);
   if (has_type && (!bf16 || k % 2 == 0)) {
@@ -52,16 +52,6 @@ Status ToProductType(const LinearParams& p, bool bf16, Activations* out) {
   }
   *out = {copy, stride};
   return {};
-}
-
-Epilogue EpilogueOf(const LinearParams& p, const Panel& panel, int64_t row) {
-  size_t offset = static_cast<size_t>(row * p.weight->rows + panel.first_row) * SizeOf(p.out_type);
-  return {static_cast<std::byte*>(p.out) + offset,
-          p.out_type,
-          p.weight->rows,
-          panel.width,
-          p.bias == nullptr ? nullptr : p.bias + panel.first_row,
-          p.accumulate};
 }
 
 /// False when memory for the unpacked panel is out.
@@ -98,35 +88,72 @@ bool MultiplyPanel(const GemmKernels& kernels, const Panel& panel, const float* 
   return true;
 }
 
-}  // namespace
-
-Status Linear(const Context& context, const LinearParams& p) {
-  if (p.accumulate && p.out_type != DType::kF32) return Status::Shape("linear.out", "f32 where accumulate is 1", NameOf(p.out_type));
-  if (p.num_rows == 0) return {};
+/// Calls tile(panel, first row, rows, multiply) for every panel and block of rows; `multiply(epilogue)` computes the tile
+/// and is false when memory is out. Panel by panel: a thread that takes the next block finds the panel in its cache.
+template <class Tile>
+Status ForEachTile(const Context& context, const LinearInput& in, Tile tile) {
   const GemmKernels& kernels = Kernels<GemmKernels>(context.isa);
   bool bf16 = context.has_bf16();
-  if (!bf16 && (p.x_type == DType::kBf16 || p.out_type == DType::kBf16)) {
-    return Status::Shape("linear.x, linear.out", "f32, the activation dtype of this configuration", "bf16");
-  }
   Activations a;
-  WINNOW_TRY(ToProductType(p, bf16, &a));
-
-  auto num_panels = static_cast<int64_t>(p.weight->panels.size());
-  int64_t blocks = std::max<int64_t>(1, p.num_rows / kRowBlock);
+  WINNOW_TRY(ToProductType(in, bf16, &a));
+  const std::vector<Panel>& panels = in.weight->panels;
+  int64_t blocks = std::max<int64_t>(1, in.num_rows / kRowBlock);
   std::atomic<bool> out_of_memory{false};
-  // Panel by panel: a thread that takes the next row block of the same panel finds the panel in its cache.
-  Pool::Instance().ParallelFor(num_panels * blocks, [&](int64_t item) {
-    const Panel& panel = p.weight->panels[item / blocks];
-    int64_t block = item % blocks, begin = p.num_rows * block / blocks, end = p.num_rows * (block + 1) / blocks;
-    Epilogue e = EpilogueOf(p, panel, begin);
-    bool done = bf16 ? MultiplyPanel(kernels, panel, static_cast<const Bf16*>(a.data) + begin * a.stride, a.stride, end - begin, e)
-                     : MultiplyPanel(kernels, panel, static_cast<const float*>(a.data) + begin * a.stride, a.stride, end - begin, e);
-    if (!done) out_of_memory = true;
+  Pool::Instance().ParallelFor(static_cast<int64_t>(panels.size()) * blocks, [&](int64_t item) {
+    const Panel& panel = panels[static_cast<size_t>(item / blocks)];
+    int64_t begin = in.num_rows * (item % blocks) / blocks, end = in.num_rows * (item % blocks + 1) / blocks;
+    auto multiply = [&](const Epilogue& e) {
+      if (bf16) return MultiplyPanel(kernels, panel, static_cast<const Bf16*>(a.data) + begin * a.stride, a.stride, end - begin, e);
+      return MultiplyPanel(kernels, panel, static_cast<const float*>(a.data) + begin * a.stride, a.stride, end - begin, e);
+    };
+    if (!tile(panel, begin, end - begin, multiply)) out_of_memory = true;
   });
   if (out_of_memory) {
     return Status::Fail(Code::kOutOfMemory, "linear", "memory for one panel of weights", "none", "Use a smaller model.");
   }
   return {};
+}
+
+Status CheckTypes(const Context& context, const char* where, DType x, DType out) {
+  auto fits = [&](DType t) { return t == DType::kF32 || (t == DType::kBf16 && context.has_bf16()); };
+  if (!fits(x) || !fits(out)) {
+    return Status::Shape(where, context.has_bf16() ? "x and out in f32 or bf16" : "x and out in f32, the activation dtype of this configuration",
+                         std::string(NameOf(x)) + " and " + NameOf(out));
+  }
+  return {};
+}
+
+}  // namespace
+
+Status Linear(const Context& context, const LinearParams& p) {
+  WINNOW_TRY(CheckTypes(context, "linear", p.in.x_type, p.out_type));
+  if (p.accumulate && p.out_type != DType::kF32) return Status::Shape("linear.out", "f32 where accumulate is 1", NameOf(p.out_type));
+  int64_t stride = p.in.weight->rows;
+  return ForEachTile(context, p.in, [&](const Panel& panel, int64_t row, int64_t, auto multiply) {
+    size_t offset = static_cast<size_t>(row * stride + panel.first_row) * SizeOf(p.out_type);
+    const float* bias = p.bias == nullptr ? nullptr : p.bias + panel.first_row;
+    return multiply(Epilogue{static_cast<std::byte*>(p.out) + offset, p.out_type, stride, panel.width, bias, p.accumulate});
+  });
+}
+
+Status LinearGated(const Context& context, const LinearGatedParams& p) {
+  WINNOW_TRY(CheckTypes(context, "linearGated", p.in.x_type, p.out_type));
+  constexpr int64_t kHalf = kPanelWidth / 2;
+  if (p.in.weight->weave != kHalf) {
+    return Status::Shape("linearGated.weight", "a matrix packed with interleave 32", "interleave " + std::to_string(p.in.weight->weave));
+  }
+  int64_t width = p.in.weight->rows / 2;
+  const GatedActivationKernels& gate = Kernels<GatedActivationKernels>(context.isa);
+  return ForEachTile(context, p.in, [&](const Panel& panel, int64_t row, int64_t rows, auto multiply) {
+    auto* sums = static_cast<float*>(Pool::Scratch(2, static_cast<size_t>(rows * kPanelWidth) * 4));
+    if (sums == nullptr || !multiply(Epilogue{sums, DType::kF32, kPanelWidth, panel.width, nullptr, false})) return false;
+    auto* out = static_cast<std::byte*>(p.out) + static_cast<size_t>(row * width + panel.first_row / 2) * SizeOf(p.out_type);
+    for (int64_t t = 0; t < rows; t++) {
+      gate.row(sums + t * kPanelWidth, sums + t * kPanelWidth + kHalf, false, p.kind, kHalf,
+               out + static_cast<size_t>(t * width) * SizeOf(p.out_type), p.out_type == DType::kBf16);
+    }
+    return true;
+  });
 }
 
 }  // namespace winnow

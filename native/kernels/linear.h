@@ -2,24 +2,29 @@
 
 #include <cstdint>
 
+#include "gated_activation.h"
 #include "isa.h"
 #include "status.h"
 #include "weights.h"
 
 namespace winnow {
 
-struct LinearParams {
+struct LinearInput {
   const void* x;
   DType x_type;
   int64_t num_rows;
   const PackedMatrix* weight;
+};
+
+struct LinearParams {
+  LinearInput in;
   const float* bias;
   bool accumulate;
   void* out;
   DType out_type;
 };
 
-/// Dense product with a packed matrix.
+/// Dense product with a packed matrix; columns of out are in packed order (gate and up woven, where they were).
 ///
 ///   out[t, n] (+)= sum_k x[t, k] * w[n, k]  (+ bias[n])
 ///
@@ -35,7 +40,24 @@ struct LinearParams {
 /// Returns   Status with code and message; never throws, prints or exits
 Status Linear(const Context& context, const LinearParams& params);
 
-/// The naive fp64 form, over plain weights [rows, cols].
+struct LinearGatedParams {
+  LinearInput in;
+  GateKind kind;
+  void* out;
+  DType out_type;
+};
+
+/// Linear, then the gated activation, without the wide intermediate in memory: the same bits as Linear into f32 followed
+/// by GatedActivation.
+///
+/// Shapes    x    [num_rows, cols]      f32 or bf16
+///           out  [num_rows, rows / 2]  f32 or bf16; must not alias x
+/// Limits    a weight packed with weave 32: gate and up of 32 units in each panel
+/// Cost      as Linear; 24 KB of scratch a thread
+/// Returns   Status with code and message; never throws, prints or exits
+Status LinearGated(const Context& context, const LinearGatedParams& params);
+
+/// The naive fp64 form of Linear, over plain weights [rows, cols].
 void LinearReference(const double* x, int64_t num_rows, const double* weight, int64_t rows, int64_t cols, const float* bias,
                      double* out);
 

@@ -191,6 +191,11 @@ int64_t RowBytes(WeightType type, int64_t cols) {
 Status PackMatrix(const std::vector<WeightSource>& sources, int64_t weave, PackedMatrix* out) {
   if (sources.empty()) return Status::Shape("packWeight.sources", "at least one source", "none");
   for (const WeightSource& s : sources) WINNOW_TRY(CheckSource(s, sources[0].cols));
+  // One storage type, so that no panel ends between a gate and its up.
+  if (weave > 0 && sources.size() == 2 && sources[0].type != sources[1].type) {
+    return Status::Fail(Code::kUnsupported, "packWeight.interleave", "two sources of one type",
+                        std::string(NameOf(sources[0].type)) + " and " + NameOf(sources[1].type), "Pack them with interleave 0.");
+  }
   if (weave > 0 && (sources.size() != 2 || sources[0].rows != sources[1].rows || sources[0].rows % weave != 0)) {
     return Status::Shape("packWeight.interleave", "two sources of equal rows, a multiple of interleave",
                          std::to_string(sources.size()) + " sources, interleave " + std::to_string(weave));
@@ -199,6 +204,7 @@ Status PackMatrix(const std::vector<WeightSource>& sources, int64_t weave, Packe
   PackedMatrix packed;
   packed.rows = static_cast<int64_t>(order.size());
   packed.cols = sources[0].cols;
+  packed.weave = weave;
   packed.panel_of_row.resize(order.size());
 
   // A panel ends where it is full or where the storage type changes.

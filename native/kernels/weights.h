@@ -48,6 +48,7 @@ struct Panel {
 
 struct PackedMatrix {
   int64_t rows = 0, cols = 0;
+  int64_t weave = 0;  ///< rows of gate, then of up, that alternate; 0: not woven
   std::vector<Panel> panels;
   std::vector<int32_t> panel_of_row;  ///< one entry per 16 rows would do, but sources need not be multiples of 16
   AlignedBytes bytes;

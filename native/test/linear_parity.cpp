@@ -68,14 +68,14 @@ void AgainstReference(Report& report, const Context& context, WeightType type, S
   std::vector<double> expected(out.size(), 0.0);
   if (accumulate) expected.assign(out.data(), out.data() + out.size());
   LinearReference(x.exact.data(), rows, matrix.Values().data(), shape.rows, shape.cols, bias ? b.data() : nullptr, expected.data());
-  Status status = Linear(context, {x.data(), x.type(), rows, &packed, bias ? b.data() : nullptr, accumulate, out.data(), DType::kF32});
+  Status status = Linear(context, {{x.data(), x.type(), rows, &packed}, bias ? b.data() : nullptr, accumulate, out.data(), DType::kF32});
   // Relative to sum |w x|, the only scale that cancellation leaves alone. bf16: unit roundoff 2^-8 of each weight.
   double bound = context.has_bf16() ? 0x1p-8 : 2e-6;
   report.Check({"linear", context.isa, Name(type, shape, rows, NameOf(context.numerics)) + (bias ? " bias" : "") + (accumulate ? " accumulate" : ""), seed},
                status.ok() ? WorstError(out, expected, x.exact, matrix.Values(), shape) : INFINITY, bound, out.intact());
   if (!context.has_bf16() || accumulate) return;
   Guarded<Bf16> narrow(out.size());
-  status = Linear(context, {x.data(), x.type(), rows, &packed, bias ? b.data() : nullptr, false, narrow.data(), DType::kBf16});
+  status = Linear(context, {{x.data(), x.type(), rows, &packed}, bias ? b.data() : nullptr, false, narrow.data(), DType::kBf16});
   double different = status.ok() ? 0 : INFINITY;
   for (size_t i = 0; i < out.size(); i++) {
     Bf16 rounded = ToBf16(out[i]);
@@ -112,7 +112,7 @@ void RowParity(Report& report) {
       size_t step = static_cast<size_t>(shape.cols) * SizeOf(x.type());
       Pool::Instance().SetThreads(1);
       for (int64_t t = 0; t < most; t++) {
-        (void)Linear(context, {static_cast<const std::byte*>(x.data()) + static_cast<size_t>(t) * step, x.type(), 1, &packed,
+        (void)Linear(context, {{static_cast<const std::byte*>(x.data()) + static_cast<size_t>(t) * step, x.type(), 1, &packed},
                                nullptr, false, &alone[static_cast<size_t>(t * shape.rows)], DType::kF32});
       }
       for (int used : {1, 2, 3}) {
@@ -120,7 +120,7 @@ void RowParity(Report& report) {
         for (int64_t rows : {2, 3, 5, 7, 8, 9, 16, 64, 1000}) {
           if (rows > most) continue;
           together.assign(together.size(), -1.f);
-          Status status = Linear(context, {x.data(), x.type(), rows, &packed, nullptr, false, together.data(), DType::kF32});
+          Status status = Linear(context, {{x.data(), x.type(), rows, &packed}, nullptr, false, together.data(), DType::kF32});
           report.Check({"linear_rows", context.isa, Name(type, shape, rows, NameOf(context.numerics)) + " threads=" + std::to_string(used), 21},
                        status.ok() ? DifferentBytes(alone.data(), together.data(), static_cast<size_t>(rows * shape.rows) * 4) : INFINITY, 0);
         }
@@ -141,9 +141,9 @@ void IsaParity(Report& report) {
         Context scalar{Isa::kScalar, Numerics::kReference};
         Input x(scalar, rows, shape.cols, 31);
         std::vector<float> expected(static_cast<size_t>(rows * shape.rows)), out(expected.size());
-        (void)Linear(scalar, {x.data(), x.type(), rows, &packed, nullptr, false, expected.data(), DType::kF32});
+        (void)Linear(scalar, {{x.data(), x.type(), rows, &packed}, nullptr, false, expected.data(), DType::kF32});
         for (Isa isa : AvailableIsas()) {
-          Status status = Linear({isa, Numerics::kReference}, {x.data(), x.type(), rows, &packed, nullptr, false, out.data(), DType::kF32});
+          Status status = Linear({isa, Numerics::kReference}, {{x.data(), x.type(), rows, &packed}, nullptr, false, out.data(), DType::kF32});
           report.Check({"linear_isa", isa, Name(type, shape, rows, " = scalar"), 31},
                        status.ok() ? DifferentBytes(expected.data(), out.data(), out.size() * 4) : INFINITY, 0);
         }
@@ -152,6 +152,33 @@ void IsaParity(Report& report) {
   }
 }
 
+/// The fused form gives the bits of the two ops one after the other.
+void GatedParity(Report& report) {
+  for (const Context& context : Contexts()) {
+    for (WeightType type : kWeightTypes) {
+      for (int64_t rows : {1, 2, 7, 37, 200}) {
+        if (context.isa == Isa::kScalar && rows > 7) continue;
+        constexpr int64_t kUnits = 96, kCols = 160;
+        MatrixCase gate(type, kUnits, kCols, 41), up(type, kUnits, kCols, 42);
+        PackedMatrix woven, stacked;
+        if (!PackMatrix({gate.source, up.source}, 32, &woven).ok() || !PackMatrix({gate.source, up.source}, 0, &stacked).ok()) continue;
+        Input x(context, rows, kCols, 43);
+        std::vector<float> wide(static_cast<size_t>(rows * 2 * kUnits));
+        Status apart = Linear(context, {{x.data(), x.type(), rows, &stacked}, nullptr, false, wide.data(), DType::kF32});
+        for (GateKind kind : {GateKind::kSilu, GateKind::kGeluTanh}) {
+          Guarded<float> expected(static_cast<size_t>(rows * kUnits)), out(expected.size());
+          Status then = GatedActivation(context, {wide.data(), DType::kF32, kind, rows, kUnits, expected.data(), DType::kF32});
+          Status fused = LinearGated(context, {{x.data(), x.type(), rows, &woven}, kind, out.data(), DType::kF32});
+          bool ok = apart.ok() && then.ok() && fused.ok();
+          report.Check({"linear_gated", context.isa, Name(type, {2 * kUnits, kCols}, rows, NameOf(context.numerics)) + (kind == GateKind::kSilu ? " silu" : " gelu"), 43},
+                       ok ? DifferentBytes(out.data(), expected.data(), out.size() * 4) : INFINITY, 0, out.intact());
+        }
+      }
+    }
+  }
+}
+
+WINNOW_PARITY(linear_gated, GatedParity);
 WINNOW_PARITY(linear, LinearParity);
 WINNOW_PARITY(linear_rows, RowParity);
 WINNOW_PARITY(linear_isa, IsaParity);

@@ -20,6 +20,7 @@ const DENSE = [
   'linear',
   'linear_rows',
   'linear_isa',
+  'linear_gated',
   'rms_norm',
   'gated_activation',
   'rope',
