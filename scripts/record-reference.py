@@ -26,7 +26,7 @@ import torch
 import transformers
 
 # A continuation is cut before the first step whose two best logits are closer than this: there, rounding may decide.
-SMALLEST_GAP = 0.01
+SMALLEST_GAP = 0.005
 CONTINUATION = 40
 SHORTEST_CONTINUATION = 32
 TAIL_POSITIONS = 8
@@ -152,18 +152,18 @@ def needle(rng, sentences, question):
 
 def prompts(rng, prose):
     names = rng.sample(CITIES, 6)
-    yield "opening", "The old surveyor opened the door of the boathouse and"
-    yield "question", chat("What is the boiling point of water, and why does it change on a mountain?")
+    yield "opening", f"The old {rng.choice(TRADES)} of {names[3]} opened the door of the boathouse, looked at the {rng.choice(GOODS)} and"
+    yield "question", chat(f"What is the boiling point of water, and why does it change on the mountains near {names[4]}?")
     yield "list", chat(f"Write a numbered list of ten things to do in a small town called {names[0]}.")
     yield "dialogue", chat(f"I am travelling from {names[1]} to {names[2]}.", "How nice! How are you travelling?", "By train. Tell me what I should pack, and explain each item.")
-    yield "code", 'def read_rows(path, separator=","):\n    """Yield the rows of a text file as lists of strings."""\n    with open(path) as file:\n        for line in file:\n            if line.startswith("#"):\n                continue\n            yield line.rstrip("\\n").split(separator)\n\n\ndef column_means(path):\n    """Return the mean of every numeric column."""\n    sums = []\n    count = 0\n    for row in read_rows(path):\n'
+    yield "code", 'def read_rows(path, separator=","):\n    """Yield the rows of a text file as lists of strings."""\n    with open(path) as file:\n        for line in file:\n            if line.startswith("#"):\n                continue\n            yield line.rstrip("\\n").split(separator)\n\n\ndef column_means_of_' + rng.choice(GOODS).replace(" ", "_") + '(path):\n    """Return the mean of every numeric column."""\n    sums = []\n    count = 0\n    for row in read_rows(path):\n'
     yield "table", "item\tcount\tprice\n" + "".join(f"{good}\t{rng.randint(1, 99)}\t{rng.randint(100, 9999) / 100:.2f}\n" for good in rng.sample(GOODS, 9)) + rng.choice(GOODS)
-    yield "letters", chat("Schreibe einen kurzen Satz über die Insel Skell: 島, остров, île, νησί 🏝️ – und übersetze ihn ins Englische.")
+    yield "letters", chat("Schreibe einen kurzen Satz über die Insel " + names[5] + ": 島, остров, île, νησί 🏝️ – und übersetze ihn ins Englische.")
     yield "numbers", chat("Continue the series and explain the rule: " + ", ".join(str(step * step + rng.randint(1, 3)) for step in range(3, 15)))
     yield "rewrite", chat(f"Rewrite this paragraph in simpler words:\n\n{prose.split(chr(10) + chr(10))[rng.randrange(6)]}")
     yield "needle-1k", needle(rng, 34, "What is the special magic number for")
     yield "pairs-1k", chat("Here are codes:\n" + "\n".join(f"- {city}-{index}: {rng.randint(10_000, 99_999)}" for index, city in enumerate(rng.choices(CITIES, k=60))) + "\n\nDescribe what this list contains and how its entries are written.")
-    yield "summary-1k", chat(f"{prose}\n\nSummarise the story above in five sentences.")
+    yield "summary-1k", chat(f"{prose}\n\nSummarise the story above in {rng.randint(4, 9)} sentences.")
     yield "chronicle-2k", chronicle(rng, 75)
     yield "prose-3k", prose + "\n\n" + chronicle(rng, 68) + "\n\n" + prose[: 1200 + rng.randrange(200)].rsplit(" ", 1)[0]
 
@@ -269,7 +269,7 @@ TINY = {
         "ropeScaling": {"kind": "llama3", "factor": 8, "lowFrequencyFactor": 1, "highFrequencyFactor": 4, "originalMaxPositions": 64},
         "seed": 12,
     },
-    "linear-wide-head": {"queryHeads": 6, "kvHeads": 2, "headDim": 32, "ropeScaling": {"kind": "linear", "factor": 2.5}, "seed": 13},
+    "linear-wide-head": {"queryHeads": 8, "kvHeads": 2, "headDim": 32, "ropeScaling": {"kind": "linear", "factor": 2.5}, "seed": 13},
 }
 
 

@@ -10,6 +10,8 @@ export interface Finished {
 export interface RunWinnowOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Words before the command, such as a shell that limits it. */
+  readonly prefix?: readonly string[];
   /** Called with all of stderr so far; may send signals. */
   readonly onStderr?: (text: string, kill: (signal: NodeJS.Signals) => void) => void;
 }
@@ -18,7 +20,8 @@ export interface RunWinnowOptions {
 export const runWinnow = (words: readonly string[], options: RunWinnowOptions = {}): Promise<Finished> =>
   new Promise((resolve, reject) => {
     const entry = fileURLToPath(new URL('winnow.mjs', import.meta.url));
-    const child = spawn(process.execPath, [entry, ...words], {
+    const [program = '', ...rest] = [...(options.prefix ?? []), process.execPath, entry, ...words];
+    const child = spawn(program, rest, {
       cwd: options.cwd,
       env: { ...process.env, NO_COLOR: '1', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
