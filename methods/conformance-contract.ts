@@ -1,9 +1,10 @@
 /** Checks on what an adapter says and on the form of what it returns. */
 import assert from 'node:assert/strict';
 import { composeMethods } from './compose.js';
-import type { BenchRequest, ConformanceBench } from './conformance-bench.js';
-import { actsOnText, type Check, type CheckFacts, first } from './conformance-check.js';
+import type { BenchRequest } from './conformance-bench.js';
+import { actsOnText, type Check, first } from './conformance-check.js';
 import { evicts, selects } from './conformance-choice.js';
+import { checkList, inspectPlans } from './conformance-plans.js';
 import {
   fingerprint,
   protocols,
@@ -12,11 +13,12 @@ import {
   runOne,
   settingFor,
   tokenIds,
+  windowOf,
 } from './conformance-subject.js';
-import { recordViews, redeclare, watchHooks } from './conformance-watch.js';
-import type { AttentionPlan, CachePlan, CacheView, Method, Need, Ragged, SlotsView, StepView } from './contract.js';
+import { recordViews, redeclare } from './conformance-watch.js';
+import type { Need } from './contract.js';
 import { oracleTopK } from './control/oracle-top-k.js';
-import { budgetOf, keptByMethod, layerShape, modelFacts, type PlantedSample } from './naive-views.js';
+import { budgetOf, layerShape, modelFacts } from './naive-views.js';
 import { parseParams } from './params.js';
 
 export const contractChecks: readonly Check[] = [
@@ -131,78 +133,6 @@ export const contractChecks: readonly Check[] = [
     },
   },
   {
-    property: 'C25',
-    title: 'survivors are untouched: keys and values of kept slots are bit for bit what they were',
-    exempt: (facts) =>
-      first(
-        actsOnText(facts),
-        evicts(facts) ? undefined : 'evicts nothing',
-        packs(facts) ? 'packs survivors: they may change within its error' : undefined,
-      ),
-    run: async (facts) => {
-      for (const bench of facts.benches) {
-        const row = await runOne(bench, requestFor(facts.subject, { capture: true }));
-        row.kept.forEach((heads, layer) => {
-          const { headDim, headDimV } = bench.facts.layers[layer]!;
-          const longest = Math.max(...heads.map((slots) => slots.length));
-          for (const [name, width] of [
-            ['keys', headDim],
-            ['values', headDimV],
-          ] as const) {
-            const before = row.captured![layer]![name];
-            const after = row.capturedAfter![layer]![name];
-            const total = before.length / heads.length / width;
-            heads.forEach((slots, head) => {
-              slots.forEach((position, at) => {
-                const old = before.subarray((head * total + position) * width, (head * total + position + 1) * width);
-                const now = after.subarray((head * longest + at) * width, (head * longest + at + 1) * width);
-                assert.deepEqual(now, old, `layer ${layer}, head ${head}, position ${position}, ${name}`);
-              });
-            });
-          }
-        });
-      }
-    },
-  },
-  {
-    property: 'T10',
-    title: 'the engine keeps what plain arrays keep',
-    exempt: (facts) =>
-      first(
-        actsOnText(facts),
-        evicts(facts) ? undefined : 'evicts nothing; what a selector reads is compared in its own test',
-        facts.subject.randomised,
-      ),
-    run: async (facts) => {
-      const { method, params, contextTokens } = facts.subject;
-      for (const bench of facts.benches) {
-        const row = await runOne(bench, requestFor(facts.subject, { capture: true }));
-        const length = contextTokens + QUESTION_TOKENS;
-        const sample: PlantedSample = {
-          shapes: bench.facts.layers,
-          contextLength: contextTokens,
-          sampleSeed: 5,
-          evidence: [{ start: 10, end: 14 }],
-          keys: row.captured!.map(({ keys }, layer) =>
-            slotVectors(keys, bench.facts.layers[layer]!.numKvHeads, length),
-          ),
-          values: row.captured!.map(({ values }, layer) =>
-            slotVectors(values, bench.facts.layers[layer]!.numKvHeads, length),
-          ),
-          queries: row.captured!.map(({ windowQueries }) =>
-            lastQueries(windowQueries, length, windowOf(facts.declared.needs)),
-          ),
-        };
-        const budget = budgetOf(Math.floor(contextTokens / 2), contextTokens, method.covers ?? 'context');
-        const [expected] = await keptByMethod(method, params, sample, [budget]);
-        assert.deepEqual(
-          row.kept.map((heads) => heads.map((slots) => Array.from(slots))),
-          expected,
-        );
-      }
-    },
-  },
-  {
     property: 'C28',
     title: 'a selector that reads everything adds nothing to an evictor',
     exempt: (facts) =>
@@ -255,82 +185,3 @@ const deepFreeze = <T>(value: T): T => {
 };
 
 const needName = (need: Need): string => ('view' in need ? need.view : need.auxiliary);
-
-const windowOf = (needs: readonly Need[]): number => {
-  const need = needs.find((known) => 'view' in known && known.view === 'windowQueries');
-  return need !== undefined && 'last' in need && need.last !== 'question' ? need.last : 6;
-};
-
-const packs = ({ subject: { method } }: CheckFacts): boolean =>
-  method.family === 'quantisation' || method.id.includes('kivi');
-
-const split = <A extends Float32Array>(values: A, parts: number): Float32Array[] => {
-  const size = values.length / parts;
-  return Array.from({ length: parts }, (_, i) => values.subarray(i * size, (i + 1) * size));
-};
-
-/** [head][slot][channel]. */
-const slotVectors = (plane: Float32Array, heads: number, length: number): number[][][] =>
-  split(plane, heads).map((head) => split(head, length).map((vector) => Array.from(vector)));
-
-/** Only the window's queries were kept; the others are not looked at. */
-const lastQueries = (window: Float32Array | undefined, length: number, last: number): number[][] => {
-  const known = window === undefined ? [] : split(window, last).map((query) => Array.from(query));
-  return [
-    ...Array.from({ length: length - known.length }, () => new Array<number>(known[0]?.length ?? 0).fill(0)),
-    ...known,
-  ];
-};
-
-type OnList = (list: Ragged, slots: SlotsView, page: number) => void;
-
-const inspectPlans = (method: Method, onList: OnList): Method =>
-  watchHooks(method, (place, args, call) => {
-    const result = call(args);
-    if (place === 'decode.select') inspectAttention(result as AttentionPlan, (args[0] as StepView).slots, onList);
-    if (place !== 'cache.finishPrefill' && place !== 'cache.maintain') return result;
-    const inspect = (plan: CachePlan): CachePlan => {
-      inspectCache(plan, args[0] as readonly CacheView[], onList);
-      return plan;
-    };
-    return result instanceof Promise ? result.then(inspect) : inspect(result as CachePlan);
-  });
-
-const inspectAttention = ({ parts }: AttentionPlan, slots: SlotsView, onList: OnList): void => {
-  for (const { keys } of parts) {
-    if (keys.kind === 'tokens') onList(keys.indices, slots, 1);
-    if (keys.kind === 'blocks') onList(keys.lists, slots, keys.keyBlock);
-  }
-};
-
-const inspectCache = (plan: CachePlan, views: readonly CacheView[], onList: OnList): void => {
-  for (const { layer, actions } of plan) {
-    for (const action of actions) if (action.kind === 'keep') onList(action.slots, views[layer]!.slots, 1);
-  }
-};
-
-/** Number of entries seen. */
-const checkList = (bench: ConformanceBench, list: Ragged, slots: SlotsView, page: number): number => {
-  const [rows = 0, lists = 0, width = 0] = list.values.shape;
-  const values = bench.peek(list.values);
-  const lens = bench.peek(list.lens);
-  assert.equal(width, list.maxLen);
-  let entries = 0;
-  for (let row = 0; row < rows; row++) {
-    for (let at = 0; at < lists; at++) {
-      const length = lens[row * lists + at]!;
-      assert.ok(length >= -1 && length <= list.maxLen, `a list of ${length} in ${list.maxLen}`);
-      const head = lists === slots.numKvHeads ? at : 0;
-      const held = slots.lens[(slots.rows === 1 ? 0 : row) * slots.numKvHeads + head]!;
-      let last = -1;
-      for (let i = 0; i < length; i++) {
-        const entry = values[(row * lists + at) * width + i]!;
-        assert.ok(entry > last, `entry ${entry} behind ${last}`);
-        assert.ok(entry * page < held, `entry ${entry} of pages of ${page} over ${held} slots`);
-        last = entry;
-        entries++;
-      }
-    }
-  }
-  return entries;
-};

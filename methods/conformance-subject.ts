@@ -1,6 +1,8 @@
 /** What the conformance suite knows of the method under test, and the requests that its checks share. */
+import assert from 'node:assert/strict';
+import { sha256Hex } from '../core/canonical-json.js';
 import type { BenchRequest, BenchResult, BenchRow, BenchSetting, ConformanceBench } from './conformance-bench.js';
-import type { Declaration, Hooks, Method, ModelFacts, Protocol } from './contract.js';
+import type { Declaration, Hooks, Method, ModelFacts, Need, Protocol } from './contract.js';
 import { parseParams } from './params.js';
 
 export interface ConformanceOptions {
@@ -79,13 +81,25 @@ export const runAll = async (bench: ConformanceBench, request: BenchRequest): Pr
 export const runOne = async (bench: ConformanceBench, request: BenchRequest): Promise<OkRow> =>
   (await runAll(bench, request))[0]!;
 
-/** Everything about a row that other rows, forks or a repetition must not change. */
+/** Everything about a row that other rows, forks or a repetition must not change; logits as hashes, so that a difference prints fast. */
 export const fingerprint = ({ tokenIds: ids, logits, kept, hashes }: BenchResult): object => ({
-  ids,
-  logits: logits.map((line) => Buffer.from(line.buffer, line.byteOffset, line.byteLength).toString('base64')),
-  kept: kept.map((layer) => layer.map((head) => Array.from(head))),
+  ids: ids.join(),
+  logits: logits.map(hashOf),
+  kept: kept.map((layer) => layer.map((head) => head.join())),
   hashes,
 });
+
+const hashOf = (line: Float32Array): string =>
+  sha256Hex(new Uint8Array(line.buffer, line.byteOffset, line.byteLength)).slice(0, 16);
+
+/** The same bits at every step; the first difference is named. */
+export const assertSameLogits = (actual: readonly Float32Array[], expected: readonly Float32Array[]): void => {
+  assert.equal(actual.length, expected.length, 'number of steps');
+  actual.forEach((line, step) => {
+    const at = line.findIndex((value, i) => !Object.is(value, expected[step]![i]));
+    if (at >= 0) assert.fail(`step ${step}, token ${at}: logit ${line[at]} instead of ${expected[step]![at]}`);
+  });
+};
 
 export const protocols: readonly Protocol[] = ['query-agnostic', 'query-aware'];
 
@@ -120,4 +134,10 @@ export const declaredStateBytes = (declared: Declaration, facts: ModelFacts, slo
     }
   }
   return bytes;
+};
+
+/** Window queries that a method asks for; 6 where it asks for none, to have a size to vary around. */
+export const windowOf = (needs: readonly Need[]): number => {
+  const need = needs.find((known) => 'view' in known && known.view === 'windowQueries');
+  return need !== undefined && 'last' in need && need.last !== 'question' ? need.last : 6;
 };

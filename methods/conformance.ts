@@ -8,6 +8,7 @@ import { amountChecks, fullBudgetChecks } from './conformance-amounts.js';
 import type { Check, CheckFacts } from './conformance-check.js';
 import { choiceChecks } from './conformance-choice.js';
 import { contractChecks } from './conformance-contract.js';
+import { keptChecks } from './conformance-kept.js';
 import { openBenches } from './conformance-models.js';
 import { rowChecks } from './conformance-rows.js';
 import { type ConformanceOptions, describeSubject, type Subject, subjectOf } from './conformance-subject.js';
@@ -20,6 +21,7 @@ export const checks: readonly Check[] = [
   ...fullBudgetChecks,
   ...choiceChecks,
   ...contractChecks,
+  ...keptChecks,
   ...rowChecks,
   ...amountChecks,
 ];
