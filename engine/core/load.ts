@@ -50,6 +50,9 @@ export const architectureOf = (checkpoint: Checkpoint): Architecture => {
   };
 };
 
+/** Rows of gate and up in one weave, as `linearGated` wants them. */
+const GATE_INTERLEAVE = 32;
+
 /** Packs every tensor into the native layout. Each tensor's bytes are read once and let go, so file and packed weights never coexist. */
 export const loadWeights = (device: Device, checkpoint: Checkpoint): ModelWeights => {
   const { addon } = device;
@@ -62,35 +65,37 @@ export const loadWeights = (device: Device, checkpoint: Checkpoint): ModelWeight
     cols: tensor.shape[1]!,
     interleavedHeads: tensor.interleavedHeads,
   });
-  const matrix = (...names: string[]): number =>
+  const matrix = (names: string[], interleave = 0): number =>
     addon.packWeight(
       names.map((name) => source(tensorOf(checkpoint, name))),
-      0,
+      interleave,
     );
   const vector = (name: string): number => {
     const tensor = tensorOf(checkpoint, name);
     return addon.packVector(tensor.bytes, tensor.byteOffset, tensor.type, tensor.shape[0]!);
   };
 
-  const embedding = matrix('embedding');
+  const woven = config.ffnSize % GATE_INTERLEAVE === 0;
+  const embedding = matrix(['embedding']);
   const layers = Array.from({ length: config.numLayers }, (_, l) => {
     const at = `layers.${l}`;
     return {
       attentionNorm: vector(`${at}.attention.norm`),
-      qkv: matrix(`${at}.attention.q`, `${at}.attention.k`, `${at}.attention.v`),
+      qkv: matrix([`${at}.attention.q`, `${at}.attention.k`, `${at}.attention.v`]),
       qkvBias: 0,
       qNorm: 0,
       kNorm: 0,
-      output: matrix(`${at}.attention.output`),
+      output: matrix([`${at}.attention.output`]),
       ffnNorm: vector(`${at}.ffn.norm`),
-      gateUp: matrix(`${at}.ffn.gate`, `${at}.ffn.up`),
-      down: matrix(`${at}.ffn.down`),
+      gateUp: matrix([`${at}.ffn.gate`, `${at}.ffn.up`], woven ? GATE_INTERLEAVE : 0),
+      down: matrix([`${at}.ffn.down`]),
     };
   });
   return {
+    gateUpWoven: woven,
     embedding,
     layers,
     finalNorm: vector('output.norm'),
-    head: config.tiedEmbeddings ? embedding : matrix('output'),
+    head: config.tiedEmbeddings ? embedding : matrix(['output']),
   };
 };

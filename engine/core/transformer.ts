@@ -17,6 +17,8 @@ export interface LayerWeights {
 }
 
 export interface ModelWeights {
+  /** gate and up are woven for the fused pass; else their product goes through a wide intermediate. */
+  readonly gateUpWoven: boolean;
   readonly embedding: WeightId;
   readonly layers: readonly LayerWeights[];
   readonly finalNorm: TensorId;
@@ -60,7 +62,7 @@ interface Scratch {
   readonly qkv: DeviceTensor;
   readonly q: DeviceTensor;
   readonly attended: DeviceTensor;
-  readonly gateUp: DeviceTensor;
+  readonly gateUp: DeviceTensor | undefined;
   readonly gated: DeviceTensor;
 }
 
@@ -80,6 +82,7 @@ const MAX_SCRATCH_SETS = 4;
 export const createTransformer = (device: Device, arch: Architecture, weights: ModelWeights): Transformer => {
   const { addon } = device;
   const first = arch.layers[0]!;
+  const activation = arch.activation === 'silu' ? 0 : 1;
   const layout = addon.cacheLayout(
     Int32Array.from(arch.layers, (l) => l.numKvHeads),
     Int32Array.from(arch.layers, (l) => l.headDim),
@@ -88,6 +91,10 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
   const scratchSets = new Map<number, Scratch>();
   const logitSets = new Map<number, { rows: DeviceTensor; normed: DeviceTensor; logits: DeviceTensor }>();
   let rope: DeviceTensor | undefined;
+
+  const freeAll = (set: object): void => {
+    for (const t of Object.values(set) as (DeviceTensor | undefined)[]) if (t !== undefined) device.free(t);
+  };
 
   const scratchFor = (tokens: number): Scratch => {
     const known = scratchSets.get(tokens);
@@ -99,7 +106,7 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
     if (scratchSets.size >= MAX_SCRATCH_SETS) {
       const [oldest, set] = scratchSets.entries().next().value!;
       scratchSets.delete(oldest);
-      for (const t of Object.values(set)) device.free(t);
+      freeAll(set);
     }
     const qWidth = first.numQueryHeads * first.headDim;
     const made: Scratch = {
@@ -110,7 +117,7 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
       qkv: device.lasting('f32', [tokens, qWidth + first.numKvHeads * (first.headDim + first.headDimV)]),
       q: device.lasting(device.act, [tokens, qWidth]),
       attended: device.lasting(device.act, [tokens, first.numQueryHeads * first.headDimV]),
-      gateUp: device.lasting('f32', [tokens, 2 * arch.ffnSize]),
+      gateUp: weights.gateUpWoven ? undefined : device.lasting('f32', [tokens, 2 * arch.ffnSize]),
       gated: device.lasting(device.act, [tokens, arch.ffnSize]),
     };
     scratchSets.set(tokens, made);
@@ -123,7 +130,7 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
       if (logitSets.size >= MAX_SCRATCH_SETS) {
         const [oldest, old] = logitSets.entries().next().value!;
         logitSets.delete(oldest);
-        for (const t of Object.values(old)) device.free(t);
+        freeAll(old);
       }
       set = {
         rows: device.lasting('f32', [rows, arch.hiddenSize]),
@@ -194,8 +201,11 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
       pass.attend(layer, s.q, s.attended);
       addon.linear(s.attended.id, w.output, 0, 1, s.hidden.id);
       addon.rmsNorm(s.hidden.id, w.ffnNorm, arch.normEps, arch.normGainOffset, s.normed.id);
-      addon.linear(s.normed.id, w.gateUp, 0, 0, s.gateUp.id);
-      addon.gatedActivation(s.gateUp.id, arch.activation === 'silu' ? 0 : 1, s.gated.id);
+      if (s.gateUp === undefined) addon.linearGated(s.normed.id, w.gateUp, activation, s.gated.id);
+      else {
+        addon.linear(s.normed.id, w.gateUp, 0, 0, s.gateUp.id);
+        addon.gatedActivation(s.gateUp.id, activation, s.gated.id);
+      }
       addon.linear(s.gated.id, w.down, 0, 1, s.hidden.id);
     });
 
@@ -212,8 +222,7 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
   };
 
   const dispose = (): void => {
-    for (const set of [...scratchSets.values(), ...logitSets.values()])
-      for (const t of Object.values(set) as DeviceTensor[]) device.free(t);
+    for (const set of [...scratchSets.values(), ...logitSets.values()]) freeAll(set);
     scratchSets.clear();
     logitSets.clear();
     if (rope !== undefined) device.free(rope);
