@@ -1,4 +1,4 @@
-/** Files of the Hugging Face hub, by its own library, with the limits that it lacks: time-outs, off-line mode, silence on stdout. */
+/** Files of the Hugging Face hub, by its own library, with the limits that it lacks: time-outs and off-line mode. */
 import { downloadFile, listFiles, modelInfo } from '@huggingface/hub';
 import { WinnowError } from '../core/errors.js';
 import type { DownloadSource } from './download.js';
@@ -26,28 +26,26 @@ export const hubSource = (file: HubFile): DownloadSource => ({
   name: `hub ${file.repo}@${file.revision.slice(0, 8)}`,
   async fetch(into) {
     checkOnline();
-    await quietly(async () => {
-      const blob = await downloadFile({
-        repo: file.repo,
-        path: file.path,
-        revision: file.revision,
-        hubUrl: hubAddress(),
-        fetch: timedFetch,
-        xet: false,
-      });
-      if (blob === null) throw new Error(`no file ${file.path} there`);
-      const reader = blob.stream().getReader();
+    const blob = await downloadFile({
+      repo: file.repo,
+      path: file.path,
+      revision: file.revision,
+      hubUrl: hubAddress(),
+      fetch: timedFetch,
+      xet: false,
+    });
+    if (blob === null) throw new Error(`no file ${file.path} there`);
+    const reader = blob.stream().getReader();
+    const cancel = (): void => void reader.cancel().catch(() => undefined);
+    try {
       for (;;) {
-        const { done, value } = await within(
-          stallMs,
-          'more bytes',
-          reader.read(),
-          () => void reader.cancel().catch(() => undefined),
-        );
+        const { done, value } = await within(stallMs, 'more bytes', reader.read(), cancel);
         if (done) return;
         into.write(value);
       }
-    });
+    } finally {
+      cancel();
+    }
   },
 });
 
@@ -57,23 +55,21 @@ export async function readHubRepository(
   revision: string,
 ): Promise<{ readonly commit: string; readonly files: readonly HubEntry[] }> {
   checkOnline();
-  return quietly(async () => {
-    const hub = { hubUrl: hubAddress(), fetch: timedFetch };
-    const info = await modelInfo({ name: repo, revision, additionalFields: ['sha'], ...hub });
-    const commit = String(info.sha);
-    if (!/^[0-9a-f]{40}$/.test(commit))
-      throw new WinnowError('ERR_UNREACHABLE', `hub ${repo}@${revision}`, 'a commit hash', commit);
-    const files: HubEntry[] = [];
-    for await (const entry of listFiles({ repo, revision: commit, ...hub })) {
-      if (entry.type !== 'file') continue;
-      files.push({
-        path: entry.path,
-        bytes: entry.lfs?.size ?? entry.size,
-        ...(entry.lfs !== undefined && { sha256: entry.lfs.oid }),
-      });
-    }
-    return { commit, files };
-  });
+  const hub = { hubUrl: hubAddress(), fetch: timedFetch };
+  const info = await modelInfo({ name: repo, revision, additionalFields: ['sha'], ...hub });
+  const commit = String(info.sha);
+  if (!/^[0-9a-f]{40}$/.test(commit))
+    throw new WinnowError('ERR_UNREACHABLE', `hub ${repo}@${revision}`, 'a commit hash', commit);
+  const files: HubEntry[] = [];
+  for await (const entry of listFiles({ repo, revision: commit, ...hub })) {
+    if (entry.type !== 'file') continue;
+    files.push({
+      path: entry.path,
+      bytes: entry.lfs?.size ?? entry.size,
+      ...(entry.lfs !== undefined && { sha256: entry.lfs.oid }),
+    });
+  }
+  return { commit, files };
 }
 
 function checkOnline(): void {
@@ -100,16 +96,5 @@ async function within<T>(ms: number, what: string, work: Promise<T>, onTimeout: 
   } finally {
     clearTimeout(timer);
     work.catch(() => undefined);
-  }
-}
-
-/** The library tells its doings on `console.debug`, which is stdout, where only results belong. */
-async function quietly<T>(work: () => Promise<T>): Promise<T> {
-  const { debug } = console;
-  console.debug = (...values: unknown[]) => console.error(...values);
-  try {
-    return await work();
-  } finally {
-    console.debug = debug;
   }
 }

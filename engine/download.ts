@@ -1,5 +1,5 @@
 /** Brings a file of known hash into the cache from the first source that has it: whole and checked, or not at all. */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { WinnowError } from '../core/errors.js';
@@ -45,7 +45,7 @@ export async function download(
   removeStale(target.path);
   const failures: string[] = [];
   for (const source of sources) {
-    const partial = `${target.path}.partial-${process.pid}`;
+    const partial = `${target.path}.partial-${process.pid}-${randomBytes(4).toString('hex')}`;
     try {
       await fetchInto(partial, target, source, onProgress);
       onDisk(target.path, () => renameSync(partial, target.path));
