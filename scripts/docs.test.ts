@@ -5,9 +5,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { methods } from '../methods/index.js';
 import { flagName } from './command.js';
 import { commands } from './commands.js';
 import { executedCommands, showsOutput } from './doc-blocks.js';
+import { methodTable, sectionOf } from './method-table.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const documents = [
@@ -55,8 +57,16 @@ test('links of documents to files of the project lead somewhere', () => {
 });
 
 test('docs/cli.md names every command and no other', () => {
-  const named = [...read('docs/cli.md').matchAll(/^\| `([a-z-]+)/gm)].map(([, name]) => name);
+  const section = /^## Commands\n([\s\S]*?)^## /m.exec(read('docs/cli.md'))?.[1] ?? '';
+  const named = [...section.matchAll(/^\| `([a-z-]+)/gm)].map(([, name]) => name);
   assert.deepEqual(new Set(named), new Set([...commands.map(({ name }) => name), 'completion']));
+});
+
+test('every row of the table of methods in README.md is what its adapter says (npm run docs writes it)', () => {
+  const shown = sectionOf(read('README.md'), 'methods').trim().split('\n');
+  const made = methodTable(methods).split('\n');
+  assert.ok(shown.length > 10);
+  for (const row of shown) assert.ok(made.includes(row), row);
 });
 
 test('flags of winnow that documents write exist', () => {
