@@ -73,13 +73,23 @@ export interface ResolvedSuite {
   readonly seed: number;
   readonly samples: number;
   readonly lengths: readonly number[];
-  readonly tasks: readonly { readonly id: string; readonly name: string; readonly params: Readonly<Record<string, unknown>>; readonly maxNewTokens?: number; readonly lengths?: readonly number[] }[];
+  readonly tasks: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly params: Readonly<Record<string, unknown>>;
+    readonly maxNewTokens?: number;
+    readonly lengths?: readonly number[];
+  }[];
   readonly methods: readonly MethodRef[];
   readonly keptFractions: readonly number[];
   readonly tokenBudgets: readonly number[];
   readonly protocols: readonly Protocol[];
   readonly chatTemplate: boolean;
-  readonly exclude: readonly { readonly method: string; readonly when?: Readonly<Record<string, unknown>>; readonly reason: string }[];
+  readonly exclude: readonly {
+    readonly method: string;
+    readonly when?: Readonly<Record<string, unknown>>;
+    readonly reason: string;
+  }[];
 }
 
 /** One cell: model x task x length x setting x protocol. */
