@@ -91,3 +91,13 @@ test('words of the question that only one document has decide', async () => {
   const documents = documentsOf('the the the of of of. ', 'key of brass. ', 'the of the of. ');
   assert.deepEqual(textsOf(await build({ documents, tokenBudget: 3 })), ['key of brass. ']);
 });
+
+test('the index is counted and gives the same prompt as none', async () => {
+  const documents = documentsOf('The red key is here. ', 'Nothing to see. ', 'A red door. ');
+  const setting = settingOf(parseParams(bm25TopK, {}), budgetOf(1, 1));
+  const { prompt } = bm25TopK.hooks(setting, modelFacts([]));
+  const index = await prompt!.index!(documents, services);
+  assert.equal(index.bytes, createBm25(documents.map(({ text }) => text)).bytes);
+  const request = { documents, question: 'red key', tokenBudget: 6, seed: 0 };
+  assert.deepEqual(await prompt!.build(request, index, services), await prompt!.build(request, undefined, services));
+});

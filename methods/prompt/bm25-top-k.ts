@@ -1,8 +1,15 @@
 import { z } from 'zod';
 import { WinnowError } from '../../core/errors.js';
-import { defineMethod, type PromptRequest, type PromptResult, type Services } from '../contract.js';
+import {
+  type Bm25,
+  defineMethod,
+  type PromptIndex,
+  type PromptRequest,
+  type PromptResult,
+  type Services,
+} from '../contract.js';
 import { declaration } from '../declaration.js';
-import { bm25Defaults, createBm25 } from './bm25.js';
+import { type Bm25Options, bm25Defaults, createBm25 } from './bm25.js';
 import { sentenceSegments } from './segments.js';
 
 /**
@@ -48,7 +55,8 @@ export const bm25TopK = defineMethod({
   },
   hooks: ({ params }) => ({
     prompt: {
-      build: async (request, _index, use) => {
+      index: async (documents, use) => indexOf(documents, params, use),
+      build: async (request, index, use) => {
         if (request.question === undefined) {
           throw new WinnowError(
             'ERR_UNSUPPORTED',
@@ -58,16 +66,30 @@ export const bm25TopK = defineMethod({
             'Use query-aware.',
           );
         }
-        const units = unitsOf(request, params.segmentTokens, use);
-        const scores = createBm25(
-          units.map(({ text }) => text),
-          params,
-        ).scores(request.question);
-        return chooseUnits(units, scores, request.tokenBudget, use);
+        const { units, bm25 } = (index ?? indexOf(request.documents, params, use)).data as Bm25Index;
+        return chooseUnits(units, bm25.scores(request.question), request.tokenBudget, use);
       },
     },
   }),
 });
+
+interface Bm25Index {
+  readonly units: readonly Unit[];
+  readonly bm25: Bm25;
+}
+
+const indexOf = (
+  documents: PromptRequest['documents'],
+  params: Bm25Options & { readonly segmentTokens: number },
+  use: Services,
+): PromptIndex => {
+  const units = unitsOf(documents, params.segmentTokens, use);
+  const bm25 = createBm25(
+    units.map(({ text }) => text),
+    params,
+  );
+  return { bytes: bm25.bytes, data: { units, bm25 } satisfies Bm25Index };
+};
 
 /** A stretch of the context that is fed whole or not at all. */
 interface Unit {
@@ -75,7 +97,7 @@ interface Unit {
   readonly start: number;
 }
 
-const unitsOf = ({ documents }: PromptRequest, segmentTokens: number, use: Services): Unit[] => {
+const unitsOf = (documents: PromptRequest['documents'], segmentTokens: number, use: Services): Unit[] => {
   const [only] = documents;
   if (documents.length !== 1 || only === undefined) return [...documents];
   return sentenceSegments(only.text, segmentTokens, use.countTokens).map(({ start, end }) => ({
