@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { WinnowError } from '../core/errors.js';
 import { listSuites, loadSuite, parseSuite } from './suite-file.js';
 import { suiteJsonSchema } from './suite-file-schema.js';
+import { taskIds } from './tasks/index.js';
 
 const GOOD = `id: example
 version: 1
@@ -276,4 +277,12 @@ test('the JSON Schema names every key of a suite file', () => {
     ...['chatTemplate', 'exclude', 'id', 'keptFractions', 'lengths', 'methods', 'model', 'protocols'],
     ...['question', 'samples', 'seed', 'tasks', 'tokenBudgets', 'version'],
   ]);
+});
+
+test('the suite of docs/suites.md is a suite', async () => {
+  const text = readFileSync(new URL('../docs/suites.md', import.meta.url), 'utf8');
+  const blocks = [...text.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(([, yaml]) => yaml!);
+  assert.ok(blocks.length > 0);
+  for (const yaml of blocks) assert.equal((await parseSuite(yaml, 'docs/suites.md', '.')).id, 'my-suite');
+  for (const task of taskIds()) assert.ok(text.includes(`\`${task}\``), `${task} is in the table`);
 });
