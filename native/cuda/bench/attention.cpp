@@ -9,6 +9,9 @@ namespace {
 
 std::string text(int64_t n) { return std::to_string(n); }
 
+/// Beside the variants of the contract: tiles in a fixed order rather than handed out.
+constexpr int kFixedOrder = 1 << 30;
+
 struct PrefillShape {
   int head_dim, query_heads, kv_heads, tokens;
 };
@@ -45,6 +48,7 @@ WnPrefillAttentionParams prefill_params(Bench& bench, const PrefillShape& s, boo
     p.k = bench.random_bf16(kv_size);
     p.v = bench.random_bf16(kv_size);
   }
+  p.scheduler = static_cast<int32_t*>(bench.zeroed(8));
   p.num_query_heads = s.query_heads;
   p.num_kv_heads = s.kv_heads;
   p.head_dim = s.head_dim;
@@ -59,13 +63,19 @@ void bench_prefill(Bench& bench, const PrefillShape& s, const std::vector<int>& 
   const std::string name = "prefill-d" + text(s.head_dim) + "-h" + text(s.query_heads) + "/" + text(s.kv_heads) + "-" +
                            text(s.tokens);
   if (!bench.wants(name)) return;
-  WnPrefillAttentionParams p = prefill_params(bench, s, paged);
+  const WnPrefillAttentionParams p = prefill_params(bench, s, paged);
+  std::vector<Job> rivals;
   for (int variant : variants) {
-    p.variant = variant;
-    bench.run({name, std::string("winnow") + (paged ? "-paged" : "") + (variant ? "-v" + text(variant) : ""),
-               prefill_shape(s), causal_flop(s), 0, 1, "does not matter",
-               [&](int, cudaStream_t stream) { return wn_prefill_attention(&p, stream); }});
+    WnPrefillAttentionParams own = p;
+    own.variant = variant & ~kFixedOrder;
+    if (variant & kFixedOrder) own.scheduler = nullptr;
+    rivals.push_back({name,
+                      std::string("winnow") + (paged ? "-paged" : "") + (own.variant ? "-v" + text(own.variant) : "") +
+                          (variant & kFixedOrder ? "-fixed" : ""),
+                      prefill_shape(s), causal_flop(s), 0, 1, "does not matter",
+                      [own](int, cudaStream_t stream) { return wn_prefill_attention(&own, stream); }});
   }
+  bench.run(rivals);
   bench.release();
 }
 
@@ -91,8 +101,15 @@ void bench_lists(Bench& bench, const PrefillShape& s, double density) {
   const double measured = static_cast<double>(ids.size()) / dense_blocks;
   std::string shape = prefill_shape(s);
   shape.insert(shape.size() - 1, ",\"density\":" + std::to_string(measured));
-  bench.run({name, "winnow", shape, causal_flop(s) * measured, 0, 1, "does not matter",
-             [&](int, cudaStream_t stream) { return wn_prefill_attention(&p, stream); }});
+  std::vector<Job> rivals;
+  for (int variant : {0, 16, 4096, kFixedOrder}) {
+    WnPrefillAttentionParams own = p;
+    own.variant = variant & ~kFixedOrder;
+    if (variant & kFixedOrder) own.scheduler = nullptr;
+    rivals.push_back({name, "winnow-" + text(variant), shape, causal_flop(s) * measured, 0, 1, "does not matter",
+                      [own](int, cudaStream_t stream) { return wn_prefill_attention(&own, stream); }});
+  }
+  bench.run(rivals);
   bench.release();
 }
 
@@ -223,12 +240,12 @@ void bench_attention(Bench& bench) {
     bench_decode(bench, {128, 4, 8, 1, 131072}, WN_SELECT_TOKENS, share);
   }
   bench_int4(bench, {128, 4, 8, 1, 131072});
-  bench_prefill(bench, {128, 32, 8, 16384}, {0, 1}, false);
-  bench_prefill(bench, {128, 32, 8, 32768}, {0, 1}, false);
+  bench_prefill(bench, {128, 32, 8, 16384}, {0, 1, 4096, 4097, 17, kFixedOrder + 1}, false);
+  bench_prefill(bench, {128, 32, 8, 32768}, {0, 1, 4096, 4097, 17, kFixedOrder + 1}, false);
   bench_prefill(bench, {128, 32, 8, 32768}, {0}, true);
-  bench_prefill(bench, {64, 32, 8, 16384}, {0, 1, 2}, false);
-  bench_prefill(bench, {256, 16, 8, 16384}, {0}, false);
-  bench_prefill(bench, {128, 32, 8, 131072}, {0, 1}, false);
+  bench_prefill(bench, {64, 32, 8, 16384}, {0, 1, 2, 4096, 4097}, false);
+  bench_prefill(bench, {256, 16, 8, 16384}, {0, 4096, kFixedOrder}, false);
+  bench_prefill(bench, {128, 32, 8, 131072}, {0, 1, 4097}, false);
   for (double density : {1.0, 0.25, 0.1, 0.05}) bench_lists(bench, {128, 32, 8, 32768}, density);
   bench_window(bench, {128, 32, 8, 32768}, 64, 4096);
 }

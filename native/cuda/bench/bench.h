@@ -27,7 +27,9 @@ class Bench {
   Bench(std::string filter, int repeats);
   ~Bench();
   bool wants(const std::string& name) const { return name.find(filter_) != std::string::npos; }
-  void run(const Job& job);
+  void run(const Job& job) { run(std::vector<Job>{job}); }
+  /// Rivals take turns, one replay each, so that clocks and temperature are the same for all.
+  void run(const std::vector<Job>& rivals);
   /// Copies device to device and keeps the rate as the yardstick for `ofCopy`.
   void measure_copy();
   /// Freed at the next release(). Random normal bf16, `count` elements.
@@ -38,6 +40,13 @@ class Bench {
   void release();
 
  private:
+  struct Replay {
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t executable = nullptr;
+    std::vector<double> times;
+  };
+  bool capture(const Job& job, Replay& replay);
+  void report(const Job& job, Replay& replay);
   void* allocate(int64_t bytes);
   std::string filter_;
   int repeats_;

@@ -84,53 +84,64 @@ float* Bench::random_float(int64_t count) {
   return data;
 }
 
-void Bench::run(const Job& job) {
-  if (!wants(job.name)) return;
-  cudaGraph_t graph = nullptr;
-  cudaGraphExec_t executable = nullptr;
-  if (failed(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), job.name)) return;
+bool Bench::capture(const Job& job, Replay& replay) {
+  if (failed(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), job.name)) return false;
   WnStatus status{};
   for (int call = 0; call < job.calls && status.code == WN_OK; call++) status = job.launch(call, stream_);
-  const cudaError_t captured = cudaStreamEndCapture(stream_, &graph);
-  if (status.code != WN_OK) {
+  const cudaError_t captured = cudaStreamEndCapture(stream_, &replay.graph);
+  if (status.code != WN_OK)
     std::printf("{\"name\":\"%s\",\"solution\":\"%s\",\"status\":\"failed\",\"detail\":\"%s\"}\n", job.name.c_str(),
                 job.solution.c_str(), status.message);
-    if (graph) cudaGraphDestroy(graph);
-    return;
-  }
-  if (failed(captured, job.name) || failed(cudaGraphInstantiate(&executable, graph, 0), job.name)) return;
+  return status.code == WN_OK && !failed(captured, job.name) &&
+         !failed(cudaGraphInstantiate(&replay.executable, replay.graph, 0), job.name);
+}
+
+void Bench::report(const Job& job, Replay& replay) {
+  auto& times = replay.times;
+  if (times.empty()) return;
+  std::sort(times.begin(), times.end());
+  const double ms = times[times.size() / 2];
+  std::printf("{\"name\":\"%s\",\"solution\":\"%s\",\"shape\":%s,\"ms\":%.5f,\"msMin\":%.5f,\"msMax\":%.5f,"
+              "\"repeats\":%zu,\"calls\":%d",
+              job.name.c_str(), job.solution.c_str(), job.shape.c_str(), ms, times.front(), times.back(), times.size(),
+              job.calls);
+  if (job.flop > 0) std::printf(",\"tflops\":%.1f", job.flop / ms * 1e-9);
+  if (job.bytes > 0) std::printf(",\"gbps\":%.1f", job.bytes / ms * 1e-6);
+  if (job.bytes > 0 && copy_gbps_ > 0) std::printf(",\"ofCopy\":%.3f", job.bytes / ms * 1e-6 / copy_gbps_);
+  std::printf(",\"l2\":\"%s\"}\n", job.l2.c_str());
+  std::fflush(stdout);
+}
+
+void Bench::run(const std::vector<Job>& rivals) {
+  std::vector<Replay> replays(rivals.size());
   cudaEvent_t begin, end;
   cudaEventCreate(&begin);
   cudaEventCreate(&end);
-  std::vector<double> times;
+  bool usable = wants(rivals[0].name);
+  for (size_t i = 0; usable && i < rivals.size(); i++) usable = capture(rivals[i], replays[i]);
   double spent = 0;
-  // At least five timed replays, then stop after 0.4 s: long kernels repeat well.
-  for (int i = -3; i < repeats_ && (i < 5 || spent < 400); i++) {
-    cudaEventRecord(begin, stream_);
-    cudaGraphLaunch(executable, stream_);
-    cudaEventRecord(end, stream_);
-    if (failed(cudaStreamSynchronize(stream_), job.name)) break;
-    float ms = 0;
-    cudaEventElapsedTime(&ms, begin, end);
-    if (i >= 0) times.push_back(ms / job.calls);
-    if (i >= 0) spent += ms;
-  }
-  if (!times.empty()) {
-    std::sort(times.begin(), times.end());
-    const double ms = times[times.size() / 2];
-    std::printf("{\"name\":\"%s\",\"solution\":\"%s\",\"shape\":%s,\"ms\":%.5f,\"msMin\":%.5f,\"msMax\":%.5f,\"repeats\":%zu,\"calls\":%d",
-                job.name.c_str(), job.solution.c_str(), job.shape.c_str(), ms, times.front(), times.back(), times.size(),
-                job.calls);
-    if (job.flop > 0) std::printf(",\"tflops\":%.1f", job.flop / ms * 1e-9);
-    if (job.bytes > 0) std::printf(",\"gbps\":%.1f", job.bytes / ms * 1e-6);
-    if (job.bytes > 0 && copy_gbps_ > 0) std::printf(",\"ofCopy\":%.3f", job.bytes / ms * 1e-6 / copy_gbps_);
-    std::printf(",\"l2\":\"%s\"}\n", job.l2.c_str());
-    std::fflush(stdout);
+  // At least five timed rounds after three warm ones, then stop after half a second: long kernels repeat well.
+  for (int round = -3; usable && round < repeats_ && (round < 5 || spent < 500); round++)
+    for (auto& replay : replays) {
+      cudaEventRecord(begin, stream_);
+      cudaGraphLaunch(replay.executable, stream_);
+      cudaEventRecord(end, stream_);
+      if (failed(cudaStreamSynchronize(stream_), rivals[0].name)) {
+        usable = false;
+        break;
+      }
+      float ms = 0;
+      cudaEventElapsedTime(&ms, begin, end);
+      if (round >= 0) replay.times.push_back(ms / rivals[&replay - replays.data()].calls);
+      if (round >= 0) spent += ms;
+    }
+  for (size_t i = 0; i < rivals.size(); i++) {
+    if (usable) report(rivals[i], replays[i]);
+    if (replays[i].executable) cudaGraphExecDestroy(replays[i].executable);
+    if (replays[i].graph) cudaGraphDestroy(replays[i].graph);
   }
   cudaEventDestroy(begin);
   cudaEventDestroy(end);
-  cudaGraphExecDestroy(executable);
-  cudaGraphDestroy(graph);
 }
 
 void Bench::measure_copy() {

@@ -17,7 +17,10 @@ __global__ void __launch_bounds__(C::kThreads, 1)
       barrier_init(sm.empty + i, 4);
     }
     barrier_init_fence();
+    prefetch_tensor_map(&map);
   }
+  // Launched early (see below): nothing before this line may read what an earlier kernel wrote.
+  wait_for_earlier_kernels();
   if (threadIdx.x < 32) find_share(a, sm.share);
   __syncthreads();
   if (threadIdx.x < 128) {
@@ -76,8 +79,18 @@ WnStatus launch(const WnDecodeAttentionParams& p, int parts, cudaStream_t stream
   const cudaError_t error =
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::kSharedBytes);
   if (error != cudaSuccess) return cuda_status(error, "decode_attention: shared memory");
-  kernel<<<parts, C::kThreads, C::kSharedBytes, stream>>>(map, a);
-  return launch_status("decode_attention");
+  // The kernel may start while the one before it ends: its set-up then costs nothing.
+  cudaLaunchAttribute early{};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(parts);
+  config.blockDim = dim3(C::kThreads);
+  config.dynamicSmemBytes = C::kSharedBytes;
+  config.stream = stream;
+  config.attrs = &early;
+  config.numAttrs = 1;
+  return cuda_status(cudaLaunchKernelEx(&config, kernel, map, a), "decode_attention");
 }
 
 template <int kHeadDim>

@@ -203,7 +203,7 @@ __global__ void __launch_bounds__(32 * kWarps, kBlocksPerProcessor)
   __shared__ float maxima[kWarps][8], sums[kWarps][8];
   const int segment = blockIdx.y, warp = threadIdx.x / 32;
   const int length = a.kv_lens[segment], groups = (length + 31) / 32;
-  const int per_split = static_cast<int>(ceil_div(groups, gridDim.x));
+  const int per_split = ceil_div(groups, static_cast<int>(gridDim.x));
   const int begin = blockIdx.x * per_split, end = min(begin + per_split, groups);
   const int32_t* table = a.page_table + static_cast<int64_t>(segment) * a.page_table_stride;
   Warp state(a, segment);
@@ -216,6 +216,7 @@ __global__ void __launch_bounds__(32 * kWarps, kBlocksPerProcessor)
   };
   fetch(begin + warp, page_of(begin + warp), 0);
   int next_page = page_of(begin + warp + kWarps);
+#pragma unroll 1
   for (int i = begin + warp, stage = 0; i < end; i += kWarps, stage ^= 1) {
     fetch(i + kWarps, next_page, stage ^ 1);
     next_page = page_of(i + 2 * kWarps);

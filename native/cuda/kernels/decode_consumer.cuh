@@ -240,22 +240,15 @@ struct DecodeConsumer {
   /// A warp takes every fourth head; a lane holds kHeadDim / 32 neighbouring channels and, for the weights, one unit of
   /// 32. Loads go out in batches: one after the other they would cost more than the attention of a short cache.
   WN_DEVICE void merge(int64_t query, const DecodeUnits& units) const {
-    constexpr int kChannels = C::kHeadDim / 32, kBatch = kChannels == 8 ? 8 : 16;
+    constexpr int kChannels = C::kHeadDim / 32, kBatch = kChannels == 8 ? 10 : 20;
     for (int head = warp; head < a.group_size; head += 4) {
       float best = -INFINITY, total = 0, value[kChannels] = {};
       for (int base = 0; base < units.arrivals; base += 32) {
         const int count = min(32, units.arrivals - base);
         float2 part = {-INFINITY, 0};
         if (lane < count) part = __ldcg(a.part_sum + units.unit(base + lane) * C::kHeads + head);
-        const float new_best = fmaxf(best, warp_reduce(part.x, [](float x, float y) { return fmaxf(x, y); }));
-        const float shift = new_best == -INFINITY ? 0 : new_best, weight = exp2_fast(part.x - shift);
-        const float factor = exp2_fast(best - shift);
-        best = new_best;
-        total = total * factor + weight * part.y;
-#pragma unroll
-        for (int d = 0; d < kChannels; d++) value[d] *= factor;
-        for (int first = 0; first < count; first += kBatch) {
-          float parts[kBatch][kChannels];
+        float parts[kBatch][kChannels];
+        auto load = [&](int first) {
 #pragma unroll
           for (int i = 0; i < kBatch; i++) {
             const int64_t unit = units.unit(base + min(first + i, count - 1));
@@ -267,6 +260,17 @@ struct DecodeConsumer {
               parts[i][d + 1] = pair.y;
             }
           }
+        };
+        load(0);  // before the weights are known, so that the two latencies pass together
+        const float new_best = fmaxf(best, warp_reduce(part.x, [](float x, float y) { return fmaxf(x, y); }));
+        const float shift = new_best == -INFINITY ? 0 : new_best, weight = exp2_fast(part.x - shift);
+        const float factor = exp2_fast(best - shift);
+        best = new_best;
+        total = total * factor + weight * part.y;
+#pragma unroll
+        for (int d = 0; d < kChannels; d++) value[d] *= factor;
+        for (int first = 0; first < count; first += kBatch) {
+          if (first > 0) load(first);
 #pragma unroll
           for (int i = 0; i < kBatch; i++) {
             const float unit_weight = first + i < count ? __shfl_sync(~0u, weight, (first + i) & 31) : 0;

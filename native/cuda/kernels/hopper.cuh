@@ -54,6 +54,12 @@ WN_DEVICE void bulk_load(void* target, const void* source, int bytes, uint64_t* 
                "l"(source), "r"(bytes), "r"(shared_address(barrier))
                : "memory");
 }
+WN_DEVICE void prefetch_tensor_map(const CUtensorMap* map) {
+  asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
+}
+/// In a kernel launched before its predecessor ended: wait for that end and for its writes.
+WN_DEVICE void wait_for_earlier_kernels() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+
 template <int kRegisters>
 WN_DEVICE void give_up_registers() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));

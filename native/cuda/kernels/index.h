@@ -13,6 +13,7 @@
 namespace winnow {
 
 WN_HD constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+WN_HD constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 /// Byte of element (row, column) in a tile of bf16 rows cut into 64-column chunks with the 128-byte swizzle.
 /// TMA writes it, wgmma reads it both K-major (rows are M or N) and MN-major (columns are M or N).
@@ -34,17 +35,16 @@ struct BlockRange {
   WN_HD int block(int i) const { return i < end - first ? end - 1 - i : num_sink - 1 - (i - (end - first)); }
 };
 
-/// window_tokens <= 0 means no window.
+/// window_tokens <= 0 means no window. 32 bits are enough: lengths, offsets and windows are below 2^28.
 WN_HD BlockRange visible_blocks(int first_row, int num_rows, int q_offset, int kv_len, int sink_tokens,
                                 int window_tokens, int block) {
-  const int64_t last = static_cast<int64_t>(first_row) + num_rows - 1 + q_offset;
-  const int visible = last + 1 < kv_len ? static_cast<int>(last + 1) : kv_len;
-  BlockRange range{0, 0, static_cast<int>(ceil_div(visible, block))};
+  const int last = first_row + num_rows - 1 + q_offset, visible = last + 1 < kv_len ? last + 1 : kv_len;
+  BlockRange range{0, 0, ceil_div(visible, block)};
   if (window_tokens > 0) {
-    const int64_t lowest = static_cast<int64_t>(first_row) + q_offset - window_tokens + 1;
-    range.first = lowest > 0 ? static_cast<int>(lowest / block) : 0;
+    const int lowest = first_row + q_offset - window_tokens + 1;
+    range.first = lowest > 0 ? lowest / block : 0;
     if (range.first > range.end) range.first = range.end;
-    const int sinks = static_cast<int>(ceil_div(sink_tokens, block));
+    const int sinks = ceil_div(sink_tokens, block);
     range.num_sink = sinks < range.first ? sinks : range.first;
   }
   return range;
@@ -55,19 +55,16 @@ WN_HD BlockRange visible_blocks(int first_row, int num_rows, int q_offset, int k
 struct PrefillTile {
   int row_block, query_head;
 };
-WN_HD PrefillTile prefill_tile(int64_t index, int num_row_blocks, int num_kv_heads, int group_size, int section) {
-  const int64_t per_section = static_cast<int64_t>(num_row_blocks) * section * group_size;
-  const int s = static_cast<int>(index / per_section);
-  const int left = num_kv_heads - s * section;
-  const int heads = (left < section ? left : section) * group_size;
-  const int64_t rest = index % per_section;
-  return {num_row_blocks - 1 - static_cast<int>(rest / heads), s * section * group_size + static_cast<int>(rest % heads)};
+WN_HD PrefillTile prefill_tile(int index, int num_row_blocks, int num_kv_heads, int group_size, int section) {
+  const int per_section = num_row_blocks * section * group_size, s = index / per_section, rest = index % per_section;
+  const int left = num_kv_heads - s * section, heads = (left < section ? left : section) * group_size;
+  return {num_row_blocks - 1 - rest / heads, s * section * group_size + rest % heads};
 }
 
 /// Tile of `block` in `round` of a persistent grid: every other round runs backwards, so that with tiles sorted by
 /// length no block always draws the longer ones. May be past the last tile in the last round.
-WN_HD constexpr int64_t snake_index(int round, int block, int num_blocks) {
-  return static_cast<int64_t>(round) * num_blocks + (round % 2 ? num_blocks - 1 - block : block);
+WN_HD constexpr int snake_index(int round, int block, int num_blocks) {
+  return round * num_blocks + (round % 2 ? num_blocks - 1 - block : block);
 }
 
 /// Order-preserving key of a float: greater float, greater key; -0 = +0; NaN lowest.

@@ -9,22 +9,39 @@ struct MergeArgs {
   WnLseMergeParams p;
 };
 
-/// One block per row, one thread per channel; parts are added in their order, so the result repeats bit for bit.
+/// One block per row, one thread per channel. A warp looks up the weights of 32 parts at once and loads the outputs in
+/// batches; parts are added in their order, so the result repeats bit for bit.
 __global__ void lse_merge_kernel(const __grid_constant__ MergeArgs args) {
   const WnLseMergeParams& p = args.p;
   const int64_t row = blockIdx.x;
-  float best = -INFINITY;
-  for (int part = 0; part < p.num_parts; part++) best = fmaxf(best, p.part_lse[part * int64_t(p.num_rows) + row]);
-  const float shift = best == -INFINITY ? 0 : best;
-  for (int d = threadIdx.x; d < p.head_dim; d += blockDim.x) {
-    float total = 0, value = 0;
-    for (int part = 0; part < p.num_parts; part++) {
-      const int64_t at = part * int64_t(p.num_rows) + row;
-      const float weight = exp2_fast((p.part_lse[at] - shift) * kLog2e);
-      total += weight;
-      // An empty part's output is not read: it may never have been written.
-      if (weight > 0) value += weight * p.part_out[at * p.head_dim + d];
+  const int lane = threadIdx.x & 31;
+  constexpr int kBatch = 8;
+  for (int d0 = 0; d0 < p.head_dim; d0 += blockDim.x) {
+    const int d = d0 + threadIdx.x, channel = min(d, p.head_dim - 1);
+    float best = -INFINITY, total = 0, value = 0;
+    for (int base = 0; base < p.num_parts; base += 32) {
+      const int count = min(32, p.num_parts - base);
+      const float lse = lane < count ? p.part_lse[(base + lane) * int64_t(p.num_rows) + row] : -INFINITY;
+      const float new_best = fmaxf(best, warp_reduce(lse, [](float x, float y) { return fmaxf(x, y); }));
+      const float shift = new_best == -INFINITY ? 0 : new_best;
+      const float factor = exp2_fast((best - shift) * kLog2e), weight = exp2_fast((lse - shift) * kLog2e);
+      best = new_best;
+      total = total * factor + warp_sum(weight);
+      value *= factor;
+      for (int first = 0; first < count; first += kBatch) {
+        float parts[kBatch];
+#pragma unroll
+        for (int i = 0; i < kBatch; i++)
+          parts[i] = p.part_out[((base + min(first + i, count - 1)) * int64_t(p.num_rows) + row) * p.head_dim + channel];
+#pragma unroll
+        for (int i = 0; i < kBatch; i++) {
+          const float part_weight = first + i < count ? __shfl_sync(~0u, weight, (first + i) & 31) : 0;
+          // The output of an empty part counts for nothing, even where it was never written.
+          if (part_weight > 0) value += part_weight * parts[i];
+        }
+      }
     }
+    if (d >= p.head_dim) continue;
     static_cast<__nv_bfloat16*>(p.out)[row * p.head_dim + d] = __float2bfloat16(total > 0 ? value / total : 0);
     if (d == 0 && p.lse) p.lse[row] = total > 0 ? best + logf(total) : -INFINITY;
   }
@@ -33,7 +50,8 @@ __global__ void lse_merge_kernel(const __grid_constant__ MergeArgs args) {
 }  // namespace
 
 WnStatus launch_lse_merge(const WnLseMergeParams& p, cudaStream_t stream) {
-  lse_merge_kernel<<<p.num_rows, p.head_dim < 256 ? p.head_dim : 256, 0, stream>>>(MergeArgs{p});
+  const int threads = p.head_dim < 256 ? static_cast<int>(ceil_div(p.head_dim, 32)) * 32 : 256;
+  lse_merge_kernel<<<p.num_rows, threads, 0, stream>>>(MergeArgs{p});
   return launch_status("lse_merge");
 }
 

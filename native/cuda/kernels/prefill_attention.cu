@@ -31,19 +31,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     if (threadIdx.x == 0) produce<C>(a, sm, &q_map, &k_map, &v_map);
   } else {
     take_registers<C::kConsumerRegisters>();
-    PrefillWalk<C> walk(a);
-    PrefillConsumer<C> consumer(a, sm, walk, threadIdx.x / 128 - 1);
-    for (PrefillTile tile; walk.next(tile);) {
-      const int count = PrefillSteps<C>(a, tile).count();
-      consumer.begin(tile);
-      if (count > 0) barrier_wait(sm.q_full + walk.query(), walk.query_parity());
-      if constexpr (C::kOverlap)
-        consumer.run_overlapped(count);
-      else
-        consumer.run_in_order(count);
-      consumer.store(tile.query_head);
-      walk.finish(count);
-    }
+    PrefillConsumer<C>(a, sm, threadIdx.x / 128 - 1).run();
   }
 }
 
@@ -69,7 +57,7 @@ WnStatus launch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
   if (status.code) return status;
 
   PrefillArgs a{static_cast<__nv_bfloat16*>(p.out), p.lse, p.block_row_ptr, p.block_ids,
-                p.pages ? p.page_table : nullptr};
+                p.pages ? p.page_table : nullptr, p.scheduler};
   a.query_len = p.query_len;
   a.kv_len = p.kv_len;
   a.q_offset = p.q_offset;
@@ -80,6 +68,8 @@ WnStatus launch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
   // 32 of Hopper's 50 MB of L2 for one section's keys and values.
   const int64_t fit = (32 << 20) / (static_cast<int64_t>(p.kv_len) * p.head_dim * 4);
   a.section = static_cast<int32_t>(fit < 1 ? 1 : fit < p.num_kv_heads ? fit : p.num_kv_heads);
+  if ((p.variant >> 4) & 15) a.section = (p.variant >> 4) & 15;
+  const bool one_each = p.variant >> 12;
   a.sink_tokens = p.window_tokens > 0 ? p.sink_tokens : 0;
   a.window_tokens = p.window_tokens;
   a.page_table_stride = p.page_table_stride;
@@ -90,8 +80,9 @@ WnStatus launch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
   if (error != cudaSuccess) return cuda_status(error, "prefill_attention: shared memory");
   // One block per multiprocessor walks many tiles, so that loads of the next tile run under the end of this one.
   const int64_t tiles = static_cast<int64_t>(a.num_row_blocks) * p.num_query_heads;
+  if (tiles > (1 << 30)) return make_status(WN_UNSUPPORTED, "prefill_attention: more than 2^30 row blocks and heads");
   const int blocks = device_attribute(cudaDevAttrMultiProcessorCount);
-  kernel<<<static_cast<unsigned>(tiles < blocks ? tiles : blocks), C::kThreads, C::kSharedBytes, stream>>>(
+  kernel<<<static_cast<unsigned>(tiles < blocks || one_each ? tiles : blocks), C::kThreads, C::kSharedBytes, stream>>>(
       q_map, k_map, v_map, a);
   return launch_status("prefill_attention");
 }
@@ -101,13 +92,13 @@ WnStatus dispatch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
   const bool halves = p.pages || p.block_row_ptr;
   if (p.head_dim == 64) {
     if (halves) return launch<PrefillConfig<64, 2, 128, 2, true, true>>(p, stream);
-    if (p.variant == 1) return launch<PrefillConfig<64, 3, 128, 4, false, false>>(p, stream);
-    if (p.variant == 2) return launch<PrefillConfig<64, 2, 128, 2, true, false>>(p, stream);
+    if ((p.variant & 15) == 1) return launch<PrefillConfig<64, 3, 128, 4, false, false>>(p, stream);
+    if ((p.variant & 15) == 2) return launch<PrefillConfig<64, 2, 128, 2, true, false>>(p, stream);
     return launch<PrefillConfig<64, 3, 128, 2, true, false>>(p, stream);
   }
   if (p.head_dim == 128) {
     if (halves) return launch<PrefillConfig<128, 2, 128, 2, true, true>>(p, stream);
-    if (p.variant == 1) return launch<PrefillConfig<128, 3, 128, 2, false, false>>(p, stream);
+    if ((p.variant & 15) == 1) return launch<PrefillConfig<128, 3, 128, 2, false, false>>(p, stream);
     return launch<PrefillConfig<128, 2, 128, 2, true, false>>(p, stream);
   }
   if (halves) return launch<PrefillConfig<256, 2, 64, 2, true, true>>(p, stream);

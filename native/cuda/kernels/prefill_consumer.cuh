@@ -13,23 +13,42 @@ struct PrefillConsumer {
   static constexpr int kScores = C::kBlock / 2, kOut = C::kHeadDim / 2;
   const PrefillArgs& a;
   const PrefillShared<C>& sm;
-  const PrefillWalk<C>& walk;
+  PrefillRings<C> rings;
   int lane, group, first_row, row;
   uint32_t q_address;
   float out[kOut];
   uint32_t weights[C::kBlock / 4];
   float max0, max1, sum0, sum1;
 
-  WN_DEVICE PrefillConsumer(const PrefillArgs& args, const PrefillShared<C>& shared, const PrefillWalk<C>& w, int g)
-      : a(args), sm(shared), walk(w), lane(threadIdx.x & 31), group(g) {}
+  WN_DEVICE PrefillConsumer(const PrefillArgs& args, const PrefillShared<C>& shared, int g)
+      : a(args), sm(shared), lane(threadIdx.x & 31), group(g) {}
+
+  /// Every tile the producer sends, to the end.
+  WN_DEVICE void run() {
+    for (;;) {
+      barrier_wait(sm.q_full + rings.query(), rings.query_parity());
+      const int2 sent = sm.tiles[rings.query()];
+      if (sent.x < 0) return;
+      const PrefillTile tile = tile_at(a, sent.x);
+      begin(tile);
+      if (sent.y == 0)
+        release(sm.q_empty + rings.query());
+      else if constexpr (C::kOverlap)
+        run_overlapped(sent.y);
+      else
+        run_in_order(sent.y);
+      store(tile.query_head);
+      rings.finish(sent.y);
+    }
+  }
   WN_DEVICE void begin(PrefillTile tile) {
     first_row = tile.row_block * C::kRows + group * 64;
     row = first_row + accumulator_row(threadIdx.x & 127, 0);
-    q_address = shared_address(sm.q) + walk.query() * C::kQueryBytes + group * 64 * 128;
-#pragma unroll
-    for (int i = 0; i < kOut; i++) out[i] = 0;
+    q_address = shared_address(sm.q) + rings.query() * C::kQueryBytes + group * 64 * 128;
     max0 = max1 = -INFINITY;
     sum0 = sum1 = 0;
+#pragma unroll
+    for (int i = 0; i < kOut; i++) out[i] = 0;
   }
   WN_DEVICE void release(uint64_t* barrier) const {
     if (lane == 0) barrier_arrive(barrier);
@@ -125,8 +144,8 @@ struct PrefillConsumer {
 
   /// Scores of step i are ready in `s` when this returns.
   WN_DEVICE int2 begin_step(float (&s)[kScores], int i) {
-    const int stage = walk.stage(i);
-    barrier_wait(sm.k_full + stage, walk.parity(i));
+    const int stage = rings.stage(i);
+    barrier_wait(sm.k_full + stage, rings.parity(i));
     const int2 columns = sm.columns[stage];
     issue_scores(s, stage);
     return columns;
@@ -134,13 +153,13 @@ struct PrefillConsumer {
 
   /// After the last scores of a tile nobody reads its queries any more.
   WN_DEVICE void end_scores(int i, int count) const {
-    release(sm.k_empty + walk.stage(i));
-    if (i + 1 == count) release(sm.q_empty + walk.query());
+    release(sm.k_empty + rings.stage(i));
+    if (i + 1 == count) release(sm.q_empty + rings.query());
   }
 
   WN_DEVICE void run_in_order(int count) {
     for (int i = 0; i < count; i++) {
-      const int stage = walk.stage(i);
+      const int stage = rings.stage(i);
       float s[kScores];
       const int2 columns = begin_step(s, i);
       wgmma_wait<0>();
@@ -150,7 +169,7 @@ struct PrefillConsumer {
       const float2 factor = soften(s);
       pack(s);
       rescale(factor);
-      barrier_wait(sm.v_full + stage, walk.parity(i));
+      barrier_wait(sm.v_full + stage, rings.parity(i));
       issue_values(stage);
       wgmma_wait<0>();
       pin_registers(out);
@@ -159,7 +178,6 @@ struct PrefillConsumer {
   }
 
   WN_DEVICE void run_overlapped(int count) {
-    if (count == 0) return;
     {
       float s[kScores];
       const int2 columns = begin_step(s, 0);
@@ -171,10 +189,10 @@ struct PrefillConsumer {
       pack(s);
     }
     for (int i = 1; i < count; i++) {
-      const int previous = walk.stage(i - 1);
+      const int previous = rings.stage(i - 1);
       float s[kScores];
       const int2 columns = begin_step(s, i);
-      barrier_wait(sm.v_full + previous, walk.parity(i - 1));
+      barrier_wait(sm.v_full + previous, rings.parity(i - 1));
       issue_values(previous);
       wgmma_wait<1>();
       pin_registers(s);
@@ -184,43 +202,57 @@ struct PrefillConsumer {
       pin_registers(s);
       // Waiting here for the next keys keeps the compiler from hoisting the wait below above the exponentials, which
       // would undo the overlap without a warning.
-      if (i + 1 < count) barrier_wait(sm.k_full + walk.stage(i + 1), walk.parity(i + 1));
+      if (i + 1 < count) barrier_wait(sm.k_full + rings.stage(i + 1), rings.parity(i + 1));
       wgmma_wait<0>();
       pin_registers(out);
       release(sm.v_empty + previous);
       pack(s);
       rescale(factor);
     }
-    const int last = walk.stage(count - 1);
-    barrier_wait(sm.v_full + last, walk.parity(count - 1));
+    const int last = rings.stage(count - 1);
+    barrier_wait(sm.v_full + last, rings.parity(count - 1));
     issue_values(last);
     wgmma_wait<0>();
     pin_registers(out);
     release(sm.v_empty + last);
   }
 
+  /// Four lanes hold eight columns of a row in words of two; afterwards each holds all eight of its own block, in order.
+  WN_DEVICE static void transpose(uint32_t (&words)[4], int lane) {
+#pragma unroll
+    for (int bit = 1; bit <= 2; bit *= 2)
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        if (j & bit) continue;
+        const bool is_upper = lane & bit;
+        const uint32_t other = __shfl_xor_sync(~0u, is_upper ? words[j] : words[j + bit], bit);
+        (is_upper ? words[j] : words[j + bit]) = other;
+      }
+  }
   WN_DEVICE void store(int query_head) {
 #pragma unroll
     for (int step = 1; step <= 2; step *= 2) {
       sum0 += __shfl_xor_sync(~0u, sum0, step);
       sum1 += __shfl_xor_sync(~0u, sum1, step);
     }
-    const float inverse0 = sum0 > 0 ? 1 / sum0 : 0, inverse1 = sum1 > 0 ? 1 / sum1 : 0;
-    const bool has0 = row < a.query_len, has1 = row + 8 < a.query_len;
     const int64_t token_stride = static_cast<int64_t>(a.num_query_heads) * C::kHeadDim;
-    __nv_bfloat16* target = a.out + row * token_stride + query_head * C::kHeadDim + 2 * (lane % 4);
 #pragma unroll
-    for (int i = 0; i < kOut; i += 4) {
-      const int column = 2 * i;
-      if (has0) *reinterpret_cast<uint32_t*>(target + column) = pack_bf16(out[i] * inverse0, out[i + 1] * inverse0);
-      if (has1)
-        *reinterpret_cast<uint32_t*>(target + 8 * token_stride + column) =
-            pack_bf16(out[i + 2] * inverse1, out[i + 3] * inverse1);
-    }
-    if (a.lse && lane % 4 == 0) {
-      float* lse = a.lse + static_cast<int64_t>(query_head) * a.query_len + row;
-      if (has0) lse[0] = sum0 > 0 ? max0 * a.scale_log2 * kLn2 + logf(sum0) : -INFINITY;
-      if (has1) lse[8] = sum1 > 0 ? max1 * a.scale_log2 * kLn2 + logf(sum1) : -INFINITY;
+    for (int second = 0; second < 2; second++) {
+      const float sum = second ? sum1 : sum0, inverse = sum > 0 ? 1 / sum : 0;
+      const int at = row + 8 * second;
+      __nv_bfloat16* target = a.out + at * token_stride + query_head * C::kHeadDim + 8 * (lane % 4);
+#pragma unroll
+      for (int i = 2 * second; i < kOut; i += 16) {
+        uint32_t words[4];
+#pragma unroll
+        for (int j = 0; j < 4; j++) words[j] = pack_bf16(out[i + 4 * j] * inverse, out[i + 4 * j + 1] * inverse);
+        transpose(words, lane);
+        if (at < a.query_len)
+          *reinterpret_cast<uint4*>(target + 2 * (i - 2 * second)) = {words[0], words[1], words[2], words[3]};
+      }
+      if (a.lse && lane % 4 == 0 && at < a.query_len)
+        a.lse[static_cast<int64_t>(query_head) * a.query_len + at] =
+            sum > 0 ? (second ? max1 : max0) * a.scale_log2 * kLn2 + logf(sum) : -INFINITY;
     }
   }
 };

@@ -16,6 +16,7 @@ struct PrefillArgs {
   const int32_t* block_row_ptr;
   const int32_t* block_ids;
   const int32_t* page_table;
+  int32_t* scheduler;
   int32_t query_len, kv_len, q_offset, num_query_heads, num_kv_heads, group_size;
   int32_t num_row_blocks, section, sink_tokens, window_tokens, page_table_stride;
   float scale_log2;
@@ -32,12 +33,12 @@ struct PrefillConfig {
   static constexpr int kHeadDim = kHeadDimT, kConsumers = kConsumersT, kBlock = kBlockT, kStages = kStagesT;
   static constexpr bool kOverlap = kOverlapT, kHalves = kHalvesT;
   static constexpr int kRows = 64 * kConsumers, kThreads = 128 * (kConsumers + 1), kChunks = kHeadDim / 64;
-  static constexpr int kProducerRegisters = kConsumers == 3 ? 32 : 24, kConsumerRegisters = kConsumers == 3 ? 160 : 240;
+  static constexpr int kProducerRegisters = kConsumers == 3 ? 32 : 40, kConsumerRegisters = kConsumers == 3 ? 160 : 232;
   static constexpr int kTileBytes = kBlock * kHeadDim * 2, kQueryBytes = kRows * kHeadDim * 2;
   /// Two where they fit: the next tile's queries then load while this tile's are in use.
   static constexpr int kQueries = kHeadDim == 256 ? 1 : 2;
   static constexpr int kSharedBytes =
-      kQueries * kQueryBytes + 2 * kStages * kTileBytes + (2 * kQueries + 5 * kStages) * 8 + 1024;
+      kQueries * kQueryBytes + 2 * kStages * kTileBytes + (3 * kQueries + 5 * kStages) * 8 + 1024;
   static_assert(kSharedBytes <= 232448 && kBlock % 64 == 0);
   static_assert(128 * (kConsumers * kConsumerRegisters + kProducerRegisters) <= 65536);
 };
@@ -47,6 +48,7 @@ struct PrefillShared {
   char *q, *k, *v;
   uint64_t *q_full, *q_empty, *k_full, *v_full, *k_empty, *v_empty;
   int2* columns;  ///< first token of each half of a stage, written by the producer
+  int2* tiles;    ///< tile index (-1 ends) and steps that go with a query buffer, likewise
   WN_DEVICE explicit PrefillShared(char* raw) {
     q = raw + ((1024 - (shared_address(raw) & 1023)) & 1023);
     k = q + C::kQueries * C::kQueryBytes;
@@ -58,6 +60,7 @@ struct PrefillShared {
     k_empty = v_full + C::kStages;
     v_empty = k_empty + C::kStages;
     columns = reinterpret_cast<int2*>(v_empty + C::kStages);
+    tiles = columns + C::kStages;
   }
 };
 
@@ -116,58 +119,95 @@ WN_DEVICE void load_tile(const PrefillArgs& a, const CUtensorMap* map, char* tar
   }
 }
 
-/// The tiles of one block, and how far the rings have turned; producer and consumers step through it alike.
+/// How far the rings of steps and queries have turned; producer and consumers count alike.
 template <typename C>
-struct PrefillWalk {
-  const PrefillArgs& a;
-  int round = 0, steps_done = 0, queries_done = 0;
-  WN_DEVICE explicit PrefillWalk(const PrefillArgs& args) : a(args) {}
-  WN_DEVICE bool next(PrefillTile& tile) {
-    const int64_t num_tiles = static_cast<int64_t>(a.num_row_blocks) * a.num_query_heads;
-    for (;; round++) {
-      if (static_cast<int64_t>(round) * gridDim.x >= num_tiles) return false;
-      const int64_t index = snake_index(round, blockIdx.x, gridDim.x);
-      if (index >= num_tiles) continue;
-      tile = prefill_tile(index, a.num_row_blocks, a.num_kv_heads, a.group_size, a.section);
-      round++;
-      return true;
-    }
-  }
+struct PrefillRings {
+  int steps_done = 0, queries_done = 0;
   WN_DEVICE void finish(int count) {
     steps_done += count;
-    queries_done += count > 0;
+    queries_done++;
   }
   WN_DEVICE int stage(int i) const { return (steps_done + i) % C::kStages; }
   WN_DEVICE int parity(int i) const { return (steps_done + i) / C::kStages & 1; }
   WN_DEVICE int query() const { return queries_done % C::kQueries; }
   WN_DEVICE int query_parity() const { return queries_done / C::kQueries & 1; }
 };
+WN_DEVICE PrefillTile tile_at(const PrefillArgs& a, int index) {
+  return prefill_tile(index, a.num_row_blocks, a.num_kv_heads, a.group_size, a.section);
+}
+
+/// Which tiles a block takes: whichever is next where the caller lent two counters, else a fixed share. The next tile is
+/// drawn one ahead, so that the counter's latency passes under the tile before.
+struct PrefillSchedule {
+  const PrefillArgs& a;
+  int num_tiles, round = 0, drawn = 0;
+  WN_DEVICE explicit PrefillSchedule(const PrefillArgs& args) : a(args), num_tiles(a.num_row_blocks * a.num_query_heads) {
+    drawn = blockIdx.x;
+  }
+  /// The next tile's index, or -1.
+  WN_DEVICE int next() {
+    int index = drawn;
+    if (a.scheduler) {
+      if (index >= num_tiles) return -1;
+      drawn = gridDim.x + atomicAdd(a.scheduler, 1);
+      return index;
+    }
+    drawn = snake_index(++round, blockIdx.x, gridDim.x);
+    return index < num_tiles ? index : -1;
+  }
+  /// The last block to end puts the counters back to zero for the next launch.
+  WN_DEVICE void end() {
+    if (!a.scheduler || atomicAdd(a.scheduler + 1, 1) != static_cast<int>(gridDim.x) - 1) return;
+    a.scheduler[0] = 0;
+    a.scheduler[1] = 0;
+  }
+};
 
 template <typename C>
 WN_DEVICE void produce(const PrefillArgs& a, const PrefillShared<C>& sm, const CUtensorMap* q_map,
                        const CUtensorMap* k_map, const CUtensorMap* v_map) {
-  PrefillWalk<C> walk(a);
-  for (PrefillTile tile; walk.next(tile);) {
+  PrefillSchedule schedule(a);
+  PrefillRings<C> rings;
+  for (;;) {
+    const int index = schedule.next(), query = rings.query();
+    barrier_wait(sm.q_empty + query, rings.query_parity() ^ 1);
+    if (index < 0) {
+      sm.tiles[query] = {-1, 0};
+      barrier_arrive(sm.q_full + query);
+      break;
+    }
+    const PrefillTile tile = tile_at(a, index);
     const PrefillSteps<C> steps(a, tile);
     const int kv_head = tile.query_head / a.group_size, count = steps.count();
-    if (count == 0) continue;
-    barrier_wait(sm.q_empty + walk.query(), walk.query_parity() ^ 1);
-    barrier_expect(sm.q_full + walk.query(), C::kQueryBytes);
-    tma_load_4d(sm.q + walk.query() * C::kQueryBytes, q_map, sm.q_full + walk.query(), 0, tile.row_block * C::kRows, 0,
+    sm.tiles[query] = {index, count};
+    if (count == 0) {
+      barrier_arrive(sm.q_full + query);
+      rings.finish(0);
+      continue;
+    }
+    barrier_expect(sm.q_full + query, C::kQueryBytes);
+    tma_load_4d(sm.q + query * C::kQueryBytes, q_map, sm.q_full + query, 0, tile.row_block * C::kRows, 0,
                 tile.query_head);
-    int2 next = steps.columns(0);
+    // A list's next entry is asked for a step ahead; a range needs no memory.
+    int2 next = C::kHalves ? steps.columns(0) : make_int2(0, 0);
+    int stage = rings.stage(0), parity = rings.parity(0) ^ 1;
+#pragma unroll 1  // the producer has few registers, and all the time in the world
     for (int i = 0; i < count; i++) {
-      const int stage = walk.stage(i), parity = walk.parity(i) ^ 1;
-      const int2 columns = next;
-      if (i + 1 < count) next = steps.columns(i + 1);
+      const int2 columns = C::kHalves ? next : steps.columns(i);
+      if (C::kHalves && i + 1 < count) next = steps.columns(i + 1);
       barrier_wait(sm.k_empty + stage, parity);
       sm.columns[stage] = columns;
       load_tile<C>(a, k_map, sm.k + stage * C::kTileBytes, sm.k_full + stage, columns, kv_head, false);
       barrier_wait(sm.v_empty + stage, parity);
       load_tile<C>(a, v_map, sm.v + stage * C::kTileBytes, sm.v_full + stage, columns, kv_head, true);
+      if (++stage == C::kStages) {
+        stage = 0;
+        parity ^= 1;
+      }
     }
-    walk.finish(count);
+    rings.finish(count);
   }
+  schedule.end();
 }
 
 }  // namespace winnow

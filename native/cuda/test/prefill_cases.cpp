@@ -84,13 +84,23 @@ void run_prefill(const PrefillCase& c, Outcome& outcome) {
     p.block_row_ptr = device.upload(row_ptr);
     p.block_ids = device.upload(ids);
   }
-  auto* out = device.poisoned<uint16_t>(q.size());
-  auto* lse = device.poisoned<float>(want_lse.size());
-  p.out = out;
-  p.lse = lse;
-  if (!device.finish(wn_prefill_attention(&p, nullptr))) return;
-  compare(outcome, widen(device.download(out, q.size())), want, 6e-3);
-  compare_lse(outcome, device.download(lse, want_lse.size()), want_lse, 2e-3);
+  // Fixed order, then handed out twice over the same counters, which must be left at zero. The order must not matter.
+  auto* scheduler = device.zeroed<int32_t>(2);
+  std::vector<uint16_t> first;
+  for (int run = 0; run < 3; run++) {
+    p.scheduler = run == 0 ? nullptr : scheduler;
+    auto* out = device.poisoned<uint16_t>(q.size());
+    auto* lse = device.poisoned<float>(want_lse.size());
+    p.out = out;
+    p.lse = lse;
+    if (!device.finish(wn_prefill_attention(&p, nullptr))) return;
+    const auto got = device.download(out, q.size());
+    compare(outcome, widen(got), want, 6e-3);
+    compare_lse(outcome, device.download(lse, want_lse.size()), want_lse, 2e-3);
+    if (run > 0) compare_exact(outcome, got, first, "another order");
+    first = got;
+  }
+  compare_exact(outcome, device.download(scheduler, 2), std::vector<int32_t>{0, 0}, "scheduler");
 }
 
 }  // namespace
@@ -107,6 +117,8 @@ void add_prefill_cases(Cases& cases) {
     for (int offset : {1, 63, 64, 399, 1000}) table.push_back({d, 2, 1, 33, 400, offset});
     table.push_back({d, 4, 2, 300, 300, 0, "dense", "hnd"});
     table.push_back({d, 3, 3, 1, 700, 699});
+    table.push_back({d, 70, 2, 300, 300, 0});  // more tiles than multiprocessors
+    table.push_back({d, 70, 2, 300, 300, 0, "list", "paged", 0, 0, 0, 0.3});
     for (int n : {1, 17, 64, 65, 200, 400}) {
       table.push_back({d, 2, 1, n, n, 0, "dense", "paged"});
       table.push_back({d, 2, 2, n, n + 130, 130, "dense", "paged"});

@@ -21,6 +21,7 @@ typedef struct WnPrefillAttentionParams {
   const int32_t* block_ids;
   const void* pages;
   const int32_t* page_table;
+  int32_t* scheduler;
   int32_t num_pages, page_table_stride;
   int32_t variant;
 } WnPrefillAttentionParams;
@@ -39,6 +40,8 @@ typedef struct WnPrefillAttentionParams {
 ///           block_ids      int32, each id at most once per row block; an id past the diagonal costs time only
 ///           pages          the paged cache, num_pages pages (see WN_PAGE_SIZE); null = k and v
 ///           page_table     [num_kv_heads, page_table_stride]  int32 page of tokens 64 i .. 64 i + 63 of that head
+///           scheduler      [2]  int32, zeroed once by the caller and left zeroed, one per stream: row blocks are then
+///                          handed out as they are asked for; null = in a fixed order
 /// Units     lengths, strides of the window and q_offset in tokens; q_offset is kv_len - query_len for a plain chunk,
 ///           and >= kv_len to see every key
 /// Limits    head_dim in {64, 128, 256}; num_query_heads % num_kv_heads == 0; softmax_scale > 0; q_offset >= 0;
