@@ -53,7 +53,7 @@ const logitBound = 2e-3;
 const meanDivergenceBound = 5e-4;
 const topAgreementBound = 0.99;
 /** Prompts whose logits are compared: the file formats' odd corners, and one of 3 000 tokens for the angles of far positions. */
-const comparedPrompts = ['question', 'code', 'letters', 'needle-1k', 'prose-3k'];
+const comparedPrompts = ['short', 'question', 'code', 'letters', 'needle-1k', 'prose-3k'];
 
 /** The stored integers: byte planes, least significant first. */
 function storedLogits(): Float32Array {
