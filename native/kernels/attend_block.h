@@ -34,8 +34,13 @@ struct AttendGroup {
   int32_t head_dim;
   int32_t head_dim_v;
   const void* q[kGroupRows];
+  /// Packed panels, or null: then the rows of the block's entries are read where they are (see has_direct). That pays for
+  /// a group that is alone on its block; the bits are the same. Rows of missing entries in [first_panel, last_panel) point
+  /// to zeros.
   const void* keys;
   const void* values;
+  const void* const* key_rows;
+  const void* const* value_rows;
   /// Panels [first_panel, last_panel) hold every visible entry.
   int32_t first_panel;
   int32_t last_panel;
@@ -61,10 +66,12 @@ struct AttendGroup {
 
 struct AttendKernels {
   float log_unit;
-  /// rows[i] of `count` entries (null: zero) become one panel; bytes of elements follow the kernel's type.
+  /// The elements of `count` entries become one panel, zero from there on.
   void (*pack_keys)(const void* const* rows, int32_t count, int32_t head_dim, void* panel);
   /// The same 64 entries for the product with p; panels of a block lie one behind the other.
   void (*pack_values)(const void* const* rows, int32_t count, int32_t head_dim_v, void* panel);
+  /// True where `group` can read key_rows and value_rows instead of panels.
+  bool (*has_direct)(int32_t head_dim, int32_t head_dim_v);
   void (*group)(const AttendGroup& group);
   /// dot * scale of up to six queries with one panel: out[r * stride + e].
   void (*scores)(const void* const* q, int32_t rows, int32_t head_dim, const void* panel, float scale, float* out,

@@ -3,6 +3,7 @@
 
 #include "attend_block.h"
 #include "numerics.h"
+#include "transpose.isa.h"
 
 namespace winnow::WINNOW_ISA {
 
@@ -16,6 +17,18 @@ struct F32Element {
   static constexpr int kWide = 4;  // 6 x 4 accumulators of the 32 registers
 #else
   static constexpr int kWide = 1;  // 6 x 2 half vectors of the 16
+#endif
+
+#if defined(WINNOW_ISA_AVX512)
+  static constexpr bool kHasDirect = true;
+  /// Vectors [4] of 16 outputs from `at` of one entry's value (even = odd here).
+  static inline __attribute__((always_inline)) void LoadValues(const void* row, const void*, int32_t at, Lanes (&v)[4]) {
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) v[j] = Load(static_cast<const float*>(row) + at + 16 * j);
+  }
+  static inline Lanes FromDwords(__m512i x) { return {_mm512_castsi512_ps(x)}; }
+#else
+  static constexpr bool kHasDirect = false;
 #endif
 
   static inline Lanes Zero() { return Set(0.0f); }
@@ -38,11 +51,7 @@ struct F32Element {
   }
 
   static void PackKeys(const void* const* rows, int32_t count, int32_t head_dim, void* panel) {
-    float* out = static_cast<float*>(panel);
-    for (int32_t e = 0; e < kPanel; e++) {
-      const float* row = e < count ? static_cast<const float*>(rows[e]) : nullptr;
-      for (int32_t c = 0; c < head_dim; c++) out[c * kPanel + e] = row == nullptr ? 0.0f : row[c];
-    }
+    PackColumns(rows, count, head_dim, panel);
   }
 
   static void PackValues(const void* const* rows, int32_t count, int32_t head_dim_v, void* panel) {
@@ -77,6 +86,26 @@ struct Bf16Element {
   static constexpr float kLogUnit = 1.44269504f;
   static constexpr int kWide = 4;
 
+  static constexpr bool kHasDirect = true;
+  /// Vectors [4] of 16 outputs from `at` of a pair of entries' values.
+  static inline __attribute__((always_inline)) void LoadValues(const void* even, const void* odd, int32_t at, __m512i (&v)[4]) {
+    const __m512i first = PairIndex(0);
+    const __m512i second = PairIndex(16);
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; j++) {
+      const __m512i a = _mm512_loadu_si512(static_cast<const Bf16*>(even) + at + 32 * j);
+      const __m512i b = _mm512_loadu_si512(static_cast<const Bf16*>(odd) + at + 32 * j);
+      v[2 * j] = _mm512_permutex2var_epi16(a, first, b);
+      v[2 * j + 1] = _mm512_permutex2var_epi16(a, second, b);
+    }
+  }
+  static inline __m512i FromDwords(__m512i x) { return x; }
+  /// Words i of the first and of the second operand side by side, i from `from`, for permutex2var.
+  static inline __m512i PairIndex(int from) {
+    const __m512i dword = _mm512_add_epi32(_mm512_set1_epi32(from), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    return _mm512_or_si512(dword, _mm512_slli_epi32(_mm512_add_epi32(dword, _mm512_set1_epi32(32)), 16));
+  }
+
   static inline __m512 Zero() { return _mm512_setzero_ps(); }
   static inline __m512i LoadVec(const uint32_t* p) { return _mm512_loadu_si512(p); }
   static inline __m512i Broadcast(const uint32_t* p) { return _mm512_set1_epi32(static_cast<int>(*p)); }
@@ -85,16 +114,15 @@ struct Bf16Element {
   }
   static inline Lanes ToLanes(__m512 c) { return {c}; }
 
-  /// 2^x with a degree-5 polynomial, relative error 2.4e-6; -inf gives 0.
+  /// 2^x with a degree-4 polynomial, relative error 3e-6; -inf gives 0.
   static inline Lanes Exp(Lanes x) {
     const __m512 v = _mm512_max_ps(x.v, _mm512_set1_ps(-200.0f));
     const __m512 n = _mm512_roundscale_ps(v, 0);
     const __m512 f = _mm512_sub_ps(v, n);
-    __m512 p = _mm512_set1_ps(0.00133389f);
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.009618129f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.05550411f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.2402265f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.6931472f));
+    __m512 p = _mm512_set1_ps(0.00958285643f);
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.0559064334f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.240240986f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.693124192f));
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
     return {_mm512_scalef_ps(p, n)};
   }
@@ -108,26 +136,35 @@ struct Bf16Element {
   }
 
   static void PackKeys(const void* const* rows, int32_t count, int32_t head_dim, void* panel) {
-    uint32_t* out = static_cast<uint32_t*>(panel);
-    for (int32_t e = 0; e < kPanel; e++) {
-      const uint32_t* row = e < count ? static_cast<const uint32_t*>(rows[e]) : nullptr;
-      for (int32_t c = 0; c < head_dim / 2; c++) out[c * kPanel + e] = row == nullptr ? 0u : row[c];
-    }
+    PackColumns(rows, count, head_dim / 2, panel);
   }
 
   static void PackValues(const void* const* rows, int32_t count, int32_t head_dim_v, void* panel) {
     const int32_t stride = ValueStride(head_dim_v);
+    const __m512i first = PairIndex(0);
+    const __m512i second = PairIndex(16);
     uint32_t* out = static_cast<uint32_t*>(panel);
-    for (int32_t e = 0; e < kPanel; e += 2, out += stride) {
-      const Bf16* even = e < count ? static_cast<const Bf16*>(rows[e]) : nullptr;
-      const Bf16* odd = e + 1 < count ? static_cast<const Bf16*>(rows[e + 1]) : nullptr;
-      for (int32_t c = 0; c < stride; c += 16) {
+    int32_t e = 0;
+    for (; head_dim_v % 32 == 0 && e + 2 <= count; e += 2, out += stride) {
+      const auto* even = static_cast<const Bf16*>(rows[e]);
+      const auto* odd = static_cast<const Bf16*>(rows[e + 1]);
+      for (int32_t c = 0; c < stride; c += 32) {
+        const __m512i a = _mm512_loadu_si512(even + c);
+        const __m512i b = _mm512_loadu_si512(odd + c);
+        _mm512_storeu_si512(out + c, _mm512_permutex2var_epi16(a, first, b));
+        _mm512_storeu_si512(out + c + 16, _mm512_permutex2var_epi16(a, second, b));
+      }
+    }
+    for (; e < kPanel; e += 2, out += stride) {
+      for (int32_t c = 0; c < stride; c += 32) {
         const int32_t left = head_dim_v - c;
-        const __mmask16 mask = FirstLanes_(left);
-        const __m256i low = even == nullptr ? _mm256_setzero_si256() : _mm256_maskz_loadu_epi16(mask, even + c);
-        const __m256i high = odd == nullptr ? _mm256_setzero_si256() : _mm256_maskz_loadu_epi16(mask, odd + c);
-        _mm512_storeu_si512(out + c, _mm512_or_si512(_mm512_cvtepu16_epi32(low),
-                                                     _mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16)));
+        const __mmask32 mask = left >= 32 ? 0xffffffffu : (1u << left) - 1u;
+        const __m512i even =
+            e < count ? _mm512_maskz_loadu_epi16(mask, static_cast<const Bf16*>(rows[e]) + c) : _mm512_setzero_si512();
+        const __m512i odd = e + 1 < count ? _mm512_maskz_loadu_epi16(mask, static_cast<const Bf16*>(rows[e + 1]) + c)
+                                          : _mm512_setzero_si512();
+        _mm512_storeu_si512(out + c, _mm512_permutex2var_epi16(even, first, odd));
+        if (c + 16 < stride) _mm512_storeu_si512(out + c + 16, _mm512_permutex2var_epi16(even, second, odd));
       }
     }
   }

@@ -5,59 +5,54 @@
 #include "pool.h"
 
 namespace winnow {
-namespace {
 
-/// Reads quantised slots back into scratch rows of the element type.
-struct RowReader {
-  int32_t what;
-  uint8_t* rows = nullptr;   ///< [64][dim] elements
-  float* values = nullptr;   ///< [64][dim]
-  const Page* whole = nullptr;
+RowReader::RowReader(const EntryList& list, int32_t what, int32_t capacity)
+    : list_(list), what_(what), dim_(list.head->pages[0]->dims[what]), capacity_(capacity) {}
 
-  /// A row of `page`; when the panel is one page, all 64 rows are read back at once.
-  const void* Row(const Page& page, int32_t slot, int32_t at, bool is_aligned) {
-    const int32_t dim = page.dims[what];
-    const Plane& plane = page.planes[what];
-    const size_t bytes = static_cast<size_t>(dim) * SizeOf(page.element);
-    if (plane.format.bits == 0) return plane.data + slot * bytes;
-    if (rows == nullptr) {
-      values = static_cast<float*>(Pool::Scratch(2, static_cast<size_t>(kPanel) * kMaxHeadDim * (sizeof(float) + 4)));
-      if (values == nullptr) return nullptr;
-      rows = reinterpret_cast<uint8_t*>(values + kPanel * kMaxHeadDim);
-    }
-    if (is_aligned) {
-      if (whole != &page) {
-        ReadRows(page, what, 0, kPanel, values, dim);
-        if (page.element == DType::kBf16) Convert(0, kPanel * dim);
-        whole = &page;
-      }
-      return page.element == DType::kBf16 ? rows + slot * bytes : reinterpret_cast<uint8_t*>(values) + slot * bytes;
-    }
-    ReadRows(page, what, slot, 1, values + at * dim, dim);
-    if (page.element == DType::kBf16) Convert(at * dim, dim);
-    return page.element == DType::kBf16 ? rows + at * bytes : reinterpret_cast<uint8_t*>(values) + at * bytes;
+/// `count` rows of a quantised plane from `slot` on, in the page's element type, as rows `at` and following of the scratch.
+const void* RowReader::Dequantise(const Page& page, int32_t slot, int32_t count, int32_t at) {
+  if (values_ == nullptr) {
+    const size_t items = static_cast<size_t>(capacity_) * dim_;
+    // Keys and values of a block may be wanted together: each has its half of the scratch.
+    auto* memory = static_cast<uint8_t*>(Pool::Scratch(2, static_cast<size_t>(kKeyBlock) * kMaxHeadDim * 2 * 6));
+    if (memory == nullptr) return nullptr;
+    memory += static_cast<size_t>(what_) * kKeyBlock * kMaxHeadDim * 6;
+    values_ = reinterpret_cast<float*>(memory);
+    halves_ = reinterpret_cast<uint16_t*>(memory + items * sizeof(float));
   }
+  float* values = values_ + static_cast<int64_t>(at) * dim_;
+  ReadRows(page, what_, slot, count, values, dim_);
+  if (page.element == DType::kF32) return values;
+  uint16_t* halves = halves_ + static_cast<int64_t>(at) * dim_;
+  for (int32_t i = 0; i < count * dim_; i++) halves[i] = ToBf16(values[i]);
+  return halves;
+}
 
- private:
-  void Convert(int32_t first, int32_t count) {
-    Bf16* to = reinterpret_cast<Bf16*>(rows) + first;
-    for (int32_t i = 0; i < count; i++) to[i] = ToBf16(values[first + i]);
+bool RowReader::Read(int32_t first, int32_t count, const void** rows) {
+  int32_t i = 0;
+  while (i < count) {
+    const int32_t slot = list_.SlotOf(first + i);
+    const Page& page = *list_.head->pages[slot / kPageSize];
+    const int32_t within = slot % kPageSize;
+    // Dense lists and listed pages run on within a page of the cache.
+    int32_t run = 1;
+    if (list_.is_dense()) run = std::min(count - i, kPageSize - within);
+    const int64_t bytes = int64_t{dim_} * static_cast<int64_t>(SizeOf(page.element));
+    const void* base = page.planes[what_].format.bits == 0 ? page.planes[what_].data + within * bytes
+                                                           : Dequantise(page, within, run, i);
+    if (base == nullptr) return false;
+    for (int32_t k = 0; k < run; k++) rows[i + k] = static_cast<const uint8_t*>(base) + k * bytes;
+    i += run;
   }
-};
-
-}  // namespace
+  return true;
+}
 
 bool PackPanel(const EntryList& list, const AttendKernels& kernels, int32_t what, int32_t panel, void* out) {
   const void* rows[kPanel];
   const int32_t first = panel * kPanel;
   const int32_t count = std::min(kPanel, list.size() - first);
-  RowReader reader{.what = what};
-  const bool is_aligned = list.is_dense();
-  for (int32_t i = 0; i < count; i++) {
-    const int32_t slot = list.SlotOf(first + i);
-    rows[i] = reader.Row(*list.head->pages[slot / kPageSize], slot % kPageSize, i, is_aligned);
-    if (rows[i] == nullptr) return false;
-  }
+  RowReader reader(list, what, kPanel);
+  if (!reader.Read(first, count, rows)) return false;
   const int32_t dim = list.head->pages[0]->dims[what];
   (what == 0 ? kernels.pack_keys : kernels.pack_values)(rows, count, dim, out);
   return true;

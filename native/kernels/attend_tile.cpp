@@ -12,6 +12,8 @@ namespace {
 
 /// One block of a list, packed.
 struct PackedBlock {
+  const void* key_rows[kKeyBlock];
+  const void* value_rows[kKeyBlock];
   uint8_t* keys;
   uint8_t* values;
   int64_t key_panel_bytes;
@@ -111,6 +113,19 @@ bool AimGroup(const AttendJob& job, const PackedBlock& block, int32_t base, cons
   return true;
 }
 
+/// One row of the widest element, for entries that are not there.
+alignas(64) const float kZeroRow[kMaxHeadDim] = {};
+
+/// Row pointers of a block, for a group that is alone on it. False: out of memory.
+bool PointAtRows(const AttendJob& job, int32_t base, PackedBlock& block) {
+  const int32_t count = std::min(kKeyBlock, job.list.size() - base);
+  const int32_t end = (count + kPanel - 1) / kPanel * kPanel;
+  for (int32_t e = count; e < end; e++) block.key_rows[e] = block.value_rows[e] = kZeroRow;
+  RowReader keys(job.list, 0, kKeyBlock);
+  RowReader values(job.list, 1, kKeyBlock);
+  return keys.Read(base, count, block.key_rows) && values.Read(base, count, block.value_rows);
+}
+
 void ScatterLogits(const AttendJob& job, int32_t base, const int32_t* heads, const AttendGroup& group) {
   const int32_t count = std::min(kKeyBlock, job.list.size() - base);
   for (int32_t i = 0; i < group.rows; i++) {
@@ -154,8 +169,11 @@ bool AttendBlocks(const AttendJob& job, int32_t first, int32_t last, int32_t fir
   AttendGroup group{};
   group.head_dim = job.head_dim;
   group.head_dim_v = job.head_dim_v;
-  group.keys = block.keys;
-  group.values = block.values;
+  const bool is_direct = rows <= kGroupRows && kernels.has_direct(job.head_dim, job.head_dim_v);
+  group.keys = is_direct ? nullptr : block.keys;
+  group.values = is_direct ? nullptr : block.values;
+  group.key_rows = block.key_rows;
+  group.value_rows = block.value_rows;
   const float unit = kernels.log_unit;
   group.scale = job.soft_cap > 0.0f ? job.softmax_scale / job.soft_cap : job.softmax_scale * unit;
   group.soft_cap = job.soft_cap > 0.0f ? job.soft_cap * unit : 0.0f;
@@ -180,7 +198,8 @@ bool AttendBlocks(const AttendJob& job, int32_t first, int32_t last, int32_t fir
         group.logits[i] = job.logits == nullptr ? nullptr : logits + i * kKeyBlock;
       }
       if (!AimGroup(job, block, base, heads, at, group)) continue;
-      for (int32_t panel = group.first_panel; panel < group.last_panel; panel++) {
+      if (is_direct && !PointAtRows(job, base, block)) return false;
+      for (int32_t panel = group.first_panel; !is_direct && panel < group.last_panel; panel++) {
         if (packed[panel]) continue;
         packed[panel] = true;
         const int32_t index = base / kPanel + panel;

@@ -78,6 +78,26 @@ void FinishTokens(const AttendJob& job, int32_t first, int32_t last, const Atten
 /// Tokens [first, last) of a job from start to end, blocks in order. Uses Scratch slot 0 too. False: out of memory.
 bool AttendTile(const AttendJob& job, int32_t first, int32_t last);
 
+/// Reads the slots of a list; quantised ones come back into scratch. Uses Pool::Scratch slot 2 for those.
+class RowReader {
+ public:
+  /// `what` 0 keys, 1 values. Scratch holds `capacity` rows.
+  RowReader(const EntryList& list, int32_t what, int32_t capacity);
+
+  /// Rows of entries [first, first + count), count <= capacity, valid until the next call; false: out of memory.
+  bool Read(int32_t first, int32_t count, const void** rows);
+
+ private:
+  const void* Dequantise(const Page& page, int32_t slot, int32_t count, int32_t at);
+
+  const EntryList& list_;
+  int32_t what_;
+  int32_t dim_;
+  int32_t capacity_;
+  float* values_ = nullptr;
+  uint16_t* halves_ = nullptr;
+};
+
 /// Packs panel `panel` (entries [64 panel, 64 panel + 64)) of a list's keys (0) or values (1).
 /// Uses Pool::Scratch slot 2. False: out of memory.
 bool PackPanel(const EntryList& list, const AttendKernels& kernels, int32_t what, int32_t panel, void* out);
