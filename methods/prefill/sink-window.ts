@@ -32,7 +32,7 @@ export const sinkWindowPrefill = defineMethod({
   }),
   budgetAxis: 'density',
   budgetControl: 'bounded',
-  declare: () => declaration({ changesPrefill: true, waives: {} }),
+  declare: () => declaration({ changesPrefill: true }),
   hooks: ({ params: { sinkTokens }, budget }) => ({
     admit: () => {
       if (keepsEverything(budget) || windowTokens(budget) > sinkTokens) return;
