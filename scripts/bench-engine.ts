@@ -7,6 +7,7 @@ const NEW_TOKENS = 16;
 
 export interface EngineBench {
   readonly engine: Engine;
+  readonly signal: AbortSignal;
   /** Opens the model once more, for the time that takes. */
   reopen(): Promise<Engine>;
 }
@@ -37,21 +38,23 @@ const requestOf = (tokens: number, settings: readonly SettingRequest[]): SampleR
 
 const dense: SettingRequest = { key: 'dense', method: { id: 'dense', params: {} } };
 
-export async function* benchPrefill({ engine }: EngineBench): AsyncGenerator<BenchRow> {
+export async function* benchPrefill({ engine, signal }: EngineBench): AsyncGenerator<BenchRow> {
   for (const length of [1024, 4096]) {
     const { settings: _, traceKept: __, ...request } = requestOf(length, [dense]);
     const tokens = await promptTokens(engine, length);
-    const times = await repeat(async () => (await engine.time({ ...request, setting: dense })).prefillMs);
+    const times = await repeat(async () => (await engine.time({ ...request, setting: dense }, signal)).prefillMs);
     const rate = { value: (tokens / median(times)) * 1e3, unit: 'tokens/s' };
     yield alone({ name: 'prefill', isa: engine.machine.isa, shape: `${tokens} tokens` }, median(times), ROUNDS, rate);
   }
 }
 
-export async function* benchDecode({ engine }: EngineBench): AsyncGenerator<BenchRow> {
+export async function* benchDecode({ engine, signal }: EngineBench): AsyncGenerator<BenchRow> {
   for (const length of [1024, 4096]) {
     const { settings: _, traceKept: __, ...request } = requestOf(length, [dense]);
     const tokens = await promptTokens(engine, length);
-    const times = await repeat(async () => (await engine.time({ ...request, setting: dense })).decodeMsPerToken);
+    const times = await repeat(
+      async () => (await engine.time({ ...request, setting: dense }, signal)).decodeMsPerToken,
+    );
     const rate = { value: 1e3 / median(times), unit: 'tokens/s' };
     yield alone(
       { name: 'decode', isa: engine.machine.isa, shape: `after ${tokens} tokens` },
@@ -63,13 +66,13 @@ export async function* benchDecode({ engine }: EngineBench): AsyncGenerator<Benc
 }
 
 /** Twelve settings of one sample together, in dense runs of the same sample. Interleaved, so that drift touches both. */
-export async function* benchMatrix({ engine }: EngineBench): AsyncGenerator<BenchRow> {
+export async function* benchMatrix({ engine, signal }: EngineBench): AsyncGenerator<BenchRow> {
   const settings = matrixSettings();
   for (const length of [1024, 4096]) {
     const [denseMs, oursMs]: [number[], number[]] = [[], []];
     for (let round = 0; round <= ROUNDS; round++) {
-      const denseAlone = await wallMs(() => engine.evaluate(requestOf(length, [dense])));
-      const together = await wallMs(() => engine.evaluate(requestOf(length, settings)));
+      const denseAlone = await wallMs(() => engine.evaluate(requestOf(length, [dense]), signal));
+      const together = await wallMs(() => engine.evaluate(requestOf(length, settings), signal));
       if (round === 0) continue;
       denseMs.push(denseAlone);
       oursMs.push(together);

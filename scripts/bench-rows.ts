@@ -16,16 +16,21 @@ export interface BenchRow {
   readonly rate: { readonly value: number; readonly unit: string };
 }
 
-/** Median milliseconds of one call over `rounds` rounds; short calls are repeated within a round until it lasts long enough to time. */
-export const medianMs = (call: () => void, rounds: number): number => {
+/** Median milliseconds of one call. Short calls are repeated within a round until it lasts long enough to time; long ones get fewer rounds. */
+export const medianMs = (call: () => void): { readonly ms: number; readonly rounds: number } => {
+  millisecondsOf(call, 1);
   const first = millisecondsOf(call, 1);
   const repeats = Math.max(1, Math.ceil(ROUND_MS / Math.max(first, 1e-3)));
+  const rounds = first * MOST_ROUNDS > CALL_BUDGET_MS ? FEWEST_ROUNDS : MOST_ROUNDS;
   const times = Array.from({ length: rounds }, () => millisecondsOf(call, repeats) / repeats);
-  return median(times);
+  return { ms: median(times), rounds };
 };
 
 /** Long beside the clock's resolution and a scheduler's slice, short enough for dozens of rows. */
 const ROUND_MS = 10;
+const MOST_ROUNDS = 9;
+const FEWEST_ROUNDS = 3;
+const CALL_BUDGET_MS = 3000;
 
 const millisecondsOf = (call: () => void, repeats: number): number => {
   const start = performance.now();

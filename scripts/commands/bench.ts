@@ -1,4 +1,5 @@
 import os from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import type { BenchRow } from '../bench-rows.js';
 import { defineCommand, type Values } from '../command.js';
 import { engineFlags } from '../engine-flags.js';
@@ -23,16 +24,18 @@ export const bench = defineCommand({
     ['$0 bench matrix', 'what twelve settings of one sample cost, in dense runs'],
   ],
   async run(values, terminal) {
+    // Before the first row: after Ctrl-C nothing can be compiled any more.
+    const { alignColumns } = await import('../columns.js');
     const rows: BenchRow[] = [];
     for await (const row of measure(values.what, values, terminal)) {
+      // Kernels block this thread; signals are only delivered between turns of the event loop.
+      await setImmediate();
+      terminal.signal.throwIfAborted();
       rows.push(row);
       terminal.note(lineOf(row));
     }
     if (values.json) terminal.printJson(rows);
-    else {
-      const { alignColumns } = await import('../columns.js');
-      terminal.print(alignColumns([['name', 'isa', 'shape', 'ms', 'rate'], ...rows.map(columnsOf)]));
-    }
+    else terminal.print(alignColumns([['name', 'isa', 'shape', 'ms', 'rate'], ...rows.map(columnsOf)]));
     return 0;
   },
 });
@@ -56,7 +59,7 @@ async function* measure(
     const reopen = async () => (await openModel(values, terminal)).engine;
     const { benchDecode, benchLoad, benchMatrix, benchPrefill } = engineBenches;
     const runs = { prefill: benchPrefill, decode: benchDecode, matrix: benchMatrix, load: benchLoad };
-    for (const kind of whole) yield* runs[kind]({ engine, reopen });
+    for (const kind of whole) yield* runs[kind]({ engine, reopen, signal: terminal.signal });
   } finally {
     await engine.close();
   }
