@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { type Addon, loadAddon } from '../index.js';
+import { appendNoise, filledCache, noise, tensorOf } from './tensors.js';
+
+const shape = { numKvHeads: 2, headDim: 16, layers: 2 };
+
+describe('the KV cache through the binding', () => {
+  let addon: Addon;
+  let scope = 0;
+  beforeEach(() => {
+    addon = loadAddon();
+    addon.configure(addon.cpuFacts().isas[0]!, 'reference', 2);
+    scope = addon.openScope();
+  });
+  afterEach(() => addon.closeScope(scope));
+
+  test('a fork that grows, is cut and is quantised leaves its parent as it was', () => {
+    const cache = filledCache(addon, shape, 100, 1);
+    const hash = addon.cacheHash(cache);
+    const fork = addon.cacheFork(cache);
+    assert.equal(addon.cacheHash(fork), hash);
+    appendNoise(addon, fork, shape, 0, 3, 9);
+    addon.cacheDropLast(fork, 0);
+    addon.cacheKeep(
+      fork,
+      1,
+      tensorOf(addon, 'i32', [2, 2], Int32Array.of(0, 99, 3, 4)),
+      tensorOf(addon, 'i32', [2], Int32Array.of(2, 1)),
+    );
+    addon.cacheQuantise(fork, 0, 0, 100, 4, 32, 0);
+    assert.deepEqual([...addon.cacheLens(fork)], [103, 103, 2, 1]);
+    assert.deepEqual([...addon.cacheLens(cache)], [100, 100, 100, 100]);
+    assert.equal(addon.cacheHash(cache), hash);
+    assert.deepEqual([...addon.cachePositions(fork, 1, 0)], [0, 99]);
+    addon.cacheFree(fork);
+    addon.cacheFree(cache);
+  });
+
+  test('freeing the last cache gives every byte back', () => {
+    const before = addon.memory().cacheBytes;
+    const cache = filledCache(addon, shape, 300, 2);
+    const forks = [1, 2, 3].map(() => addon.cacheFork(cache));
+    const shared = addon.memory().cacheBytes;
+    assert.ok(shared > before);
+    for (const fork of forks) addon.cacheFree(fork);
+    assert.equal(addon.memory().cacheBytes, shared);
+    addon.cacheFree(cache);
+    assert.equal(addon.memory().cacheBytes, before);
+  });
+
+  test('bytes follow the formula before and after quantisation', () => {
+    const cache = filledCache(addon, shape, 130, 3);
+    const slotBytes = 2 * 16 * 4;
+    assert.equal(addon.cacheBytes(cache), 2 * 2 * 130 * slotBytes);
+    assert.deepEqual([...addon.cacheReadBytes(cache, 0)], [130 * slotBytes, 130 * slotBytes]);
+    addon.cacheQuantise(cache, 0, 1, 130, 2, 16, 1);
+    // Two whole pages of values: 2 bits a value, one f16 scale and minimum per slot (16 channels are one group).
+    const quantised = 128 * (16 / 4 + 4) + 2 * 16 * 4 + 130 * 16 * 4;
+    assert.deepEqual([...addon.cacheReadBytes(cache, 0)], [quantised, quantised]);
+    addon.cacheFree(cache);
+  });
+
+  test('cacheRead gives back what was appended, ragged heads padded with zeros', () => {
+    const cache = filledCache(addon, shape, 5, 4);
+    const keys = noise(4, 2 * 5 * 16);
+    assert.deepEqual(addon.download(addon.cacheRead(cache, 0, 0)), keys);
+    addon.cacheKeep(
+      cache,
+      0,
+      tensorOf(addon, 'i32', [2, 1], Int32Array.of(0, 2)),
+      tensorOf(addon, 'i32', [2], Int32Array.of(-1, 1)),
+    );
+    const read = addon.cacheRead(cache, 0, 0);
+    assert.deepEqual(addon.shape(read), [2, 5, 16]);
+    const values = addon.download(read) as Float32Array;
+    assert.deepEqual(values.slice(80, 96), keys.slice(80 + 32, 80 + 48));
+    assert.ok(values.slice(96).every((x) => x === 0));
+    addon.cacheFree(cache);
+  });
+
+  test('quantised reads equal the round trip of the same pages', () => {
+    const cache = filledCache(addon, { ...shape, layers: 1 }, 64, 5);
+    const before = addon.download(addon.cacheRead(cache, 0, 0)) as Float32Array;
+    addon.cacheQuantise(cache, 0, 0, 64, 4, 32, 0);
+    const after = addon.download(addon.cacheRead(cache, 0, 0)) as Float32Array;
+    const roundTrip = addon.download(addon.quantiseRoundTrip(tensorOf(addon, 'f32', [128, 16], before), 4, 32, 0));
+    assert.deepEqual(after, roundTrip);
+    addon.cacheFree(cache);
+  });
+
+  const refused: readonly (readonly [string, (cache: number) => unknown, RegExp])[] = [
+    ['a freed cache', () => addon.cacheLens(987654), /ERR_SHAPE.*live cache/],
+    ['a layer that does not exist', (cache) => addon.cacheRead(cache, 2, 0), /ERR_SHAPE.*layer/],
+    ['dropping more slots than there are', (cache) => addon.cacheDropLast(cache, 11), /ERR_SHAPE.*at most 10/],
+    ['three bits', (cache) => addon.cacheQuantise(cache, 0, 0, 64, 3, 32, 0), /ERR_SHAPE.*bits/],
+    [
+      'a group that does not divide a page',
+      (cache) => addon.cacheQuantise(cache, 0, 0, 64, 4, 24, 0),
+      /ERR_SHAPE.*group/,
+    ],
+    [
+      'slots out of order',
+      (cache) =>
+        addon.cacheKeep(
+          cache,
+          0,
+          tensorOf(addon, 'i32', [2, 2], Int32Array.of(1, 0, 0, 1)),
+          tensorOf(addon, 'i32', [2], Int32Array.of(2, 2)),
+        ),
+      /ERR_SHAPE.*ascending/,
+    ],
+    [
+      'lists for another number of heads',
+      (cache) =>
+        addon.cacheKeep(
+          cache,
+          0,
+          tensorOf(addon, 'i32', [3, 1], new Int32Array(3)),
+          tensorOf(addon, 'i32', [3], new Int32Array(3)),
+        ),
+      /ERR_SHAPE/,
+    ],
+    [
+      'a head dim of 12',
+      () => addon.cacheLayout(Int32Array.of(1), Int32Array.of(12), Int32Array.of(16)),
+      /ERR_SHAPE.*multiple of 8/,
+    ],
+  ];
+  for (const [name, attempt, pattern] of refused) {
+    test(`${name}: one error with both values, and nothing changes`, () => {
+      const cache = filledCache(addon, shape, 10, 6);
+      const hash = addon.cacheHash(cache);
+      assert.throws(() => attempt(cache), pattern);
+      assert.equal(addon.cacheHash(cache), hash);
+      addon.cacheFree(cache);
+    });
+  }
+});
