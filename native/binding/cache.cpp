@@ -142,6 +142,22 @@ napi_value Quantise(Call& call) {
   return call.Nothing();
 }
 
+napi_value Poison(Call& call) {
+  Cache& cache = CacheOf(call, 0, "cache");
+  const int32_t layer = LayerOf(call, 1, cache);
+  const int32_t heads = cache.geometry(layer).num_kv_heads;
+  const Tensor slots = call.TensorOf(2, "slots", DType::kI32, {heads, -1});
+  const Tensor lens = call.TensorOf(3, "lens", DType::kI32, {heads});
+  call.Check(cache.Poison(layer, slots.as<int32_t>(), slots.dim(1), lens.as<int32_t>()));
+  CountPages(call);
+  return call.Nothing();
+}
+
+napi_value PoisonFreed(Call& call) {
+  PoisonFreedPages(call.Flag(0, "on"));
+  return call.Nothing();
+}
+
 napi_value Bytes(Call& call) { return call.Value(static_cast<double>(CacheOf(call, 0, "cache").Bytes())); }
 
 napi_value ReadBytes(Call& call) {
@@ -211,6 +227,8 @@ void init_cache(napi_env env, napi_value exports, Runtime& runtime) {
             {"cacheRead", Read},
             {"cacheAppend", Append},
             {"cacheQuantise", Quantise},
+            {"cachePoison", Poison},
+            {"poisonFreedPages", PoisonFreed},
             {"cacheBytes", Bytes},
             {"cacheReadBytes", ReadBytes},
             {"cacheHash", Hash},

@@ -162,23 +162,30 @@ void Cache::KeepHead(HeadCache& head, const LayerGeometry& geometry, const int32
   TruncateHead(head, count);
 }
 
-Status Cache::Keep(int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens) {
-  const LayerGeometry& shape = geometry(layer);
-  for (int32_t h = 0; h < shape.num_kv_heads; h++) {
+Status Cache::CheckSlots(const char* op, int32_t layer, const int32_t* slots, int64_t stride,
+                         const int32_t* lens) const {
+  const std::string name(op);
+  for (int32_t h = 0; h < geometry(layer).num_kv_heads; h++) {
     const int32_t len = head(layer, h).len;
     if (lens[h] < -1 || lens[h] > stride) {
-      return Status::Shape("cacheKeep.lens", "-1 to " + std::to_string(stride) + " slots", std::to_string(lens[h]));
+      return Status::Shape(name + ".lens", "-1 to " + std::to_string(stride) + " slots", std::to_string(lens[h]));
     }
     for (int32_t i = 0; i < lens[h]; i++) {
       const int32_t slot = slots[h * stride + i];
       const int32_t least = i == 0 ? 0 : slots[h * stride + i - 1] + 1;
       if (slot < least || slot >= len) {
-        return Status::Shape("cacheKeep.slots", "ascending slots below " + std::to_string(len) + " in KV head " +
+        return Status::Shape(name + ".slots", "ascending slots below " + std::to_string(len) + " in KV head " +
                                                     std::to_string(h),
                              std::to_string(slot) + " at index " + std::to_string(i));
       }
     }
   }
+  return Status();
+}
+
+Status Cache::Keep(int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens) {
+  WINNOW_TRY(CheckSlots("cacheKeep", layer, slots, stride, lens));
+  const LayerGeometry& shape = geometry(layer);
   for (int32_t h = 0; h < shape.num_kv_heads; h++) {
     if (lens[h] >= 0) KeepHead(heads_[shape.first_head + h], shape, slots + h * stride, lens[h]);
   }

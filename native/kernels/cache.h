@@ -71,6 +71,9 @@ class Cache {
   Status Keep(int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens);
   Status DropLast(int32_t count);
   Status Quantise(int32_t layer, int32_t what, int32_t up_to, PlaneFormat format);
+  /// For tests: NaN into keys and values of every slot of a layer that is not listed (slots and lens as in Keep). Pages that
+  /// are shared or quantised become private element pages first.
+  Status Poison(int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens);
 
   /// Slots x width x element bytes, quantised pages by their codes, scales and minima.
   int64_t HeadBytes(int32_t layer, int32_t kv_head) const;
@@ -82,6 +85,7 @@ class Cache {
   void GrowHead(HeadCache& head, const LayerGeometry& geometry, int32_t count);
   void KeepHead(HeadCache& head, const LayerGeometry& geometry, const int32_t* slots, int32_t count);
   static void TruncateHead(HeadCache& head, int32_t len);
+  Status CheckSlots(const char* op, int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens) const;
 
   std::shared_ptr<const CacheLayout> layout_;
   std::vector<HeadCache> heads_;

@@ -59,6 +59,7 @@ BlockPool& Blocks() {
   return *pool;
 }
 std::atomic<int64_t> live_pages{0};
+std::atomic<bool> poison_freed{false};
 
 int32_t GroupsPerPlane(PlaneFormat format, int32_t dim) { return kPageSize * dim / format.group; }
 
@@ -77,7 +78,10 @@ Page* NewShell(DType element, int32_t head_dim, int32_t head_dim_v) {
 void FreePage(Page* page) {
   for (int what = 0; what < 2; what++) {
     Plane& plane = page->planes[what];
-    if (plane.data != nullptr) Blocks().Give(plane.data, PlaneBytes(plane.format, page->dims[what], page->element));
+    if (plane.data == nullptr) continue;
+    const size_t bytes = PlaneBytes(plane.format, page->dims[what], page->element);
+    if (poison_freed.load(std::memory_order_relaxed)) std::memset(plane.data, 0xff, bytes);
+    Blocks().Give(plane.data, bytes);
   }
   page->~Page();
   Blocks().Give(page, sizeof(Page));
@@ -235,6 +239,8 @@ void CopySlot(const Page& from, int32_t from_slot, Page& to, int32_t to_slot) {
   to.counts[to_slot] = from.counts[from_slot];
   to.bias[to_slot] = from.bias[from_slot];
 }
+
+void PoisonFreedPages(bool on) { poison_freed.store(on, std::memory_order_relaxed); }
 
 int64_t LivePageBytes() { return Blocks().live_bytes(); }
 int64_t LivePages() { return live_pages.load(std::memory_order_relaxed); }

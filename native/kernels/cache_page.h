@@ -69,6 +69,9 @@ void WriteRow(Page& page, int32_t what, int32_t slot, const float* values);
 /// Copies a slot (keys, values, position, count, bias) between pages of equal geometry; `to` has element planes.
 void CopySlot(const Page& from, int32_t from_slot, Page& to, int32_t to_slot);
 
+/// For tests: while on, the planes of freed pages are filled with NaN (all bits set), so that a read of them shows.
+void PoisonFreedPages(bool on);
+
 /// Bytes of all live pages (planes and per-slot fields), shared pages counted once.
 int64_t LivePageBytes();
 int64_t LivePages();
