@@ -71,7 +71,7 @@ napi_value PackWeight(Call& call) {
     sources.push_back(source);
   }
   PackedMatrix packed;
-  call.Check(PackMatrix(sources, call.Int(1, "interleave", 0, INT32_MAX), &packed));
+  call.Check(PackMatrix(sources, call.Int(1, "interleave", 0, INT32_MAX), call.runtime.weights->arena(), &packed));
   return call.Value(call.runtime.weights->Add(std::move(packed)));
 }
 

@@ -34,6 +34,16 @@ inline Scales LoadScales(const Panel& panel, int64_t cell) {
   return {d, Mul(Set(panel.type == WeightType::kQ8_0 ? -128.f : -8.f), d)};
 }
 
+/// Nibbles are not shifted into place: nibble i of a half word is q * 16^i, and fma(q * 16^i, d / 16^i, m) is the same
+/// number as fma(q, d, m), rounded once. Both scalings are exact.
+struct NibbleScales {
+  Lanes d[4], m;  ///< d / 16^i
+};
+inline NibbleScales ForNibbles(Scales s) {
+  Lanes sixteenth = Set(0.0625f), d1 = Mul(s.d, sixteenth), d2 = Mul(d1, sixteenth);
+  return {{s.d, d1, d2, Mul(d2, sixteenth)}, s.m};
+}
+
 /// 16 words, one per output: 8 nibbles, those of k = 2 i + p of a half block (see Panel).
 #if defined(WINNOW_ISA_AVX512)
 struct Words {
@@ -44,10 +54,9 @@ inline Words LoadNibbles(const uint8_t* half, int p) {
   __m512i pick = _mm512_add_epi32(_mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), _mm512_set1_epi32(p));
   return {_mm512_permutex2var_epi32(low, pick, high)};
 }
-inline Lanes NibbleValues(Words w, int i) {
-  // A register permute reads only the low 4 bits of each index: it turns a nibble into a float without masking.
-  const __m512 values = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  return {_mm512_permutexvar_ps(_mm512_srli_epi32(w.v, 4 * i), values)};
+inline Words HighHalves(Words w) { return {_mm512_srli_epi32(w.v, 16)}; }
+inline Lanes NibbleInPlace(Words w, int i) {
+  return {_mm512_cvtepi32_ps(_mm512_and_si512(w.v, _mm512_set1_epi32(15 << (4 * i))))};
 }
 #elif defined(WINNOW_ISA_AVX2)
 struct Words {
@@ -60,10 +69,10 @@ inline __m256i EightNibbles(const uint8_t* at, int p) {  // lanes 2 r + p of two
   return _mm256_permute4x64_epi64(_mm256_castps_si256(mixed), 0xd8);
 }
 inline Words LoadNibbles(const uint8_t* half, int p) { return {EightNibbles(half, p), EightNibbles(half + 64, p)}; }
-inline Lanes NibbleValues(Words w, int i) {
-  __m256i mask = _mm256_set1_epi32(15);
-  return {_mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(w.low, 4 * i), mask)),
-          _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(w.high, 4 * i), mask))};
+inline Words HighHalves(Words w) { return {_mm256_srli_epi32(w.low, 16), _mm256_srli_epi32(w.high, 16)}; }
+inline Lanes NibbleInPlace(Words w, int i) {
+  __m256i mask = _mm256_set1_epi32(15 << (4 * i));
+  return {_mm256_cvtepi32_ps(_mm256_and_si256(w.low, mask)), _mm256_cvtepi32_ps(_mm256_and_si256(w.high, mask))};
 }
 #else
 struct Words {
@@ -74,9 +83,13 @@ inline Words LoadNibbles(const uint8_t* half, int p) {
   for (int o = 0; o < kLanes; o++) std::memcpy(&w.v[o], half + o / 8 * 64 + ((o % 8) * 2 + p) * 4, 4);
   return w;
 }
-inline Lanes NibbleValues(Words w, int i) {
+inline Words HighHalves(Words w) {
+  for (int o = 0; o < kLanes; o++) w.v[o] >>= 16;
+  return w;
+}
+inline Lanes NibbleInPlace(Words w, int i) {
   Lanes r;
-  for (int o = 0; o < kLanes; o++) r.v[o] = static_cast<float>(w.v[o] >> (4 * i) & 15u);
+  for (int o = 0; o < kLanes; o++) r.v[o] = static_cast<float>(w.v[o] & (15u << (4 * i)));
   return r;
 }
 #endif
@@ -132,12 +145,19 @@ inline void ForEachBlockRow(const uint8_t* cell, const Scales& s, Put put) {
       put(2 * pair + 1, Fma(ByteRow(cell + pair * 32, 1), s.d, s.m));
     }
   } else {
+    NibbleScales n = ForNibbles(s);
     for (int half = 0; half < 2; half++) {
       Words even = LoadNibbles(cell + half * 128, 0), odd = LoadNibbles(cell + half * 128, 1);
-#pragma GCC unroll 8
-      for (int i = 0; i < 8; i++) {
-        put(16 * half + 2 * i, Fma(NibbleValues(even, i), s.d, s.m));
-        put(16 * half + 2 * i + 1, Fma(NibbleValues(odd, i), s.d, s.m));
+#pragma GCC unroll 2
+      for (int quarter = 0; quarter < 2; quarter++) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+          int k = 16 * half + 8 * quarter + 2 * i;
+          put(k, Fma(NibbleInPlace(even, i), n.d[i], n.m));
+          put(k + 1, Fma(NibbleInPlace(odd, i), n.d[i], n.m));
+        }
+        even = HighHalves(even);
+        odd = HighHalves(odd);
       }
     }
   }
@@ -304,12 +324,6 @@ inline PairScales LoadPairScales(const Panel& panel, int64_t cell) {
           _mm512_permutexvar_ps(high, s.m.v)};
 }
 
-/// Two vectors of 8 outputs x 2 k to one of 16 bf16 pairs.
-inline __m512i Pairs(__m512 q_low, __m512 q_high, const PairScales& s) {
-  __m512 low = _mm512_fmadd_ps(q_low, s.d_low, s.m_low), high = _mm512_fmadd_ps(q_high, s.d_high, s.m_high);
-  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
-}
-
 /// Calls put(pair, values) for the 16 k pairs of one block and group, in order.
 template <class Put>
 inline void ForEachNibblePair(const uint8_t* cell, const PairScales& s, Put put) {
@@ -320,8 +334,9 @@ inline void ForEachNibblePair(const uint8_t* cell, const PairScales& s, Put put)
     __m512i low = _mm512_loadu_si512(cell + half * 128), high = _mm512_loadu_si512(cell + half * 128 + 64);
 #pragma GCC unroll 8
     for (int i = 0; i < 8; i++) {
-      put(half * 8 + i, Pairs(_mm512_permutexvar_ps(_mm512_srli_epi32(low, 4 * i), values),
-                              _mm512_permutexvar_ps(_mm512_srli_epi32(high, 4 * i), values), s));
+      __m512 a = _mm512_fmadd_ps(_mm512_permutexvar_ps(_mm512_srli_epi32(low, 4 * i), values), s.d_low, s.m_low);
+      __m512 b = _mm512_fmadd_ps(_mm512_permutexvar_ps(_mm512_srli_epi32(high, 4 * i), values), s.d_high, s.m_high);
+      put(half * 8 + i, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a)));
     }
   }
 }
@@ -331,23 +346,18 @@ inline void ForEachBytePair(const uint8_t* cell, const PairScales& s, Put put) {
 #pragma GCC unroll 4
   for (int pair = 0; pair < 16; pair++) {
     auto* at = reinterpret_cast<const __m128i*>(cell + pair * 32);
-    put(pair, Pairs(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(at))),
-                    _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(at + 1))), s));
+    __m512 a = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(at))), s.d_low, s.m_low);
+    __m512 b = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(at + 1))), s.d_high, s.m_high);
+    put(pair, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a)));
   }
 }
 
-/// Calls put(pair, group, values) for all k pairs of blocks [begin, end) of a block panel.
+/// The same for either kind of block, scales loaded.
 template <bool kBytes, class Put>
-inline void ForEachPair(const Panel& panel, int64_t begin, int64_t end, Put put) {
+inline void ForEachPair(const Panel& panel, int64_t cell, Put put) {
   auto* data = reinterpret_cast<const uint8_t*>(panel.data);
-  for (int64_t block = begin; block < end; block++) {
-    for (int g = 0; g < panel.groups; g++) {
-      int64_t cell = block * panel.groups + g;
-      PairScales s = LoadPairScales(panel, cell);
-      auto each = [&](int pair, __m512i w) { put((block - begin) * 16 + pair, g, w); };
-      if constexpr (kBytes) ForEachBytePair(data + cell * 512, s, each); else ForEachNibblePair(data + cell * 256, s, each);
-    }
-  }
+  PairScales s = LoadPairScales(panel, cell);
+  if constexpr (kBytes) ForEachBytePair(data + cell * 512, s, put); else ForEachNibblePair(data + cell * 256, s, put);
 }
 
 /// Plain storage walks all groups at one k: writes halves of pairs.
@@ -370,11 +380,13 @@ void UnpackPlainBf16(const Panel& panel, int64_t begin, int64_t end, uint16_t* o
 void UnpackBf16(const Panel& panel, int64_t begin, int64_t end, uint16_t* out) {
   if (!IsBlockType(panel.type)) return UnpackPlainBf16(panel, begin, end, out);
   int64_t width = panel.groups * kGroup;
-  auto store = [=](int64_t pair, int g, __m512i w) { _mm512_storeu_si512(out + (pair * width + g * kGroup) * 2, w); };
-  if (panel.type == WeightType::kQ8_0) {
-    ForEachPair<true>(panel, begin / kBlock, end / kBlock, store);
-  } else {
-    ForEachPair<false>(panel, begin / kBlock, end / kBlock, store);
+  for (int64_t block = begin / kBlock; block < end / kBlock; block++) {
+    for (int g = 0; g < panel.groups; g++) {
+      uint16_t* at = out + ((block * kBlock - begin) / 2 * width + g * kGroup) * 2;
+      auto store = [=](int pair, __m512i w) { _mm512_storeu_si512(at + pair * width * 2, w); };
+      int64_t cell = block * panel.groups + g;
+      if (panel.type == WeightType::kQ8_0) ForEachPair<true>(panel, cell, store); else ForEachPair<false>(panel, cell, store);
+    }
   }
 }
 
@@ -441,46 +453,56 @@ void MultiplyBf16(const uint16_t* a, int64_t lda, int64_t rows, const uint16_t* 
   }
 }
 
-/// MR rows straight from the packed bytes: weights live only in registers.
-template <int MR, bool kBytes>
-__attribute__((noinline)) void FewBlocksBf16(const Panel& panel, const uint16_t* a, int64_t lda, const Epilogue& e) {
-  __m512 c[4][MR];
-  for (int g = 0; g < 4; g++)
-    for (int i = 0; i < MR; i++) c[g][i] = _mm512_setzero_ps();
-  auto* data = reinterpret_cast<const uint8_t*>(panel.data);
-  int64_t blocks = panel.k / kBlock;
-  for (int64_t block = 0; block < blocks; block++) {
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; g++) {
-      if (g >= panel.groups) break;
-      int64_t cell = block * panel.groups + g;
-      PairScales s = LoadPairScales(panel, cell);
-      auto add = [&](int pair, __m512i w) {
-#pragma GCC unroll 4
-        for (int i = 0; i < MR; i++) c[g][i] = DotBroadcast(c[g][i], a + i * lda + block * kBlock + 2 * pair, w);
-      };
-      if constexpr (kBytes) ForEachBytePair(data + cell * 512, s, add); else ForEachNibblePair(data + cell * 256, s, add);
-    }
-  }
-#pragma GCC unroll 4
-  for (int g = 0; g < 4; g++) {
-    if (g >= panel.groups) break;
-    for (int i = 0; i < MR; i++) Finish(e, i, g, Lanes{c[g][i]});
-  }
+/// Asks for what the loop reads some blocks later: the hardware follows neither the jump to the scales nor page ends.
+template <bool kBytes>
+inline void PrefetchCell(const Panel& panel, int64_t cell) {
+  constexpr int64_t kCell = kBytes ? 512 : 256, kAhead = 4096;
+  auto* data = reinterpret_cast<const char*>(panel.data) + cell * kCell + kAhead;
+#pragma GCC unroll 8
+  for (int64_t line = 0; line < kCell; line += 64) _mm_prefetch(data + line, _MM_HINT_T0);
+  int64_t scale_bytes = panel.type == WeightType::kQ4_1 ? 64 : 32;
+  _mm_prefetch(reinterpret_cast<const char*>(panel.scales) + (cell + kAhead / kCell) * scale_bytes, _MM_HINT_T0);
 }
 
-template <bool kBytes>
-void FewRowsBf16(const Panel& panel, const uint16_t* a, int64_t lda, int64_t rows, const Epilogue& e) {
-  switch (rows) {
-    case 1: return FewBlocksBf16<1, kBytes>(panel, a, lda, e);
-    case 2: return FewBlocksBf16<2, kBytes>(panel, a, lda, e);
-    case 3: return FewBlocksBf16<3, kBytes>(panel, a, lda, e);
-    default: return FewBlocksBf16<4, kBytes>(panel, a, lda, e);
+/// MR rows times all NG groups of a panel straight from the packed bytes: weights live only in registers, bytes are read
+/// in order.
+template <int MR, int NG, bool kBytes>
+__attribute__((noinline)) void FewBlocksBf16(const Panel& panel, const uint16_t* a, int64_t lda, const Epilogue& e) {
+  __m512 c[NG][MR];
+  for (int g = 0; g < NG; g++)
+    for (int i = 0; i < MR; i++) c[g][i] = _mm512_setzero_ps();
+  int64_t blocks = panel.k / kBlock;
+  for (int64_t block = 0; block < blocks; block++) {
+    const uint16_t* x = a + block * kBlock;
+#pragma GCC unroll 4
+    for (int g = 0; g < NG; g++) {
+      int64_t cell = block * NG + g;
+      PrefetchCell<kBytes>(panel, cell);
+      ForEachPair<kBytes>(panel, cell, [&](int pair, __m512i w) {
+#pragma GCC unroll 4
+        for (int i = 0; i < MR; i++) c[g][i] = DotBroadcast(c[g][i], x + i * lda + 2 * pair, w);
+      });
+    }
+  }
+  for (int g = 0; g < NG; g++)
+    for (int i = 0; i < MR; i++) Finish(e, i, g, Lanes{c[g][i]});
+}
+
+template <int MR, bool kBytes>
+void FewRowsBf16(const Panel& panel, const uint16_t* a, int64_t lda, const Epilogue& e) {
+  switch (panel.groups) {
+    case 1: return FewBlocksBf16<MR, 1, kBytes>(panel, a, lda, e);
+    case 2: return FewBlocksBf16<MR, 2, kBytes>(panel, a, lda, e);
+    case 3: return FewBlocksBf16<MR, 3, kBytes>(panel, a, lda, e);
+    default: return FewBlocksBf16<MR, 4, kBytes>(panel, a, lda, e);
   }
 }
 
 void FewBf16(const Panel& panel, const uint16_t* a, int64_t lda, int64_t rows, const Epilogue& e) {
-  if (panel.type == WeightType::kQ8_0) FewRowsBf16<true>(panel, a, lda, rows, e); else FewRowsBf16<false>(panel, a, lda, rows, e);
+  using Run = void (*)(const Panel&, const uint16_t*, int64_t, const Epilogue&);
+  static constexpr Run nibbles[] = {FewRowsBf16<1, false>, FewRowsBf16<2, false>, FewRowsBf16<3, false>, FewRowsBf16<4, false>};
+  static constexpr Run bytes[] = {FewRowsBf16<1, true>, FewRowsBf16<2, true>, FewRowsBf16<3, true>, FewRowsBf16<4, true>};
+  (panel.type == WeightType::kQ8_0 ? bytes : nibbles)[rows - 1](panel, a, lda, e);
 }
 #endif
 

@@ -188,7 +188,23 @@ int64_t RowBytes(WeightType type, int64_t cols) {
   return cols * (type == WeightType::kF32 ? 4 : 2);
 }
 
-Status PackMatrix(const std::vector<WeightSource>& sources, int64_t weave, PackedMatrix* out) {
+std::shared_ptr<std::byte> WeightArena::Allocate(size_t bytes) {
+  constexpr size_t kSlab = size_t{16} << 20;
+  size_t rounded = (bytes + 63) / 64 * 64;
+  if (rounded > kSlab / 2) {
+    AlignedBytes own = AllocateAligned(rounded);
+    return std::shared_ptr<std::byte>(own.release(), AlignedDelete());
+  }
+  if (slab_ == nullptr || used_ + rounded > kSlab) {
+    slab_ = std::shared_ptr<std::byte>(AllocateAligned(kSlab).release(), AlignedDelete());
+    used_ = 0;
+    if (slab_ == nullptr) return nullptr;
+  }
+  used_ += rounded;
+  return std::shared_ptr<std::byte>(slab_, slab_.get() + used_ - rounded);
+}
+
+Status PackMatrix(const std::vector<WeightSource>& sources, int64_t weave, WeightArena& arena, PackedMatrix* out) {
   if (sources.empty()) return Status::Shape("packWeight.sources", "at least one source", "none");
   for (const WeightSource& s : sources) WINNOW_TRY(CheckSource(s, sources[0].cols));
   // One storage type, so that no panel ends between a gate and its up.
@@ -224,7 +240,7 @@ Status PackMatrix(const std::vector<WeightSource>& sources, int64_t weave, Packe
     packed.panels.push_back(panel);
     row = end;
   }
-  packed.bytes = AllocateAligned(static_cast<size_t>(total));
+  packed.bytes = arena.Allocate(static_cast<size_t>(total));
   packed.num_bytes = static_cast<size_t>(total);
   if (packed.bytes == nullptr) {
     return Status::Fail(Code::kOutOfMemory, "packWeight", std::to_string(total) + " bytes of memory", "none",
@@ -256,8 +272,21 @@ Status PackMatrix(const std::vector<WeightSource>& sources, int64_t weave, Packe
 
 Status UnpackVector(const WeightSource& source, float* out) {
   WINNOW_TRY(CheckSource(source, source.cols));
+  if (!IsBlockType(source.type)) {
+    for (int64_t i = 0; i < source.cols; i++) {
+      uint16_t half = 0;
+      if (source.type == WeightType::kF32) {
+        std::memcpy(out + i, source.bytes + 4 * i, 4);
+        continue;
+      }
+      std::memcpy(&half, source.bytes + 2 * i, 2);
+      out[i] = source.type == WeightType::kF16 ? FromF16(half) : FromBf16(half);
+    }
+    return {};
+  }
+  WeightArena arena;
   PackedMatrix one;
-  WINNOW_TRY(PackMatrix({source}, 0, &one));
+  WINNOW_TRY(PackMatrix({source}, 0, arena, &one));
   UnpackRow(one, 0, out);
   return {};
 }

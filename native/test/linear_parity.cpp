@@ -5,6 +5,8 @@
 namespace winnow::parity {
 namespace {
 
+WeightArena arena;  // of all cases
+
 struct Shape {
   int64_t rows, cols;
 };
@@ -60,7 +62,7 @@ void AgainstReference(Report& report, const Context& context, WeightType type, S
   uint64_t seed = static_cast<uint64_t>(shape.rows * 1000 + shape.cols);
   MatrixCase matrix(type, shape.rows, shape.cols, seed);
   PackedMatrix packed;
-  if (!PackMatrix({matrix.source}, 0, &packed).ok()) return;
+  if (!PackMatrix({matrix.source}, 0, arena, &packed).ok()) return;
   Input x(context, rows, shape.cols, seed);
   Guarded<float> b(static_cast<size_t>(shape.rows)), out(static_cast<size_t>(rows * shape.rows));
   Fill(b, seed, 2);
@@ -105,7 +107,7 @@ void RowParity(Report& report) {
     for (WeightType type : kWeightTypes) {
       MatrixCase matrix(type, shape.rows, shape.cols, 21);
       PackedMatrix packed;
-      if (!PackMatrix({matrix.source}, 0, &packed).ok()) continue;
+      if (!PackMatrix({matrix.source}, 0, arena, &packed).ok()) continue;
       int64_t most = context.isa == Isa::kScalar ? 64 : kMost;  // a thousand rows of software arithmetic add nothing
       Input x(context, most, shape.cols, 21);
       std::vector<float> alone(static_cast<size_t>(most * shape.rows)), together(alone.size());
@@ -136,7 +138,7 @@ void IsaParity(Report& report) {
     for (Shape shape : {Shape{70, 96}, Shape{33, 576}}) {
       MatrixCase matrix(type, shape.rows, shape.cols, 31);
       PackedMatrix packed;
-      if (!PackMatrix({matrix.source}, 0, &packed).ok()) continue;
+      if (!PackMatrix({matrix.source}, 0, arena, &packed).ok()) continue;
       for (int64_t rows : {1, 5, 40}) {
         Context scalar{Isa::kScalar, Numerics::kReference};
         Input x(scalar, rows, shape.cols, 31);
@@ -161,7 +163,7 @@ void GatedParity(Report& report) {
         constexpr int64_t kUnits = 96, kCols = 160;
         MatrixCase gate(type, kUnits, kCols, 41), up(type, kUnits, kCols, 42);
         PackedMatrix woven, stacked;
-        if (!PackMatrix({gate.source, up.source}, 32, &woven).ok() || !PackMatrix({gate.source, up.source}, 0, &stacked).ok()) continue;
+        if (!PackMatrix({gate.source, up.source}, 32, arena, &woven).ok() || !PackMatrix({gate.source, up.source}, 0, arena, &stacked).ok()) continue;
         Input x(context, rows, kCols, 43);
         std::vector<float> wide(static_cast<size_t>(rows * 2 * kUnits));
         Status apart = Linear(context, {{x.data(), x.type(), rows, &stacked}, nullptr, false, wide.data(), DType::kF32});

@@ -15,6 +15,8 @@ interface ParityLine {
 
 const DENSE = [
   'pack_weight',
+  'pack_vector',
+  'pack_refusal',
   'unpack',
   'embed',
   'linear',

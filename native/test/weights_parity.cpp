@@ -7,6 +7,8 @@
 namespace winnow::parity {
 namespace {
 
+WeightArena arena;  // of all cases
+
 std::string Name(WeightType type, int64_t rows, int64_t cols) {
   return std::string(NameOf(type)) + " N=" + std::to_string(rows) + " K=" + std::to_string(cols);
 }
@@ -31,7 +33,7 @@ void PackParity(Report& report) {
         if (IsBlockType(type) && cols % kBlock != 0) continue;
         MatrixCase matrix(type, rows, cols, ++seed);
         PackedMatrix packed;
-        Status status = PackMatrix({matrix.source}, 0, &packed);
+        Status status = PackMatrix({matrix.source}, 0, arena, &packed);
         // Exact but for the one rounding of fma(q, d, m).
         report.Check({"pack_weight", Isa::kScalar, Name(type, rows, cols), seed},
                      status.ok() ? WorstWeight(packed, matrix.Values()) : INFINITY, 1.2e-7);
@@ -39,7 +41,7 @@ void PackParity(Report& report) {
     }
     MatrixCase q(type, 128, 64, ++seed, 2), k(WeightType::kF32, 32, 64, ++seed, 1), v(type, 20, 64, ++seed);
     PackedMatrix fused;
-    Status status = PackMatrix({q.source, k.source, v.source}, 0, &fused);
+    Status status = PackMatrix({q.source, k.source, v.source}, 0, arena, &fused);
     std::vector<double> expected = q.Values(), rest = k.Values();
     expected.insert(expected.end(), rest.begin(), rest.end());
     rest = v.Values();
@@ -49,13 +51,52 @@ void PackParity(Report& report) {
 
     MatrixCase gate(type, 96, 64, ++seed), up(type, 96, 64, ++seed);
     PackedMatrix woven;
-    status = PackMatrix({gate.source, up.source}, 32, &woven);
+    status = PackMatrix({gate.source, up.source}, 32, arena, &woven);
     std::vector<double> a = gate.Values(), b = up.Values(), both;
     for (size_t group = 0; group < 3; group++)
       for (const auto& part : {a, b}) both.insert(both.end(), part.begin() + group * 32 * 64, part.begin() + (group + 1) * 32 * 64);
     report.Check({"pack_weight", Isa::kScalar, std::string(NameOf(type)) + " woven by 32", seed},
                  status.ok() ? WorstWeight(woven, both) : INFINITY, 1.2e-7);
   }
+}
+
+void VectorParity(Report& report) {
+  for (WeightType type : kWeightTypes) {
+    for (int64_t length : {1, 17, 32, 576}) {
+      if (IsBlockType(type) && length % kBlock != 0) continue;
+      MatrixCase vector(type, 1, length, 9);
+      Guarded<float> out(static_cast<size_t>(length));
+      Status status = UnpackVector(vector.source, out.data());
+      report.Check({"pack_vector", Isa::kScalar, Name(type, 1, length), 9},
+                   status.ok() ? RelativeRms(out.data(), vector.Values().data(), out.size()) : INFINITY, 1.2e-7, out.intact());
+    }
+  }
+}
+
+/// Sources that claim more than they have, or shapes that make no sense, are refused before a byte is read.
+void RefusalParity(Report& report) {
+  auto refused = [&](const char* what, WeightSource source, int64_t weave, Code code) {
+    PackedMatrix packed;
+    Status status = PackMatrix({source}, weave, arena, &packed);
+    report.Check({"pack_refusal", Isa::kScalar, what, 3}, status.code() == code ? 0 : 1, 0);
+  };
+  MatrixCase whole(WeightType::kQ4_1, 4, 64, 3);
+  WeightSource s = whole.source;
+  s.num_bytes -= 1;
+  refused("one byte short", s, 0, Code::kModelFormat);
+  s = whole.source;
+  s.rows = int64_t{1} << 60;
+  refused("rows that overflow", s, 0, Code::kModelFormat);
+  s = whole.source;
+  s.rows = 0;
+  refused("no rows", s, 0, Code::kModelFormat);
+  s = whole.source;
+  s.cols = 63;
+  refused("columns that split a block", s, 0, Code::kModelFormat);
+  s = whole.source;
+  s.interleaved_heads = 3;
+  refused("heads that do not divide the rows", s, 0, Code::kModelFormat);
+  refused("one source woven", whole.source, 2, Code::kShape);
 }
 
 void UnpackParity(Report& report) {
@@ -66,7 +107,7 @@ void UnpackParity(Report& report) {
         int64_t cols = IsBlockType(type) ? 160 : 163;
         MatrixCase matrix(type, rows, cols, 11);
         PackedMatrix packed;
-        if (!PackMatrix({matrix.source}, 0, &packed).ok()) continue;
+        if (!PackMatrix({matrix.source}, 0, arena, &packed).ok()) continue;
         const Panel& panel = packed.panels[0];
         int64_t width = panel.groups * kGroup, begin = 32;
         Guarded<float> out(static_cast<size_t>((cols - begin) * width));
@@ -99,7 +140,7 @@ void EmbedParity(Report& report) {
   for (WeightType type : kWeightTypes) {
     MatrixCase matrix(type, 200, 96, 5);
     PackedMatrix packed;
-    if (!PackMatrix({matrix.source}, 0, &packed).ok()) continue;
+    if (!PackMatrix({matrix.source}, 0, arena, &packed).ok()) continue;
     for (int rows : kRows) {
       std::vector<int32_t> ids;
       for (int t = 0; t < rows; t++) ids.push_back(static_cast<int32_t>(200 * Uniform(6, 0, static_cast<uint64_t>(t))));
@@ -114,7 +155,7 @@ void EmbedParity(Report& report) {
   }
   MatrixCase matrix(WeightType::kF32, 4, 8, 5);
   PackedMatrix packed;
-  (void)PackMatrix({matrix.source}, 0, &packed);
+  (void)PackMatrix({matrix.source}, 0, arena, &packed);
   float out[8];
   for (int32_t id : {-1, 4}) {
     Status status = Embed({}, {&packed, &id, 1, 1.f, out});
@@ -123,6 +164,8 @@ void EmbedParity(Report& report) {
 }
 
 WINNOW_PARITY(pack_weight, PackParity);
+WINNOW_PARITY(pack_vector, VectorParity);
+WINNOW_PARITY(pack_refusal, RefusalParity);
 WINNOW_PARITY(unpack, UnpackParity);
 WINNOW_PARITY(embed, EmbedParity);
 
