@@ -74,7 +74,7 @@ export const amountChecks: readonly Check[] = [
       for (const bench of facts.benches) {
         const row = await runOne(bench, requestFor(facts.subject));
         const last = row.steps.at(-1)!.slotsAfter;
-        assert.equal(row.stateBytes, declaredStateBytes(facts.declared, bench.facts, last));
+        assert.equal(row.stateBytes, declaredStateBytes(facts.subject, bench.facts, last));
         await longRun(facts, bench, 150);
       }
     },
@@ -233,7 +233,7 @@ export const fullBudgetChecks: readonly Check[] = [
       onEach(facts, async (bench, request) => {
         const [row, full] = await runAll(bench, request({ settings: [settingFor(facts.subject, 1), denseSetting] }));
         assert.equal(row!.prefillPairs, row!.causalPairs);
-        const state = declaredStateBytes(facts.declared, bench.facts, row!.steps.at(-1)!.slotsAfter);
+        const state = declaredStateBytes(facts.subject, bench.facts, row!.steps.at(-1)!.slotsAfter);
         assert.equal(row!.kvCacheBytesEnd, full!.kvCacheBytesEnd + state);
         assert.deepEqual(listing(row!), listing(full!));
       }),

@@ -1,6 +1,7 @@
 /** What the conformance suite knows of the method under test, and the requests that its checks share. */
 import assert from 'node:assert/strict';
 import { sha256Hex } from '../core/canonical-json.js';
+import { createRandom } from '../core/random.js';
 import type { BenchRequest, BenchResult, BenchRow, BenchSetting, ConformanceBench } from './conformance-bench.js';
 import type { Declaration, Hooks, Method, ModelFacts, Need, Protocol } from './contract.js';
 import { parseParams } from './params.js';
@@ -42,13 +43,13 @@ export const describeSubject = (
 export const QUESTION_TOKENS = 7;
 const NEW_TOKENS = 6;
 
-/** Token ids without pattern, the same for the same name. Ids 0 to 2 are the special tokens of the tiny models. */
+/**
+ * Token ids without pattern, the same for the same name; none twice among the first 290, since equal tokens have keys of equal norm and
+ * ties would be broken by rounding. Ids 0 to 2 are the special tokens of the tiny models.
+ */
 export const tokenIds = (name: number, count: number): Int32Array => {
-  let state = (name + 1) * 2_654_435_761;
-  return Int32Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return 3 + (state % 290);
-  });
+  const order = createRandom('tokens', name).shuffle(Array.from({ length: 290 }, (_, i) => i + 3));
+  return Int32Array.from({ length: count }, (_, i) => order[i % order.length]!);
 };
 
 export const requestFor = (subject: Subject, change: Partial<BenchRequest> = {}): BenchRequest => ({
@@ -120,7 +121,8 @@ export const slotBytesByHead = (facts: ModelFacts): number[] =>
   );
 
 /** Bytes of declared state of one row with these slots, from the declaration alone. */
-export const declaredStateBytes = (declared: Declaration, facts: ModelFacts, slots: Int32Array): number => {
+export const declaredStateBytes = (subject: Subject, facts: ModelFacts, slots: Int32Array): number => {
+  const { declared } = describeSubject(subject, facts);
   const size = { f32: 4, bf16: 2, i32: 4, u8: 1 } as const;
   let bytes = 0;
   for (const field of Object.values(declared.state)) {
