@@ -1,4 +1,6 @@
 import path from 'node:path';
+import { WinnowError } from '../../core/errors.js';
+import type { ModelFacts } from '../../methods/contract.js';
 import { defineCommand } from '../command.js';
 import { engineFlags } from '../engine-flags.js';
 import { json, required, text, tokenIds } from '../flags.js';
@@ -24,6 +26,7 @@ export const logits = defineCommand({
     ]);
     const { engine } = await openModel(values, terminal);
     try {
+      checkIds(values.ids, engine.facts);
       const rows = await engine.logits(Int32Array.from(values.ids), terminal.signal);
       const shape = [values.ids.length, rows.length / values.ids.length];
       writeFileAtomic(path.resolve(values.out), encodeNpy(rows, shape));
@@ -35,3 +38,19 @@ export const logits = defineCommand({
     }
   },
 });
+
+const checkIds = (ids: readonly number[], { vocabSize, maxPositions, id: model }: ModelFacts): void => {
+  const unknown = ids.find((id) => id >= vocabSize);
+  if (unknown !== undefined) {
+    throw new WinnowError(
+      'ERR_USAGE',
+      '--ids',
+      `ids from 0 to ${vocabSize - 1}`,
+      unknown,
+      `${model} has no other tokens.`,
+    );
+  }
+  if (ids.length > maxPositions) {
+    throw new WinnowError('ERR_USAGE', '--ids', `at most ${maxPositions} ids, the positions of ${model}`, ids.length);
+  }
+};
