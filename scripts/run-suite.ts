@@ -15,6 +15,7 @@ import { shellCommand } from './shell-command.js';
 import type { suiteFlags } from './suite-flags.js';
 import { type PlannedSuite, planFromFlags } from './suite-plan.js';
 import type { Terminal } from './terminal.js';
+import { timingsOf, timingTable } from './timing-output.js';
 
 export type RunValues = Values<typeof suiteFlags> & {
   readonly suite: string;
@@ -66,7 +67,7 @@ export const runFromFlags = async (values: RunValues, terminal: Terminal): Promi
         }),
       signal: terminal.signal,
     });
-    return await finish(dir, outcome, values, terminal);
+    return await finish(dir, planned, outcome, values, terminal);
   } catch (error) {
     if (terminal.signal.aborted) throw interrupted(dir, command);
     terminal.note(`Finished cells and samples are in ${dir}. To continue: ${command}`);
@@ -107,6 +108,7 @@ const machineOf = ({ isa, threads }: PlannedSuite['options']) => {
 
 const finish = async (
   dir: string,
+  { plan }: PlannedSuite,
   outcome: SuiteRunOutcome,
   values: RunValues,
   terminal: Terminal,
@@ -117,9 +119,20 @@ const finish = async (
   ]);
   const report = await reportRun(dir);
   const failed = failuresOf(report);
-  for (const { cellId, message } of outcome.untimed) terminal.note(`No time for ${cellId}: ${message}`);
-  if (values.json) terminal.printJson({ ...summaryOf(outcome, report), ...reportDocument(dir, report), failed });
-  else await printReport(report, terminal);
+  const timings = values.pass === 'timing' || values.pass === 'both' ? timingsOf(dir, plan.groups) : undefined;
+  if (values.json) {
+    const timed = timings === undefined ? {} : { timings };
+    terminal.printJson({ ...summaryOf(outcome, report), ...reportDocument(dir, report), ...timed, failed });
+  } else {
+    await printReport(report, terminal);
+    if (timings !== undefined) terminal.print(`\nTimes, medians of interleaved rounds:\n${timingTable(timings)}`);
+  }
+  for (const { cell, message } of outcome.untimed) {
+    terminal.note(`No time for ${cell.method.id} on ${cell.taskName}, ${cell.contextLength}: ${message}`);
+  }
+  if (outcome.cells.finished < outcome.cells.planned) {
+    terminal.note('cells.csv has rows, with these times in them, once the accuracy pass has run: --pass both.');
+  }
   if (failed.length === 0) return 0;
   terminal.note(`\n${failed.length} of ${outcome.cells.planned} cells failed:`);
   for (const { task, contextLength, method, budget, error } of failed) {

@@ -38,7 +38,7 @@ export interface SuiteRunOutcome {
   /** Cells by the status of their records; `pending` only before the accuracy pass has run. */
   readonly cells: { readonly planned: number; readonly finished: number };
   readonly counts: Run['counts'];
-  readonly untimed: readonly { readonly cellId: string; readonly message: string }[];
+  readonly untimed: readonly { readonly cell: PlannedCell; readonly message: string }[];
 }
 
 /**
@@ -51,7 +51,7 @@ export const runSuite = async (options: SuiteRunOptions): Promise<SuiteRunOutcom
   const { plan, pass } = options;
   const run = openRun(options);
   const late = openLate(options);
-  const untimed: { cellId: string; message: string }[] = [];
+  const untimed: { cell: PlannedCell; message: string }[] = [];
   let status: 'finished' | 'interrupted' | 'failed' = 'failed';
   try {
     if (pass !== 'timing') await runAccuracy(options, run, late);
@@ -181,9 +181,9 @@ const runTiming = async (
   options: SuiteRunOptions,
   run: Run,
   late: Late,
-): Promise<{ cellId: string; message: string }[]> => {
+): Promise<{ cell: PlannedCell; message: string }[]> => {
   const { plan, loaded, signal } = options;
-  const untimed: { cellId: string; message: string }[] = [];
+  const untimed: { cell: PlannedCell; message: string }[] = [];
   const progress = options.createProgress(plan.cells.length);
   try {
     for (const group of plan.groups) {
@@ -202,7 +202,7 @@ const runTiming = async (
         requestOf: (one, setting) => timingRequest(loaded.suite, group, one, setting),
         settingOf,
         peakOf: options.peakOf,
-        onUntimed: ({ cellId }, { message }) => untimed.push({ cellId, message }),
+        onUntimed: (cell, { message }) => untimed.push({ cell, message }),
         ...(signal === undefined ? {} : { signal }),
       });
       run.finishPass(passId, timings);
@@ -214,7 +214,8 @@ const runTiming = async (
   return untimed;
 };
 
-const passIdOf = ({ taskName, contextLength, protocol }: CellGroup): string =>
+/** The name of a group's timing pass in the run directory. */
+export const passIdOf = ({ taskName, contextLength, protocol }: CellGroup): string =>
   `timing-${taskName}-${contextLength}-${protocol}`.replaceAll(/[^A-Za-z0-9._-]/g, '-');
 
 /** Everything that decides a result. Another value is another run: finished records are never mixed with others. */
