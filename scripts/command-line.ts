@@ -28,7 +28,6 @@ export const readCommandLine = async (
       'boolean-negation': false,
     })
     .option('verbose', { type: 'boolean', describe: 'Say more on stderr; errors with their stack.' })
-    .group(['verbose', 'help', 'version'], 'Everywhere:')
     .help()
     .alias('help', 'h')
     .version(version)
@@ -96,6 +95,11 @@ const describe = (line: Argv, command: Command): Argv => {
     if (flag.takes === 'nothing') line.option(name, { type: 'boolean', describe: help(flag) });
     else line.option(name, { type: 'string', requiresArg: true, describe: help(flag) });
   }
+  line.group(
+    Object.keys(command.flags).map((key) => flagName(key).slice(2)),
+    'Flags:',
+  );
+  line.group(['verbose', 'help', 'version'], 'Everywhere:');
   for (const [example, does] of command.examples) line.example(example, does);
   return line;
 };
