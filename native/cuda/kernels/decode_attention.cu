@@ -14,7 +14,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
   if (threadIdx.x == 0) {
     for (int i = 0; i < C::kStages; i++) {
       barrier_init(sm.full + i, C::kGather ? 128 : 1);
-      barrier_init(sm.empty + i, 4);
+      barrier_init(sm.empty + i, 128);
     }
     barrier_init_fence();
     prefetch_tensor_map(&map);
@@ -35,7 +35,6 @@ __global__ void __launch_bounds__(C::kThreads, 1)
   DecodeWalk walk(SegmentSlots{a}, *sm.share, blockIdx.x);
   DecodePiece piece;
   int j = 0;
-  consumer.start();
   while (walk.next(piece)) {
     consumer.begin(piece);
     for (int tile = piece.first_tile; tile < piece.last_tile; tile++, j++)

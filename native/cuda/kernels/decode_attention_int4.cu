@@ -41,7 +41,7 @@ struct Int4Warp {
   static constexpr int kHalfValueParams = 36 * kHeadDim, kHalfBytes = 40 * kHeadDim;
   const Int4Args& a;
   int g, t;
-  float q[8 * kKeyWords];  ///< query head g, this lane's channels
+  uint32_t q[4 * kKeyWords];  ///< query head g, this lane's channels in pairs
   float out[kTiles][4];
   float maximum = -INFINITY, sum = 0;
 
@@ -49,10 +49,10 @@ struct Int4Warp {
     const int lane = threadIdx.x & 31, row = segment / a.num_kv_heads, kv_head = segment % a.num_kv_heads;
     g = lane / 4;
     t = lane % 4;
-    const __nv_bfloat16* source =
-        a.q + (static_cast<int64_t>(row) * a.num_query_heads + kv_head * a.group_size + g) * kHeadDim + 8 * kKeyWords * t;
+    const auto* source = reinterpret_cast<const uint32_t*>(
+        a.q + (static_cast<int64_t>(row) * a.num_query_heads + kv_head * a.group_size + g) * kHeadDim + 8 * kKeyWords * t);
 #pragma unroll
-    for (int i = 0; i < 8 * kKeyWords; i++) q[i] = g < a.group_size ? __bfloat162float(source[i]) * a.scale_log2 : 0;
+    for (int i = 0; i < 4 * kKeyWords; i++) q[i] = g < a.group_size ? source[i] : 0;
 #pragma unroll
     for (int i = 0; i < kTiles; i++)
 #pragma unroll
@@ -68,7 +68,7 @@ struct Int4Warp {
       for (int w = 0; w < kKeyWords; w++)
         codes[c][w] = reinterpret_cast<const uint32_t*>(half + (8 * c + g) * (kHeadDim / 2))[kKeyWords * t + w];
     const auto* params = reinterpret_cast<const __half2*>(half + kHalfKeyParams) + 8 * kKeyWords * t;
-    float constant = 0;
+    float mins = 0, centre = 0;
 #pragma unroll
     for (int c = 0; c < 4; c++)
 #pragma unroll
@@ -79,12 +79,14 @@ struct Int4Warp {
 #pragma unroll
       for (int i = 0; i < 4; i++) {
         const float2 low = __half22float2(params[8 * w + i]), high = __half22float2(params[8 * w + i + 4]);
-        const float q0 = q[8 * w + i], q1 = q[8 * w + i + 4];
-        const __half2 product = __floats2half2_rn(q0 * low.x, q1 * high.x);
+        const uint32_t word0 = q[4 * w + i / 2], word1 = q[4 * w + i / 2 + 2];
+        const float q0 = i % 2 ? high_bf16(word0) : low_bf16(word0), q1 = i % 2 ? high_bf16(word1) : low_bf16(word1);
+        const __half2 product = __floats2half2_rn(q0 * low.x * a.scale_log2, q1 * high.x * a.scale_log2);
         const float2 rounded = __half22float2(product);
         scaled[i] = as_word(product);
         // The rounded products are what the tensor cores see, so they are what the centre is taken from.
-        constant += q0 * low.y + q1 * high.y + 8 * (rounded.x + rounded.y);
+        mins += q0 * low.y + q1 * high.y;
+        centre += rounded.x + rounded.y;
       }
 #pragma unroll
       for (int c = 0; c < 4; c++) {
@@ -94,6 +96,7 @@ struct Int4Warp {
                          as_word(centred_codes(codes[c][w], 3)));
       }
     }
+    float constant = mins * a.scale_log2 + 8 * centre;
     constant += __shfl_xor_sync(~0u, constant, 1);
     constant += __shfl_xor_sync(~0u, constant, 2);
 #pragma unroll

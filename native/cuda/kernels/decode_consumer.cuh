@@ -123,7 +123,7 @@ struct DecodeConsumer {
     wgmma_wait<0>();
 #pragma unroll
     for (int c = 0; c < C::kChunks; c++) pin_registers(out[c]);
-    if (lane == 0) barrier_arrive(sm.empty + stage);
+    barrier_arrive(sm.empty + stage);  // every lane for its own reads, as the race checker wants it
   }
 
   /// Ends a piece: group 0 joins the groups, then finishes the segment or leaves this block's partial.
@@ -141,15 +141,15 @@ struct DecodeConsumer {
 #pragma unroll
       for (int w = 0; w < 4; w++) sum[p] += exchange[w * C::kHeads + head_of(p)];
     }
+    // Group 0 comes here only when it has read what the last piece left in the scratch.
+    named_barrier_sync(kScratchFree, 128 * C::kGroups);
     if (group > 0) {
-      named_barrier_sync(kScratchFree, 128 * C::kGroups);
       offer();
       named_barrier_arrive(kScratchFull, 128 * C::kGroups);
       return;
     }
     named_barrier_sync(kScratchFull, 128 * C::kGroups);
     join();
-    named_barrier_arrive(kScratchFree, 128 * C::kGroups);
 
     const DecodeUnits units(piece, sm.share->payload);
     const int64_t query = static_cast<int64_t>(piece.segment / a.num_kv_heads) * a.num_query_heads +
@@ -175,9 +175,6 @@ struct DecodeConsumer {
 
   /// Named barriers of the join; 1 belongs to the producer, 2 to 5 to the groups.
   static constexpr int kScratchFull = 6, kScratchFree = 7;
-  WN_DEVICE void start() const {
-    if (group == 0) named_barrier_arrive(kScratchFree, 128 * C::kGroups);
-  }
 
   /// Calls f(head, channel, value) for what this thread holds of the output.
   template <typename F>

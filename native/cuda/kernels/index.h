@@ -12,8 +12,10 @@
 
 namespace winnow {
 
-WN_HD constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-WN_HD constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
+template <typename A, typename B>
+WN_HD constexpr auto ceil_div(A a, B b) {
+  return (a + b - 1) / b;
+}
 
 /// Byte of element (row, column) in a tile of bf16 rows cut into 64-column chunks with the 128-byte swizzle.
 /// TMA writes it, wgmma reads it both K-major (rows are M or N) and MN-major (columns are M or N).

@@ -15,13 +15,13 @@ __global__ void __launch_bounds__(C::kThreads, 1)
   if (threadIdx.x == 0) {
     for (int i = 0; i < C::kQueries; i++) {
       barrier_init(sm.q_full + i, 1);
-      barrier_init(sm.q_empty + i, 4 * C::kConsumers);
+      barrier_init(sm.q_empty + i, 128 * C::kConsumers);
     }
     for (int i = 0; i < C::kStages; i++) {
       barrier_init(sm.k_full + i, 1);
       barrier_init(sm.v_full + i, 1);
-      barrier_init(sm.k_empty + i, 4 * C::kConsumers);
-      barrier_init(sm.v_empty + i, 4 * C::kConsumers);
+      barrier_init(sm.k_empty + i, 128 * C::kConsumers);
+      barrier_init(sm.v_empty + i, 128 * C::kConsumers);
     }
     barrier_init_fence();
   }
@@ -68,8 +68,6 @@ WnStatus launch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
   // 32 of Hopper's 50 MB of L2 for one section's keys and values.
   const int64_t fit = (32 << 20) / (static_cast<int64_t>(p.kv_len) * p.head_dim * 4);
   a.section = static_cast<int32_t>(fit < 1 ? 1 : fit < p.num_kv_heads ? fit : p.num_kv_heads);
-  if ((p.variant >> 4) & 15) a.section = (p.variant >> 4) & 15;
-  const bool one_each = p.variant >> 12;
   a.sink_tokens = p.window_tokens > 0 ? p.sink_tokens : 0;
   a.window_tokens = p.window_tokens;
   a.page_table_stride = p.page_table_stride;
@@ -82,24 +80,24 @@ WnStatus launch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
   const int64_t tiles = static_cast<int64_t>(a.num_row_blocks) * p.num_query_heads;
   if (tiles > (1 << 30)) return make_status(WN_UNSUPPORTED, "prefill_attention: more than 2^30 row blocks and heads");
   const int blocks = device_attribute(cudaDevAttrMultiProcessorCount);
-  kernel<<<static_cast<unsigned>(tiles < blocks || one_each ? tiles : blocks), C::kThreads, C::kSharedBytes, stream>>>(
+  kernel<<<static_cast<unsigned>(tiles < blocks ? tiles : blocks), C::kThreads, C::kSharedBytes, stream>>>(
       q_map, k_map, v_map, a);
   return launch_status("prefill_attention");
 }
 
 WnStatus dispatch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
-  // Two groups of 64 rows match the row blocks of a list; without one the wider tile reads less through the L2.
+  // Two groups of 64 rows match the row blocks of a list. Without one three groups are faster: they fill each other's
+  // gaps without help, and a wider tile reads less through the L2.
   const bool halves = p.pages || p.block_row_ptr;
   if (p.head_dim == 64) {
     if (halves) return launch<PrefillConfig<64, 2, 128, 2, true, true>>(p, stream);
-    if ((p.variant & 15) == 1) return launch<PrefillConfig<64, 3, 128, 4, false, false>>(p, stream);
-    if ((p.variant & 15) == 2) return launch<PrefillConfig<64, 2, 128, 2, true, false>>(p, stream);
-    return launch<PrefillConfig<64, 3, 128, 2, true, false>>(p, stream);
+    if (p.variant == 2) return launch<PrefillConfig<64, 3, 128, 2, true, false>>(p, stream);
+    return launch<PrefillConfig<64, 3, 128, 4, false, false>>(p, stream);
   }
   if (p.head_dim == 128) {
     if (halves) return launch<PrefillConfig<128, 2, 128, 2, true, true>>(p, stream);
-    if ((p.variant & 15) == 1) return launch<PrefillConfig<128, 3, 128, 2, false, false>>(p, stream);
-    return launch<PrefillConfig<128, 2, 128, 2, true, false>>(p, stream);
+    if (p.variant == 2) return launch<PrefillConfig<128, 2, 128, 2, true, false>>(p, stream);
+    return launch<PrefillConfig<128, 3, 128, 2, false, false>>(p, stream);
   }
   if (halves) return launch<PrefillConfig<256, 2, 64, 2, true, true>>(p, stream);
   return launch<PrefillConfig<256, 2, 64, 2, true, false>>(p, stream);

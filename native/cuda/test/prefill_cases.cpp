@@ -111,8 +111,7 @@ void add_prefill_cases(Cases& cases) {
     for (int n : {1, 3, 15, 16, 17, 63, 64, 65, 127, 128, 129, 191, 192, 193, 255, 256, 257, 500})
       table.push_back({d, 2, 1, n, n, 0});
   for (int d : {64, 128, 256}) {
-    for (int variant : {1, 2})
-      for (int n : {1, 64, 200, 500}) table.push_back({d, 2, 2, n, n, 0, "dense", "nhd", 0, 0, variant});
+    for (int n : {1, 64, 200, 500}) table.push_back({d, 2, 2, n, n, 0, "dense", "nhd", 0, 0, 2});
     for (int group : {1, 4, 7}) table.push_back({d, 2 * group, 2, 130, 130, 0});
     for (int offset : {1, 63, 64, 399, 1000}) table.push_back({d, 2, 1, 33, 400, offset});
     table.push_back({d, 4, 2, 300, 300, 0, "dense", "hnd"});

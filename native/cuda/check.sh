@@ -1,0 +1,94 @@
+#!/bin/bash
+# What can be verified of the CUDA kernels without a GPU: they compile, do not spill, keep the instructions they were
+# written for, and their index arithmetic is right.
+#
+#   native/cuda/check.sh [build folder]
+#
+# Needs nvcc (NVCC, CUDA_HOME or PATH) and cmake; without nvcc it says so and succeeds. cuobjdump (beside nvcc, on PATH
+# or in CUOBJDUMP) adds the look at the machine code.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+build=${1:-$here/build}
+
+nvcc=${NVCC:-}
+[ -z "$nvcc" ] && [ -n "${CUDA_HOME:-}" ] && [ -x "$CUDA_HOME/bin/nvcc" ] && nvcc=$CUDA_HOME/bin/nvcc
+[ -z "$nvcc" ] && nvcc=$(command -v nvcc || true)
+if [ -z "$nvcc" ]; then
+  echo '{"check":"cuda","status":"skipped","reason":"no nvcc: set NVCC or CUDA_HOME, or put it on PATH"}'
+  exit 0
+fi
+if ! command -v cmake > /dev/null; then
+  echo '{"check":"cuda","status":"skipped","reason":"no cmake"}'
+  exit 0
+fi
+
+failed=0
+report() { # name, passed (0 or 1), detail
+  local status=failed
+  if [ "$2" = 1 ]; then status=ok; else failed=1; fi
+  echo "{\"check\":\"$1\",\"status\":\"$status\",\"detail\":\"$3\"}"
+}
+
+mkdir -p "$build"
+log=$build/check.txt
+# The resource report is printed only when a file is compiled, so the kernels it is wanted for are compiled anew.
+touch "$here/kernels/prefill_attention.cu" "$here/kernels/decode_attention.cu" "$here/kernels/decode_attention_int4.cu"
+if ! { cmake -S "$here" -B "$build" -DCMAKE_CUDA_COMPILER="$nvcc" && cmake --build "$build" -j "${JOBS:-2}"; } > "$log" 2>&1; then
+  tail -n 20 "$log"
+  report "the library, the tests and the benchmark build" 0 "see $(basename "$log")"
+  exit 1
+fi
+report "the library, the tests and the benchmark build" 1 ""
+
+# nvcc's resource report prints one line a kernel. int4 decode keeps 8 bytes a thread in memory: a variant with room for
+# them (seven warps) was slower. Nothing else may spill.
+largest=$(sed -n 's/.* \([0-9]*\) bytes spill stores.*/\1/p' "$log" | sort -n | tail -n 1)
+spilling=$(grep "bytes spill" "$log" | grep -vc " 0 bytes spill stores" || true)
+kernels=$(grep -c "bytes spill" "$log" || true)
+report "no kernel spills (one: at most 8 bytes)" \
+  "$([ "${largest:-99}" -le 8 ] && [ "$spilling" -le 1 ] && [ "$kernels" -ge 20 ] && echo 1 || echo 0)" \
+  "$kernels kernels, $spilling with spills, largest $largest bytes"
+# C75xx and C76xx: ptxas serialised a wgmma pipeline or ignored a register request.
+warnings=$(grep -cE "\(C7[56][0-9][0-9]\)" "$log" || true)
+report "no serialised matrix pipeline" "$([ "$warnings" = 0 ] && echo 1 || echo 0)" "$warnings warnings C75xx, C76xx"
+
+cuobjdump=${CUOBJDUMP:-$(dirname "$nvcc")/cuobjdump}
+[ -x "$cuobjdump" ] || cuobjdump=$(command -v cuobjdump || true)
+if [ -z "$cuobjdump" ]; then
+  echo '{"check":"machine code","status":"skipped","reason":"no cuobjdump"}'
+else
+  # Per prefill kernel: matrix and copy instructions, and where the exponentials stand. In the loop that overlaps, all
+  # exponentials must come before the wait for the values (gsb0, 0x0), or the compiler has undone the overlap.
+  sass=$("$cuobjdump" -sass "$build/libwinnow_cuda.so" | awk '
+    /Function :/ { name = $3; state = 0 }
+    /HGMMA/ { if (name ~ /prefill|decode/) matrix[name]++; if (state == 2) state = 3 }
+    /UTMALDG/ { copies[name]++ }
+    /STL|LDL/ { if (name ~ /prefill|decode_attention_kernel/) local++ }
+    /DEPBAR.LE gsb0, 0x1/ { state = 1; overlapped[name] = 1 }
+    /MUFU.EX2/ { if (state == 1) before[name]++; else if (state == 2) after[name]++ }
+    /DEPBAR.LE gsb0, 0x0/ { if (state == 1) state = 2 }
+    END {
+      for (name in matrix) {
+        total++
+        if (!copies[name] && name !~ /Lb1EEEEEv14/) bare++
+      }
+      for (name in overlapped) {
+        loops++
+        if (before[name] < 34 || after[name] > 0) undone++
+      }
+      printf "%d %d %d %d %d", total, bare, loops, undone, local
+    }')
+  read -r total bare loops undone local <<< "$sass"
+  report "attention kernels use wgmma" "$([ "$total" -ge 19 ] && echo 1 || echo 0)" "$total kernels with HGMMA"
+  report "attention kernels load by TMA" "$([ "$bare" = 0 ] && echo 1 || echo 0)" "$bare without UTMALDG"
+  report "overlapped loops keep their overlap" "$([ "$loops" -ge 5 ] && [ "$undone" = 0 ] && echo 1 || echo 0)" "$loops loops, $undone undone"
+  report "no local memory in attention kernels" "$([ "$local" = 0 ] && echo 1 || echo 0)" "$local accesses"
+fi
+
+host=$("$build/winnow_cuda_host_test")
+report "host tests" "$([ $? = 0 ] && echo 1 || echo 0)" "$(echo "$host" | grep -c '"status":"ok"') checks ok"
+[ $failed = 1 ] && echo "$host" | grep '"failed"'
+# With no driver the device test reports that as data and succeeds; with one it runs.
+device=$("$build/winnow_cuda_test" --jobs 4)
+report "device tests, or no driver" "$([ $? = 0 ] && echo 1 || echo 0)" "$(echo "$device" | tail -n 1 | tr -d '"')"
+exit $failed
