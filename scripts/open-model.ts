@@ -1,3 +1,4 @@
+import { WinnowError } from '../core/errors.js';
 import type { Engine } from '../engine/contract.js';
 import type { DownloadProgress } from '../engine/download.js';
 import { defaultOpenOptions, openEngine } from '../engine/index.js';
@@ -6,9 +7,24 @@ import type { Values } from './command.js';
 import type { engineFlags } from './engine-flags.js';
 import type { Terminal } from './terminal.js';
 
-/** Finds the model, fetching it if need be, with progress on stderr. */
-export const findOrPullModel = (ref: string | undefined, terminal: Terminal): Promise<ResolvedModel> =>
-  resolveModel(ref ?? defaultModelId, pullProgress(terminal));
+/** Finds the model, fetching it if need be, with progress on stderr. Ctrl-C ends it with ERR_INTERRUPTED. */
+export const findOrPullModel = async (ref: string | undefined, terminal: Terminal): Promise<ResolvedModel> => {
+  try {
+    return await resolveModel(ref ?? defaultModelId, pullProgress(terminal));
+  } catch (error) {
+    // Helpers of a download die of the same Ctrl-C; what they say about it is not the reason.
+    throw terminal.signal.aborted ? interrupted() : error;
+  }
+};
+
+const interrupted = (): WinnowError =>
+  new WinnowError(
+    'ERR_INTERRUPTED',
+    'fetching the model',
+    'to finish',
+    'an interrupt',
+    'The same command starts it again.',
+  );
 
 export type EngineValues = Values<typeof engineFlags>;
 
@@ -40,6 +56,7 @@ const MEGABYTE = 1e6;
 export const pullProgress = (terminal: Terminal): ((progress: DownloadProgress) => void) => {
   let told = '';
   return ({ source, receivedBytes, totalBytes }) => {
+    if (terminal.signal.aborted) throw interrupted();
     const tenths = Math.floor((10 * receivedBytes) / Math.max(1, totalBytes));
     const now = `${source} ${tenths}`;
     if (now === told) return;

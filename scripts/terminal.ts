@@ -18,7 +18,9 @@ export const openTerminal = (verbose: boolean): Terminal & { close(): void } => 
   const abort = new AbortController();
   const onInterrupt = (): void => {
     if (abort.signal.aborted) process.exit(130);
-    process.stderr.write('\nInterrupted: saving what is finished. Press Ctrl-C again to stop at once.\n');
+    process.stderr.write(
+      '\nInterrupted: stopping cleanly, finished work is kept. Press Ctrl-C again to stop at once.\n',
+    );
     abort.abort();
   };
   process.on('SIGINT', onInterrupt);

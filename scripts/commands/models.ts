@@ -21,8 +21,8 @@ export const models = defineCommand({
     ['$0 models verify smollm2-135m-instruct', 'hashes the cached file anew'],
   ],
   async run({ action, model, json: asJson }, terminal) {
-    const { defaultModelId, resolveModel, verifyModel } = await import('../../engine/models.js');
-    const { pullProgress } = await import('../open-model.js');
+    const { defaultModelId, verifyModel } = await import('../../engine/models.js');
+    const { findOrPullModel, pullProgress } = await import('../open-model.js');
     const ref = model ?? defaultModelId;
     const show = (value: unknown, lines: readonly string[]): void => {
       if (asJson) terminal.printJson(value);
@@ -30,7 +30,7 @@ export const models = defineCommand({
     };
     switch (action) {
       case 'pull': {
-        const found = await resolveModel(ref, pullProgress(terminal));
+        const found = await findOrPullModel(ref, terminal);
         show(found, linesOf(found));
         return 0;
       }
