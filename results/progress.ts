@@ -20,7 +20,8 @@ export interface Progress {
   advance(work: number): void;
   /** A line of its own that stays. */
   note(text: string): void;
-  end(): void;
+  /** `isCut`: the last group was not finished, so no line may say so. */
+  end(isCut?: boolean): void;
 }
 
 /**
@@ -84,8 +85,8 @@ export const createProgress = ({
       stream.write(`${text}\n`);
       draw();
     },
-    end() {
-      finishGroup();
+    end(isCut = false) {
+      if (!isCut) finishGroup();
       clear();
     },
   };

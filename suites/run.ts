@@ -151,8 +151,10 @@ const runAccuracy = async (options: SuiteRunOptions, run: Run, late: Late): Prom
       });
       progress.skip(left);
     }
-  } finally {
     progress.end();
+  } catch (error) {
+    progress.end(true);
+    throw error;
   }
 };
 
@@ -208,8 +210,10 @@ const runTiming = async (
       run.finishPass(passId, timings);
       progress.advance(group.cells.length);
     }
-  } finally {
     progress.end();
+  } catch (error) {
+    progress.end(true);
+    throw error;
   }
   return untimed;
 };
