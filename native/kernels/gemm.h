@@ -31,11 +31,34 @@ struct GemmKernels {
   void (*multiply_f32)(const float* a, int64_t lda, int64_t rows, const float* b, int32_t groups, int64_t k, const Epilogue& e);
   /// The same in bf16 with f32 sums; `pairs` = k pairs, a row holds 2 * pairs values; null where the set has no bf16 products.
   void (*multiply_bf16)(const uint16_t* a, int64_t lda, int64_t rows, const uint16_t* b, int32_t groups, int64_t pairs, const Epilogue& e);
-  /// A few rows (up to kFewRows) straight from the packed panel, unpacking in registers; same bits as unpack + multiply.
-  /// Block types only. Null where there is no such path.
-  void (*few_f32)(const Panel& panel, const float* a, int64_t lda, int64_t rows, const Epilogue& e);
-  void (*few_bf16)(const Panel& panel, const uint16_t* a, int64_t lda, int64_t rows, const Epilogue& e);
 };
 WINNOW_DECLARE_KERNELS(GemmKernels);
+
+/// Up to kFewRows rows straight from a packed block panel, unpacking in registers; the bits of unpack + multiply.
+struct FewRowKernels {
+  void (*f32)(const Panel& panel, const float* a, int64_t lda, int64_t rows, const Epilogue& e);
+  void (*bf16)(const Panel& panel, const uint16_t* a, int64_t lda, int64_t rows, const Epilogue& e);
+};
+WINNOW_DECLARE_KERNELS(FewRowKernels);
+
+/// Products by 16 x 32 tiles, as the AMX instructions make them: each step of 32 k adds (sum over even k) + (sum over
+/// odd k) to the result, so bits differ from the vector products and every row count takes this path.
+///
+/// Limits    pairs % 16 == 0 and 2 * pairs values readable in every row of a: the caller pads with zeros
+using TileMultiply = void (*)(const uint16_t* a, int64_t lda, int64_t rows, const uint16_t* b, int32_t groups, int64_t pairs,
+                              const Epilogue& e);
+constexpr int64_t kTilePairs = 16;
+/// The AMX kernel; null in a build without it.
+#ifdef WINNOW_HAS_AMX
+TileMultiply AmxMultiply();
+#else
+static inline TileMultiply AmxMultiply() { return nullptr; }
+#endif
+
+/// The same code over tiles emulated one multiply-add at a time, to hold it against the reference on any machine.
+struct EmulatedTileKernels {
+  TileMultiply multiply;
+};
+WINNOW_DECLARE_KERNELS(EmulatedTileKernels);
 
 }  // namespace winnow

@@ -45,6 +45,8 @@ const std::vector<Isa>& AvailableIsas();
 struct Context {
   Isa isa = Isa::kScalar;
   Numerics numerics = Numerics::kNative;
+  /// Tests only: products as on kAmx, by emulated tiles.
+  bool emulated_tiles = false;
 
   /// bf16 activations: native numerics on a set with bf16 products.
   bool has_bf16() const { return numerics == Numerics::kNative && isa >= Isa::kAvx512Bf16; }

@@ -17,20 +17,42 @@ namespace {
 /// threads to share a prompt evenly.
 constexpr int64_t kRowBlock = 96;
 
-/// Activations in the dtype that the products take, with an even number of values a row for bf16.
+int64_t RoundUp(int64_t n, int64_t m) { return (n + m - 1) / m * m; }
+
+/// The kernels of a context.
+struct Products {
+  explicit Products(const Context& context)
+      : gemm(Kernels<GemmKernels>(context.isa)),
+        few(Kernels<FewRowKernels>(context.isa)),
+        tiles(context.emulated_tiles          ? Kernels<EmulatedTileKernels>(context.isa).multiply
+              : context.isa == Isa::kAmx ? AmxMultiply()
+                                         : nullptr),
+        bf16(context.has_bf16()) {
+    if (!bf16) tiles = nullptr;
+  }
+  /// Values along k of one row of activations, padding included.
+  int64_t DepthOf(int64_t k) const { return tiles != nullptr ? RoundUp(k, 2 * kTilePairs) : bf16 ? RoundUp(k, 2) : k; }
+
+  const GemmKernels& gemm;
+  const FewRowKernels& few;
+  TileMultiply tiles;
+  bool bf16;
+};
+
+/// Activations in the dtype that the products take, padded along k where they need it.
 struct Activations {
   const void* data;
   int64_t stride;
 };
 
-Status ToProductType(const LinearInput& p, bool bf16, Activations* out) {
-  int64_t k = p.weight->cols;
+Status ToProductType(const LinearInput& p, const Products& products, Activations* out) {
+  bool bf16 = products.bf16;
+  int64_t k = p.weight->cols, stride = products.DepthOf(k);
   bool has_type = p.x_type == (bf16 ? DType::kBf16 : DType::kF32);
-  if (has_type && (!bf16 || k % 2 == 0)) {
+  if (has_type && stride == k) {
     *out = {p.x, k};
     return {};
   }
-  int64_t stride = bf16 ? (k + 1) / 2 * 2 : k;
   void* copy = Pool::Scratch(1, static_cast<size_t>(p.num_rows * stride) * (bf16 ? 2 : 4));
   if (copy == nullptr) {
     return Status::Fail(Code::kOutOfMemory, "linear", "memory for a copy of x", "none", "Use a smaller prefill chunk.");
@@ -44,7 +66,7 @@ Status ToProductType(const LinearInput& p, bool bf16, Activations* out) {
         auto* from = static_cast<const float*>(p.x) + t * k;
         for (int64_t i = 0; i < k; i++) to[i] = ToBf16(from[i]);
       }
-      if (stride > k) to[k] = 0;
+      for (int64_t i = k; i < stride; i++) to[i] = 0;
     } else {
       auto* from = static_cast<const Bf16*>(p.x) + t * k;
       for (int64_t i = 0; i < k; i++) static_cast<float*>(copy)[t * stride + i] = FromBf16(from[i]);
@@ -54,37 +76,43 @@ Status ToProductType(const LinearInput& p, bool bf16, Activations* out) {
   return {};
 }
 
+/// The panel as bf16 pairs, padded with zero pairs to `pairs`; null when memory is out.
+const Bf16* UnpackedBf16(const Products& products, const Panel& panel, int64_t pairs) {
+  int64_t own = (panel.k + 1) / 2, width = panel.groups * kGroup;
+  if (panel.type == WeightType::kBf16 && own == pairs) return reinterpret_cast<const Bf16*>(panel.data);
+  auto* unpacked = static_cast<Bf16*>(Pool::Scratch(0, static_cast<size_t>(pairs * width) * 4));
+  if (unpacked == nullptr) return nullptr;
+  products.gemm.unpack_bf16(panel, 0, panel.k, unpacked);
+  std::memset(unpacked + own * width * 2, 0, static_cast<size_t>((pairs - own) * width) * 4);
+  return unpacked;
+}
+
 /// False when memory for the unpacked panel is out.
-bool MultiplyPanel(const GemmKernels& kernels, const Panel& panel, const Bf16* a, int64_t stride, int64_t rows, const Epilogue& e) {
-  if (rows <= kFewRows && IsBlockType(panel.type) && kernels.few_bf16 != nullptr) {
-    kernels.few_bf16(panel, a, stride, rows, e);
+bool MultiplyPanel(const Products& products, const Panel& panel, const Bf16* a, int64_t stride, int64_t rows, const Epilogue& e) {
+  if (products.tiles == nullptr && rows <= kFewRows && IsBlockType(panel.type)) {
+    products.few.bf16(panel, a, stride, rows, e);
     return true;
   }
-  int64_t pairs = (panel.k + 1) / 2;
-  auto* b = reinterpret_cast<const Bf16*>(panel.data);
-  if (panel.type != WeightType::kBf16) {
-    auto* unpacked = static_cast<Bf16*>(Pool::Scratch(0, static_cast<size_t>(pairs * panel.groups * kGroup) * 4));
-    if (unpacked == nullptr) return false;
-    kernels.unpack_bf16(panel, 0, panel.k, unpacked);
-    b = unpacked;
-  }
-  kernels.multiply_bf16(a, stride, rows, b, panel.groups, pairs, e);
+  int64_t pairs = products.DepthOf(panel.k) / 2;
+  const Bf16* b = UnpackedBf16(products, panel, pairs);
+  if (b == nullptr) return false;
+  (products.tiles != nullptr ? products.tiles : products.gemm.multiply_bf16)(a, stride, rows, b, panel.groups, pairs, e);
   return true;
 }
 
-bool MultiplyPanel(const GemmKernels& kernels, const Panel& panel, const float* a, int64_t stride, int64_t rows, const Epilogue& e) {
-  if (rows <= kFewRows && IsBlockType(panel.type) && kernels.few_f32 != nullptr) {
-    kernels.few_f32(panel, a, stride, rows, e);
+bool MultiplyPanel(const Products& products, const Panel& panel, const float* a, int64_t stride, int64_t rows, const Epilogue& e) {
+  if (rows <= kFewRows && IsBlockType(panel.type)) {
+    products.few.f32(panel, a, stride, rows, e);
     return true;
   }
   auto* b = reinterpret_cast<const float*>(panel.data);
   if (panel.type != WeightType::kF32) {
     auto* unpacked = static_cast<float*>(Pool::Scratch(0, static_cast<size_t>(panel.k * panel.groups * kGroup) * 4));
     if (unpacked == nullptr) return false;
-    kernels.unpack_f32(panel, 0, panel.k, unpacked);
+    products.gemm.unpack_f32(panel, 0, panel.k, unpacked);
     b = unpacked;
   }
-  kernels.multiply_f32(a, stride, rows, b, panel.groups, panel.k, e);
+  products.gemm.multiply_f32(a, stride, rows, b, panel.groups, panel.k, e);
   return true;
 }
 
@@ -92,10 +120,9 @@ bool MultiplyPanel(const GemmKernels& kernels, const Panel& panel, const float* 
 /// and is false when memory is out. Panel by panel: a thread that takes the next block finds the panel in its cache.
 template <class Tile>
 Status ForEachTile(const Context& context, const LinearInput& in, Tile tile) {
-  const GemmKernels& kernels = Kernels<GemmKernels>(context.isa);
-  bool bf16 = context.has_bf16();
+  Products products(context);
   Activations a;
-  WINNOW_TRY(ToProductType(in, bf16, &a));
+  WINNOW_TRY(ToProductType(in, products, &a));
   const std::vector<Panel>& panels = in.weight->panels;
   int64_t blocks = std::max<int64_t>(1, in.num_rows / kRowBlock);
   std::atomic<bool> out_of_memory{false};
@@ -103,8 +130,8 @@ Status ForEachTile(const Context& context, const LinearInput& in, Tile tile) {
     const Panel& panel = panels[static_cast<size_t>(item / blocks)];
     int64_t begin = in.num_rows * (item % blocks) / blocks, end = in.num_rows * (item % blocks + 1) / blocks;
     auto multiply = [&](const Epilogue& e) {
-      if (bf16) return MultiplyPanel(kernels, panel, static_cast<const Bf16*>(a.data) + begin * a.stride, a.stride, end - begin, e);
-      return MultiplyPanel(kernels, panel, static_cast<const float*>(a.data) + begin * a.stride, a.stride, end - begin, e);
+      if (products.bf16) return MultiplyPanel(products, panel, static_cast<const Bf16*>(a.data) + begin * a.stride, a.stride, end - begin, e);
+      return MultiplyPanel(products, panel, static_cast<const float*>(a.data) + begin * a.stride, a.stride, end - begin, e);
     };
     if (!tile(panel, begin, end - begin, multiply)) out_of_memory = true;
   });

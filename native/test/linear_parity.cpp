@@ -22,10 +22,15 @@ std::vector<Context> Contexts() {
   for (Isa isa : AvailableIsas()) {
     contexts.push_back({isa, Numerics::kNative});
     contexts.push_back({isa, Numerics::kReference});
+    if (isa == Isa::kAvx512Bf16) contexts.push_back({isa, Numerics::kNative, true});
   }
   return contexts;
 }
-const char* NameOf(Numerics n) { return n == Numerics::kNative ? " native" : " reference"; }
+const char* NameOf(const Context& c) {
+  return c.emulated_tiles ? " emulated tiles" : c.numerics == Numerics::kNative ? " native" : " reference";
+}
+/// Software arithmetic: a thousand rows of it add nothing.
+bool IsSlow(const Context& c) { return c.isa == Isa::kScalar || c.emulated_tiles; }
 
 /// Activations of a context's dtype, and the same as fp64.
 struct Input {
@@ -73,7 +78,7 @@ void AgainstReference(Report& report, const Context& context, WeightType type, S
   Status status = Linear(context, {{x.data(), x.type(), rows, &packed}, bias ? b.data() : nullptr, accumulate, out.data(), DType::kF32});
   // Relative to sum |w x|, the only scale that cancellation leaves alone. bf16: unit roundoff 2^-8 of each weight.
   double bound = context.has_bf16() ? 0x1p-8 : 2e-6;
-  report.Check({"linear", context.isa, Name(type, shape, rows, NameOf(context.numerics)) + (bias ? " bias" : "") + (accumulate ? " accumulate" : ""), seed},
+  report.Check({"linear", context.isa, Name(type, shape, rows, NameOf(context)) + (bias ? " bias" : "") + (accumulate ? " accumulate" : ""), seed},
                status.ok() ? WorstError(out, expected, x.exact, matrix.Values(), shape) : INFINITY, bound, out.intact());
   if (!context.has_bf16() || accumulate) return;
   Guarded<Bf16> narrow(out.size());
@@ -108,7 +113,7 @@ void RowParity(Report& report) {
       MatrixCase matrix(type, shape.rows, shape.cols, 21);
       PackedMatrix packed;
       if (!PackMatrix({matrix.source}, 0, arena, &packed).ok()) continue;
-      int64_t most = context.isa == Isa::kScalar ? 64 : kMost;  // a thousand rows of software arithmetic add nothing
+      int64_t most = IsSlow(context) ? 64 : kMost;
       Input x(context, most, shape.cols, 21);
       std::vector<float> alone(static_cast<size_t>(most * shape.rows)), together(alone.size());
       size_t step = static_cast<size_t>(shape.cols) * SizeOf(x.type());
@@ -123,7 +128,7 @@ void RowParity(Report& report) {
           if (rows > most) continue;
           together.assign(together.size(), -1.f);
           Status status = Linear(context, {{x.data(), x.type(), rows, &packed}, nullptr, false, together.data(), DType::kF32});
-          report.Check({"linear_rows", context.isa, Name(type, shape, rows, NameOf(context.numerics)) + " threads=" + std::to_string(used), 21},
+          report.Check({"linear_rows", context.isa, Name(type, shape, rows, NameOf(context)) + " threads=" + std::to_string(used), 21},
                        status.ok() ? DifferentBytes(alone.data(), together.data(), static_cast<size_t>(rows * shape.rows) * 4) : INFINITY, 0);
         }
       }
@@ -159,7 +164,7 @@ void GatedParity(Report& report) {
   for (const Context& context : Contexts()) {
     for (WeightType type : kWeightTypes) {
       for (int64_t rows : {1, 2, 7, 37, 200}) {
-        if (context.isa == Isa::kScalar && rows > 7) continue;
+        if (IsSlow(context) && rows > 37) continue;
         constexpr int64_t kUnits = 96, kCols = 160;
         MatrixCase gate(type, kUnits, kCols, 41), up(type, kUnits, kCols, 42);
         PackedMatrix woven, stacked;
@@ -172,7 +177,7 @@ void GatedParity(Report& report) {
           Status then = GatedActivation(context, {wide.data(), DType::kF32, kind, rows, kUnits, expected.data(), DType::kF32});
           Status fused = LinearGated(context, {{x.data(), x.type(), rows, &woven}, kind, out.data(), DType::kF32});
           bool ok = apart.ok() && then.ok() && fused.ok();
-          report.Check({"linear_gated", context.isa, Name(type, {2 * kUnits, kCols}, rows, NameOf(context.numerics)) + (kind == GateKind::kSilu ? " silu" : " gelu"), 43},
+          report.Check({"linear_gated", context.isa, Name(type, {2 * kUnits, kCols}, rows, NameOf(context)) + (kind == GateKind::kSilu ? " silu" : " gelu"), 43},
                        ok ? DifferentBytes(out.data(), expected.data(), out.size() * 4) : INFINITY, 0, out.intact());
         }
       }

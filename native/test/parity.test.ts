@@ -23,6 +23,7 @@ const DENSE = [
   'linear_rows',
   'linear_isa',
   'linear_gated',
+  'tiles',
   'rms_norm',
   'gated_activation',
   'rope',

@@ -1,0 +1,122 @@
+#include "gemm.h"
+#include "gemm_finish.isa.h"
+#include "gemm_unpack.isa.h"
+
+/// Products of a few rows: weights are unpacked in registers and used at once.
+namespace winnow {
+namespace WINNOW_ISA {
+namespace {
+
+/// MR rows times one or two groups straight from the packed bytes: weights live only in registers. Two groups side by
+/// side hide the latency of the sums.
+template <int MR, int NG, bool kBytes>
+__attribute__((noinline)) void FewBlocksF32(const Panel& panel, int group, const float* a, int64_t lda, const Epilogue& e) {
+  constexpr int64_t kCell = kBytes ? 512 : 256;
+  Lanes c[NG][MR];
+  for (int g = 0; g < NG; g++)
+    for (int i = 0; i < MR; i++) c[g][i] = Set(0);
+  auto* data = reinterpret_cast<const uint8_t*>(panel.data);
+  int64_t blocks = panel.k / kBlock;
+  for (int64_t block = 0; block < blocks; block++) {
+#pragma GCC unroll 2
+    for (int g = 0; g < NG; g++) {
+      int64_t cell = block * panel.groups + group + g;
+      const float* x = a + block * kBlock;
+      ForEachBlockRow<kBytes>(data + cell * kCell, LoadScales(panel, cell), [&](int k, Lanes w) {
+#pragma GCC unroll 4
+        for (int i = 0; i < MR; i++) c[g][i] = Fma(w, Set(x[i * lda + k]), c[g][i]);
+      });
+    }
+  }
+  for (int g = 0; g < NG; g++)
+    for (int i = 0; i < MR; i++) Finish(e, i, group + g, c[g][i]);
+}
+
+template <bool kBytes>
+void FewRowsF32(const Panel& panel, const float* a, int64_t lda, int64_t rows, const Epilogue& e) {
+  using Run = void (*)(const Panel&, int, const float*, int64_t, const Epilogue&);
+  static constexpr Run one[] = {FewBlocksF32<1, 1, kBytes>, FewBlocksF32<2, 1, kBytes>, FewBlocksF32<3, 1, kBytes>, FewBlocksF32<4, 1, kBytes>};
+  static constexpr Run two[] = {FewBlocksF32<1, 2, kBytes>, FewBlocksF32<2, 2, kBytes>, FewBlocksF32<3, 2, kBytes>, FewBlocksF32<4, 2, kBytes>};
+  int group = 0;
+  for (; group + 2 <= panel.groups; group += 2) two[rows - 1](panel, group, a, lda, e);
+  if (group < panel.groups) one[rows - 1](panel, group, a, lda, e);
+}
+
+void FewF32(const Panel& panel, const float* a, int64_t lda, int64_t rows, const Epilogue& e) {
+  if (panel.type == WeightType::kQ8_0) FewRowsF32<true>(panel, a, lda, rows, e); else FewRowsF32<false>(panel, a, lda, rows, e);
+}
+
+#if defined(WINNOW_ISA_AVX512BF16)
+/// c plus the products of one pair of activations, the same in all lanes, with 16 pairs of weights. In assembly: gcc 12 loads the pairs of many steps ahead and then keeps
+/// sums on the stack.
+inline __m512 DotBroadcast(__m512 c, const uint16_t* pair, __m512i w) {
+  struct Two {
+    uint16_t v[2];
+  };
+  __asm__("vdpbf16ps %2%{1to16%}, %1, %0" : "+v"(c) : "v"(w), "m"(*reinterpret_cast<const Two*>(pair)));
+  return c;
+}
+
+/// Asks for what the loop reads some blocks later: the hardware follows neither the jump to the scales nor page ends.
+template <bool kBytes>
+inline void PrefetchCell(const Panel& panel, int64_t cell) {
+  constexpr int64_t kCell = kBytes ? 512 : 256, kAhead = 4096;
+  auto* data = reinterpret_cast<const char*>(panel.data) + cell * kCell + kAhead;
+#pragma GCC unroll 8
+  for (int64_t line = 0; line < kCell; line += 64) _mm_prefetch(data + line, _MM_HINT_T0);
+  int64_t scale_bytes = panel.type == WeightType::kQ4_1 ? 64 : 32;
+  _mm_prefetch(reinterpret_cast<const char*>(panel.scales) + (cell + kAhead / kCell) * scale_bytes, _MM_HINT_T0);
+}
+
+/// MR rows times all NG groups of a panel straight from the packed bytes: weights live only in registers, bytes are read
+/// in order.
+template <int MR, int NG, bool kBytes>
+__attribute__((noinline)) void FewBlocksBf16(const Panel& panel, const uint16_t* a, int64_t lda, const Epilogue& e) {
+  __m512 c[NG][MR];
+  for (int g = 0; g < NG; g++)
+    for (int i = 0; i < MR; i++) c[g][i] = _mm512_setzero_ps();
+  int64_t blocks = panel.k / kBlock;
+  for (int64_t block = 0; block < blocks; block++) {
+    const uint16_t* x = a + block * kBlock;
+#pragma GCC unroll 4
+    for (int g = 0; g < NG; g++) {
+      int64_t cell = block * NG + g;
+      PrefetchCell<kBytes>(panel, cell);
+      ForEachPair<kBytes>(panel, cell, [&](int pair, __m512i w) {
+#pragma GCC unroll 4
+        for (int i = 0; i < MR; i++) c[g][i] = DotBroadcast(c[g][i], x + i * lda + 2 * pair, w);
+      });
+    }
+  }
+  for (int g = 0; g < NG; g++)
+    for (int i = 0; i < MR; i++) Finish(e, i, g, Lanes{c[g][i]});
+}
+
+template <int MR, bool kBytes>
+void FewRowsBf16(const Panel& panel, const uint16_t* a, int64_t lda, const Epilogue& e) {
+  switch (panel.groups) {
+    case 1: return FewBlocksBf16<MR, 1, kBytes>(panel, a, lda, e);
+    case 2: return FewBlocksBf16<MR, 2, kBytes>(panel, a, lda, e);
+    case 3: return FewBlocksBf16<MR, 3, kBytes>(panel, a, lda, e);
+    default: return FewBlocksBf16<MR, 4, kBytes>(panel, a, lda, e);
+  }
+}
+
+void FewBf16(const Panel& panel, const uint16_t* a, int64_t lda, int64_t rows, const Epilogue& e) {
+  using Run = void (*)(const Panel&, const uint16_t*, int64_t, const Epilogue&);
+  static constexpr Run nibbles[] = {FewRowsBf16<1, false>, FewRowsBf16<2, false>, FewRowsBf16<3, false>, FewRowsBf16<4, false>};
+  static constexpr Run bytes[] = {FewRowsBf16<1, true>, FewRowsBf16<2, true>, FewRowsBf16<3, true>, FewRowsBf16<4, true>};
+  (panel.type == WeightType::kQ8_0 ? bytes : nibbles)[rows - 1](panel, a, lda, e);
+}
+#endif
+
+}  // namespace
+}  // namespace WINNOW_ISA
+
+#if defined(WINNOW_ISA_AVX512BF16)
+WINNOW_DEFINE_KERNELS(FewRowKernels, {&WINNOW_ISA::FewF32, &WINNOW_ISA::FewBf16});
+#else
+WINNOW_DEFINE_KERNELS(FewRowKernels, {&WINNOW_ISA::FewF32, nullptr});
+#endif
+
+}  // namespace winnow

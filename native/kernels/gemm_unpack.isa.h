@@ -1,0 +1,218 @@
+#pragma once
+
+#include "gemm.h"
+#include "numerics.h"
+
+/// Packed panel -> vectors of 16 weights, in registers. For files compiled per instruction set.
+namespace winnow::WINNOW_ISA {
+namespace {
+
+/// The scale and minimum of 16 outputs; w = fma(q, d, m).
+struct Scales {
+  Lanes d, m;
+};
+
+inline Lanes LoadF16(const uint16_t* p) {
+#if defined(WINNOW_ISA_AVX512)
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+#elif defined(WINNOW_ISA_AVX2)
+  return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
+          _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
+#else
+  Lanes r;
+  for (int i = 0; i < kLanes; i++) r.v[i] = FromF16(p[i]);
+  return r;
+#endif
+}
+
+inline Scales LoadScales(const Panel& panel, int64_t cell) {
+  if (panel.type == WeightType::kQ4_1) {
+    const uint16_t* p = panel.scales + cell * 2 * kGroup;
+    return {LoadF16(p), LoadF16(p + kGroup)};
+  }
+  Lanes d = LoadF16(panel.scales + cell * kGroup);
+  return {d, Mul(Set(panel.type == WeightType::kQ8_0 ? -128.f : -8.f), d)};
+}
+
+/// Nibbles are not shifted into place: nibble i of a half word is q * 16^i, and fma(q * 16^i, d / 16^i, m) is the same
+/// number as fma(q, d, m), rounded once. Both scalings are exact.
+struct NibbleScales {
+  Lanes d[4], m;  ///< d / 16^i
+};
+inline NibbleScales ForNibbles(Scales s) {
+  Lanes sixteenth = Set(0.0625f), d1 = Mul(s.d, sixteenth), d2 = Mul(d1, sixteenth);
+  return {{s.d, d1, d2, Mul(d2, sixteenth)}, s.m};
+}
+
+/// 16 words, one per output: 8 nibbles, those of k = 2 i + p of a half block (see Panel).
+#if defined(WINNOW_ISA_AVX512)
+struct Words {
+  __m512i v;
+};
+inline Words LoadNibbles(const uint8_t* half, int p) {
+  __m512i low = _mm512_loadu_si512(half), high = _mm512_loadu_si512(half + 64);
+  __m512i pick = _mm512_add_epi32(_mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), _mm512_set1_epi32(p));
+  return {_mm512_permutex2var_epi32(low, pick, high)};
+}
+inline Words HighHalves(Words w) { return {_mm512_srli_epi32(w.v, 16)}; }
+inline Lanes NibbleInPlace(Words w, int i) {
+  return {_mm512_cvtepi32_ps(_mm512_and_si512(w.v, _mm512_set1_epi32(15 << (4 * i))))};
+}
+#elif defined(WINNOW_ISA_AVX2)
+struct Words {
+  __m256i low, high;
+};
+inline __m256i EightNibbles(const uint8_t* at, int p) {  // lanes 2 r + p of two registers
+  __m256 a = _mm256_castsi256_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
+  __m256 b = _mm256_castsi256_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + 32)));
+  __m256 mixed = p == 0 ? _mm256_shuffle_ps(a, b, 0x88) : _mm256_shuffle_ps(a, b, 0xdd);
+  return _mm256_permute4x64_epi64(_mm256_castps_si256(mixed), 0xd8);
+}
+inline Words LoadNibbles(const uint8_t* half, int p) { return {EightNibbles(half, p), EightNibbles(half + 64, p)}; }
+inline Words HighHalves(Words w) { return {_mm256_srli_epi32(w.low, 16), _mm256_srli_epi32(w.high, 16)}; }
+inline Lanes NibbleInPlace(Words w, int i) {
+  __m256i mask = _mm256_set1_epi32(15 << (4 * i));
+  return {_mm256_cvtepi32_ps(_mm256_and_si256(w.low, mask)), _mm256_cvtepi32_ps(_mm256_and_si256(w.high, mask))};
+}
+#else
+struct Words {
+  uint32_t v[kLanes];
+};
+inline Words LoadNibbles(const uint8_t* half, int p) {
+  Words w;
+  for (int o = 0; o < kLanes; o++) std::memcpy(&w.v[o], half + o / 8 * 64 + ((o % 8) * 2 + p) * 4, 4);
+  return w;
+}
+inline Words HighHalves(Words w) {
+  for (int o = 0; o < kLanes; o++) w.v[o] >>= 16;
+  return w;
+}
+inline Lanes NibbleInPlace(Words w, int i) {
+  Lanes r;
+  for (int o = 0; o < kLanes; o++) r.v[o] = static_cast<float>(w.v[o] & (15u << (4 * i)));
+  return r;
+}
+#endif
+
+/// Values of 16 outputs at one k, from the 32 bytes of a k pair.
+inline Lanes ByteRow(const uint8_t* pair, int p) {
+#if defined(WINNOW_ISA_AVX512)
+  __m512i words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(pair)));
+  return {_mm512_cvtepi32_ps(p == 0 ? _mm512_and_si512(words, _mm512_set1_epi32(255)) : _mm512_srli_epi32(words, 8))};
+#elif defined(WINNOW_ISA_AVX2)
+  auto side = [&](const uint8_t* at) {
+    __m256i words = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+    return _mm256_cvtepi32_ps(p == 0 ? _mm256_and_si256(words, _mm256_set1_epi32(255)) : _mm256_srli_epi32(words, 8));
+  };
+  return {side(pair), side(pair + 16)};
+#else
+  Lanes r;
+  for (int o = 0; o < kLanes; o++) r.v[o] = static_cast<float>(pair[2 * o + p]);
+  return r;
+#endif
+}
+
+/// One k of one group of a plain (not block) panel.
+inline Lanes PlainRow(const Panel& panel, int64_t k, int group) {
+  int64_t width = panel.groups * kGroup, column = group * kGroup;
+  auto* data = reinterpret_cast<const uint8_t*>(panel.data);
+  if (panel.type == WeightType::kF32) return Load(reinterpret_cast<const float*>(data) + k * width + column);
+  if (panel.type == WeightType::kF16) return LoadF16(reinterpret_cast<const uint16_t*>(data) + k * width + column);
+  const uint16_t* pairs = reinterpret_cast<const uint16_t*>(data) + (k / 2 * width + column) * 2;
+#if defined(WINNOW_ISA_AVX512)
+  __m512i x = _mm512_loadu_si512(pairs);
+  return {_mm512_castsi512_ps(k % 2 == 0 ? _mm512_slli_epi32(x, 16) : _mm512_and_si512(x, _mm512_set1_epi32(-65536)))};
+#elif defined(WINNOW_ISA_AVX2)
+  auto side = [&](const uint16_t* at) {
+    __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
+    return _mm256_castsi256_ps(k % 2 == 0 ? _mm256_slli_epi32(x, 16) : _mm256_and_si256(x, _mm256_set1_epi32(-65536)));
+  };
+  return {side(pairs), side(pairs + 16)};
+#else
+  Lanes r;
+  for (int o = 0; o < kLanes; o++) r.v[o] = FromBf16(pairs[2 * o + k % 2]);
+  return r;
+#endif
+}
+
+/// Calls put(k, values) for the 32 k of one block and group, ascending.
+template <bool kBytes, class Put>
+inline void ForEachBlockRow(const uint8_t* cell, const Scales& s, Put put) {
+  if constexpr (kBytes) {
+#pragma GCC unroll 2
+    for (int pair = 0; pair < 16; pair++) {
+      put(2 * pair, Fma(ByteRow(cell + pair * 32, 0), s.d, s.m));
+      put(2 * pair + 1, Fma(ByteRow(cell + pair * 32, 1), s.d, s.m));
+    }
+  } else {
+    NibbleScales n = ForNibbles(s);
+    for (int half = 0; half < 2; half++) {
+      Words even = LoadNibbles(cell + half * 128, 0), odd = LoadNibbles(cell + half * 128, 1);
+#pragma GCC unroll 2
+      for (int quarter = 0; quarter < 2; quarter++) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+          int k = 16 * half + 8 * quarter + 2 * i;
+          put(k, Fma(NibbleInPlace(even, i), n.d[i], n.m));
+          put(k + 1, Fma(NibbleInPlace(odd, i), n.d[i], n.m));
+        }
+        even = HighHalves(even);
+        odd = HighHalves(odd);
+      }
+    }
+  }
+}
+
+#if defined(WINNOW_ISA_AVX512BF16)
+/// d and m of outputs 0-7 and 8-15, each twice: lanes 2 r + p, as the packed vectors have them.
+struct PairScales {
+  __m512 d_low, d_high, m_low, m_high;
+};
+
+inline PairScales LoadPairScales(const Panel& panel, int64_t cell) {
+  Scales s = LoadScales(panel, cell);
+  __m512i low = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+  __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+  return {_mm512_permutexvar_ps(low, s.d.v), _mm512_permutexvar_ps(high, s.d.v), _mm512_permutexvar_ps(low, s.m.v),
+          _mm512_permutexvar_ps(high, s.m.v)};
+}
+
+/// Calls put(pair, values) for the 16 k pairs of one block and group, in order.
+template <class Put>
+inline void ForEachNibblePair(const uint8_t* cell, const PairScales& s, Put put) {
+  // A register permute reads only the low 4 bits of each index: it turns a nibble into a float without masking.
+  const __m512 values = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; half++) {
+    __m512i low = _mm512_loadu_si512(cell + half * 128), high = _mm512_loadu_si512(cell + half * 128 + 64);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+      __m512 a = _mm512_fmadd_ps(_mm512_permutexvar_ps(_mm512_srli_epi32(low, 4 * i), values), s.d_low, s.m_low);
+      __m512 b = _mm512_fmadd_ps(_mm512_permutexvar_ps(_mm512_srli_epi32(high, 4 * i), values), s.d_high, s.m_high);
+      put(half * 8 + i, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a)));
+    }
+  }
+}
+
+template <class Put>
+inline void ForEachBytePair(const uint8_t* cell, const PairScales& s, Put put) {
+#pragma GCC unroll 4
+  for (int pair = 0; pair < 16; pair++) {
+    auto* at = reinterpret_cast<const __m128i*>(cell + pair * 32);
+    __m512 a = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(at))), s.d_low, s.m_low);
+    __m512 b = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(at + 1))), s.d_high, s.m_high);
+    put(pair, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a)));
+  }
+}
+
+/// The same for either kind of block, scales loaded.
+template <bool kBytes, class Put>
+inline void ForEachPair(const Panel& panel, int64_t cell, Put put) {
+  auto* data = reinterpret_cast<const uint8_t*>(panel.data);
+  PairScales s = LoadPairScales(panel, cell);
+  if constexpr (kBytes) ForEachBytePair(data + cell * 512, s, put); else ForEachNibblePair(data + cell * 256, s, put);
+}
+#endif
+
+}  // namespace
+}  // namespace winnow::WINNOW_ISA
