@@ -1,31 +1,36 @@
 #include <algorithm>
 
 #include "attend_tile.h"
-#include "numerics.h"
 #include "pool.h"
+#include "quantise.h"
 
 namespace winnow {
 
-RowReader::RowReader(const EntryList& list, int32_t what, int32_t capacity)
-    : list_(list), what_(what), dim_(list.head->pages[0]->dims[what]), capacity_(capacity) {}
+RowReader::RowReader(const EntryList& list, int32_t what)
+    : list_(list), what_(what), dim_(list.head->pages[0]->dims[what]) {}
 
 /// `count` rows of a quantised plane from `slot` on, in the page's element type, as rows `at` and following of the scratch.
 const void* RowReader::Dequantise(const Page& page, int32_t slot, int32_t count, int32_t at) {
-  if (values_ == nullptr) {
-    const size_t items = static_cast<size_t>(capacity_) * dim_;
+  const int64_t bytes = int64_t{dim_} * static_cast<int64_t>(SizeOf(page.element));
+  if (rows_ == nullptr) {
     // Keys and values of a block may be wanted together: each has its half of the scratch.
-    auto* memory = static_cast<uint8_t*>(Pool::Scratch(2, static_cast<size_t>(kKeyBlock) * kMaxHeadDim * 2 * 6));
+    constexpr size_t half = size_t{kKeyBlock} * kMaxHeadDim * sizeof(float);
+    auto* memory = static_cast<uint8_t*>(Pool::Scratch(2, 2 * half));
     if (memory == nullptr) return nullptr;
-    memory += static_cast<size_t>(what_) * kKeyBlock * kMaxHeadDim * 6;
-    values_ = reinterpret_cast<float*>(memory);
-    halves_ = reinterpret_cast<uint16_t*>(memory + items * sizeof(float));
+    rows_ = memory + what_ * half;
   }
-  float* values = values_ + static_cast<int64_t>(at) * dim_;
-  ReadRows(page, what_, slot, count, values, dim_);
-  if (page.element == DType::kF32) return values;
-  uint16_t* halves = halves_ + static_cast<int64_t>(at) * dim_;
-  for (int32_t i = 0; i < count * dim_; i++) halves[i] = ToBf16(values[i]);
-  return halves;
+  const Plane& plane = page.planes[what_];
+  const QuantisedView view = ViewQuantised(plane, dim_);
+  DequantiseRows({.codes = view.codes,
+                  .scales = view.scales,
+                  .minima = view.minima,
+                  .dim = dim_,
+                  .format = plane.format,
+                  .first = slot,
+                  .count = count,
+                  .stride = dim_},
+                 page.element, rows_ + at * bytes);
+  return rows_ + at * bytes;
 }
 
 bool RowReader::Read(int32_t first, int32_t count, const void** rows) {
@@ -51,7 +56,7 @@ bool PackPanel(const EntryList& list, const AttendKernels& kernels, int32_t what
   const void* rows[kPanel];
   const int32_t first = panel * kPanel;
   const int32_t count = std::min(kPanel, list.size() - first);
-  RowReader reader(list, what, kPanel);
+  RowReader reader(list, what);
   if (!reader.Read(first, count, rows)) return false;
   const int32_t dim = list.head->pages[0]->dims[what];
   (what == 0 ? kernels.pack_keys : kernels.pack_values)(rows, count, dim, out);

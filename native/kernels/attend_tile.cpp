@@ -121,8 +121,8 @@ bool PointAtRows(const AttendJob& job, int32_t base, PackedBlock& block) {
   const int32_t count = std::min(kKeyBlock, job.list.size() - base);
   const int32_t end = (count + kPanel - 1) / kPanel * kPanel;
   for (int32_t e = count; e < end; e++) block.key_rows[e] = block.value_rows[e] = kZeroRow;
-  RowReader keys(job.list, 0, kKeyBlock);
-  RowReader values(job.list, 1, kKeyBlock);
+  RowReader keys(job.list, 0);
+  RowReader values(job.list, 1);
   return keys.Read(base, count, block.key_rows) && values.Read(base, count, block.value_rows);
 }
 

@@ -81,10 +81,10 @@ bool AttendTile(const AttendJob& job, int32_t first, int32_t last);
 /// Reads the slots of a list; quantised ones come back into scratch. Uses Pool::Scratch slot 2 for those.
 class RowReader {
  public:
-  /// `what` 0 keys, 1 values. Scratch holds `capacity` rows.
-  RowReader(const EntryList& list, int32_t what, int32_t capacity);
+  /// `what` 0 keys, 1 values.
+  RowReader(const EntryList& list, int32_t what);
 
-  /// Rows of entries [first, first + count), count <= capacity, valid until the next call; false: out of memory.
+  /// Rows of entries [first, first + count), at most a key block, valid until the next call; false: out of memory.
   bool Read(int32_t first, int32_t count, const void** rows);
 
  private:
@@ -93,9 +93,7 @@ class RowReader {
   const EntryList& list_;
   int32_t what_;
   int32_t dim_;
-  int32_t capacity_;
-  float* values_ = nullptr;
-  uint16_t* halves_ = nullptr;
+  uint8_t* rows_ = nullptr;
 };
 
 /// Packs panel `panel` (entries [64 panel, 64 panel + 64)) of a list's keys (0) or values (1).

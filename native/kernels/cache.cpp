@@ -1,8 +1,9 @@
 #include "cache.h"
 
 #include <algorithm>
-#include <cstring>
+#include <atomic>
 
+#include "pool.h"
 #include "quantise.h"
 
 namespace winnow {
@@ -209,6 +210,7 @@ Status Cache::Quantise(int32_t layer, int32_t what, int32_t up_to, PlaneFormat f
   WINNOW_TRY(CheckFormat("cacheQuantise", format.bits, format.group, format.along, kPageSize,
                          what == 0 ? shape.head_dim : shape.head_dim_v));
   if (up_to < 0) return Status::Shape("cacheQuantise.upTo", "0 or more slots", std::to_string(up_to));
+  std::vector<Page*> todo;
   for (int32_t h = 0; h < shape.num_kv_heads; h++) {
     HeadCache& head = heads_[shape.first_head + h];
     const int32_t pages = std::min(up_to, head.len) / kPageSize;
@@ -220,9 +222,16 @@ Status Cache::Quantise(int32_t layer, int32_t what, int32_t up_to, PlaneFormat f
         ReleasePage(page);
         page = fresh;
       }
-      QuantisePlane(*page, what, format);
+      todo.push_back(page);
     }
   }
+  std::atomic<bool> has_memory{true};
+  Pool::Instance().ParallelRanges(static_cast<int64_t>(todo.size()), 4, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      if (!QuantisePlane(*todo[i], what, format)) has_memory = false;
+    }
+  });
+  if (!has_memory) return Status::Fail(Code::kOutOfMemory, "cacheQuantise", "memory for codes", "none");
   return Status();
 }
 

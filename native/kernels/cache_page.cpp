@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "numerics.h"
+#include "pool.h"
 #include "quantise.h"
 
 namespace winnow {
@@ -165,24 +166,29 @@ Page* ClonePage(const Page& page) {
   return copy;
 }
 
-void QuantisePlane(Page& page, int32_t what, PlaneFormat format) {
+bool QuantisePlane(Page& page, int32_t what, PlaneFormat format) {
   const int32_t dim = page.dims[what];
-  const size_t bytes = PlaneBytes(format, dim, page.element);
-  std::vector<float> values(static_cast<size_t>(kPageSize) * dim);
-  ReadRows(page, what, 0, kPageSize, values.data(), dim);
-  auto* data = static_cast<uint8_t*>(Blocks().Take(bytes));
-  const Plane fresh{data, format};
+  auto* values = static_cast<float*>(Pool::Scratch(0, static_cast<size_t>(kPageSize) * dim * sizeof(float)));
+  if (values == nullptr) return false;
+  ReadRows(page, what, 0, kPageSize, values, dim);
+  Plane fresh{nullptr, format};
+  try {
+    fresh.data = static_cast<uint8_t*>(Blocks().Take(PlaneBytes(format, dim, page.element)));
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
   const QuantisedView view = ViewQuantised(fresh, dim);
-  QuantiseRows({.values = values.data(),
+  QuantiseRows({.values = values,
                 .rows = kPageSize,
                 .dim = dim,
                 .format = format,
-                .codes = data,
+                .codes = fresh.data,
                 .scales = const_cast<uint16_t*>(view.scales),
                 .minima = const_cast<uint16_t*>(view.minima)});
   Plane& plane = page.planes[what];
   Blocks().Give(plane.data, PlaneBytes(plane.format, dim, page.element));
   plane = fresh;
+  return true;
 }
 
 void ReadRows(const Page& page, int32_t what, int32_t first, int32_t count, float* out, int64_t stride) {
@@ -197,8 +203,8 @@ void ReadRows(const Page& page, int32_t what, int32_t first, int32_t count, floa
                     .format = plane.format,
                     .first = first,
                     .count = count,
-                    .out = out,
-                    .stride = stride});
+                    .stride = stride},
+                   DType::kF32, out);
     return;
   }
   for (int32_t i = 0; i < count; i++, out += stride) {

@@ -59,8 +59,9 @@ Page* CopyAsElements(const Page& page, int32_t used);
 /// An equal page of its own, codes and all.
 Page* ClonePage(const Page& page);
 
-/// Replaces the element plane `what` by codes and frees the elements. The page must not be shared.
-void QuantisePlane(Page& page, int32_t what, PlaneFormat format);
+/// Replaces the element plane `what` by codes and frees the elements. The page must not be shared. False: out of memory,
+/// and nothing has changed.
+bool QuantisePlane(Page& page, int32_t what, PlaneFormat format);
 
 /// Rows [first, first + count) of a plane as f32 [count][stride].
 void ReadRows(const Page& page, int32_t what, int32_t first, int32_t count, float* out, int64_t stride);

@@ -62,7 +62,7 @@ inline std::unique_ptr<Cache> MakeCache(const CacheCase& c, DType element, uint6
   if (c.bits > 0) {
     const auto bits = static_cast<uint8_t>(c.bits);
     (void)cache->Quantise(0, 0, c.slots, {bits, 0, 32});
-    (void)cache->Quantise(0, 1, c.slots, {bits, 1, 8});
+    (void)cache->Quantise(0, 1, c.slots, {bits, 1, static_cast<int16_t>(c.head_dim_v % 32 == 0 ? 32 : 8)});
   }
   return cache;
 }
