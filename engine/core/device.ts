@@ -5,6 +5,8 @@ import type { Addon, CacheId, DType, TensorId } from '../../native/addon-types.j
 /** A tensor of the native backend. Adapters see only `Tensor`. */
 export interface DeviceTensor extends Tensor {
   readonly id: TensorId;
+  /** Of a state field with room to grow: the bytes in use by row. */
+  readonly usedBytes?: readonly number[];
 }
 
 /** The addon with shapes attached to its ids. Owns nothing but the ids it hands out. */

@@ -9,6 +9,7 @@ import type {
   RowFacts,
   SequenceFacts,
   SlotsView,
+  StateView,
 } from '../../methods/contract.js';
 import { type Device, type DeviceSlots, type DeviceTensor, device as deviceOf, largest } from './device.js';
 import { createOps } from './ops.js';
@@ -23,9 +24,9 @@ export interface Group {
   readonly state: GroupState;
   readonly caches: Int32Array;
   hooks(): Hooks;
-  /** Bytes that ops read for this group since `takeBill`, per row. */
-  takeBill(): number;
-  bill(bytesPerRow: number): void;
+  /** Bytes that ops read for this group since the last call, by row. */
+  takeBill(): Float64Array;
+  bill(bytesByRow: readonly number[]): void;
 }
 
 export interface GroupContext {
@@ -41,7 +42,7 @@ export const createGroup = (context: GroupContext, rows: readonly Row[], slotCap
   const first = rows[0]!.resolved;
   const state = createState(context.device, first.declaration, context.shapes, rows.length, slotCapacity);
   const hooks = first.hooks();
-  let billed = 0;
+  let billed = new Float64Array(rows.length);
   return {
     rows,
     state,
@@ -49,11 +50,33 @@ export const createGroup = (context: GroupContext, rows: readonly Row[], slotCap
     hooks: () => (context.freshHooks ? first.hooks() : hooks),
     takeBill() {
       const bytes = billed;
-      billed = 0;
+      billed = new Float64Array(rows.length);
       return bytes;
     },
-    bill(bytes) {
-      billed += bytes;
+    bill(bytesByRow) {
+      for (let row = 0; row < billed.length; row++) billed[row]! += bytesByRow[bytesByRow.length === 1 ? 0 : row]!;
+    },
+  };
+};
+
+/** State of one layer as hooks see it; page fields say how many bytes of their room are in use. */
+export const groupState = (context: GroupContext, group: Group, layer: number): StateView => {
+  const view = group.state.view(layer);
+  const { state } = group.rows[0]!.resolved.declaration;
+  const heads = context.shapes[layer]!.numKvHeads;
+  const offset = headOffset(context.shapes, layer);
+  return {
+    write: view.write,
+    read(name) {
+      const tensor = deviceOf(view.read(name));
+      const field = state[name];
+      if (field?.per !== 'page') return tensor;
+      const usedBytes = group.rows.map((row) =>
+        row.slots
+          .subarray(offset, offset + heads)
+          .reduce((sum, length) => sum + Math.ceil(length / field.pageSize) * field.width * 4, 0),
+      );
+      return { ...tensor, usedBytes };
     },
   };
 };
@@ -127,7 +150,7 @@ export const cacheViews = (context: GroupContext, group: Group, views: BoundaryV
     shape,
     rows,
     ops,
-    state: group.state.view(layer),
+    state: groupState(context, group, layer),
     boundary: views.boundary,
     slots: slotsView(context, group, layer, views.shared),
     windowQueries: views.windowQueries === undefined ? missing('windowQueries') : () => views.windowQueries!(layer),

@@ -6,8 +6,8 @@ const gqaCode = { none: 0, mean: 1, sum: 2, max: 3, layer: 4 } as const satisfie
 const reduceCode = { mean: 0, sum: 1, max: 2, var: 3 } as const;
 const slotsOf = (slots: SlotsView): DeviceSlots => slots as unknown as DeviceSlots;
 
-/** Bytes of K, V and derived state that ops read on behalf of the caller, spread evenly over `rows`. */
-export type Bill = (bytesPerRow: number) => void;
+/** Bytes of K, V and derived state that ops read on behalf of the caller: one number per row, or one for each of all rows. */
+export type Bill = (bytesByRow: readonly number[]) => void;
 
 export interface OpsContext {
   readonly device: Device;
@@ -22,7 +22,15 @@ export interface OpsContext {
 export const createOps = ({ device, shapes, elementBytes, bill, allowHostLists }: OpsContext): Ops => {
   const { addon } = device;
   const shapeOf = (slots: SlotsView): LayerShape => shapes[slots.layer]!;
-  const slotCount = (slots: SlotsView): number => slots.lens.reduce((a, b) => a + b, 0) / Math.max(1, slots.rows);
+  /** Every row pays for its own slots; while one cache stands for all rows, each pays as if alone. */
+  const billSlots = (slots: SlotsView, bytesPerSlot: number): void => {
+    const heads = slots.numKvHeads;
+    bill(
+      Array.from({ length: slots.rows }, (_, row) =>
+        slots.lens.subarray(row * heads, (row + 1) * heads).reduce((sum, length) => sum + length * bytesPerSlot, 0),
+      ),
+    );
+  };
   const ragged = (scope: Scope, values: DeviceTensor, lens: DeviceTensor): Ragged => ({
     scope,
     values,
@@ -33,7 +41,7 @@ export const createOps = ({ device, shapes, elementBytes, bill, allowHostLists }
   return {
     windowScores(queries, slots, how) {
       const shape = shapeOf(slots);
-      bill(slotCount(slots) * shape.headDim * elementBytes);
+      billSlots(slots, shape.headDim * elementBytes);
       const pool = how.pool === undefined ? 0 : how.pool.kind === 'avg' ? 1 : 2;
       const id = addon.windowScores(
         deviceOf(queries).id,
@@ -49,7 +57,7 @@ export const createOps = ({ device, shapes, elementBytes, bill, allowHostLists }
     },
     slotNorms(slots, what) {
       const shape = shapeOf(slots);
-      bill(slotCount(slots) * (what === 'keys' ? shape.headDim : shape.headDimV) * elementBytes);
+      billSlots(slots, (what === 'keys' ? shape.headDim : shape.headDimV) * elementBytes);
       return device.wrap(addon.slotNorms(slotsOf(slots).caches, slots.layer, what === 'keys' ? 0 : 1), 'f32');
     },
     randomScores(slots, rows: RowFacts, seed) {
@@ -58,14 +66,14 @@ export const createOps = ({ device, shapes, elementBytes, bill, allowHostLists }
       return device.wrap(addon.randomScores(slots.rows, slots.numKvHeads, slots.maxLen, mixed, slots.layer), 'f32');
     },
     blockSummary(slots, pageSize) {
-      bill(slotCount(slots) * shapeOf(slots).headDim * elementBytes);
+      billSlots(slots, shapeOf(slots).headDim * elementBytes);
       return device.wrap(addon.blockSummary(slotsOf(slots).caches, slots.layer, pageSize, 0, 0), 'f32');
     },
     blockScores(queries, summary, shape, gqa) {
       const q = deviceOf(queries);
       const s = deviceOf(summary);
       const [rows = 1, queryLen = 1] = q.shape;
-      bill(s.shape.slice(1).reduce((a, b) => a * b, 4));
+      bill(s.usedBytes ?? [s.shape.slice(1).reduce((a, b) => a * b, 4)]);
       if (queryLen === 1) {
         const flat = device.reshape(q, [rows, q.shape[2]!]);
         return device.wrap(addon.blockScores(flat.id, s.id, shape.numQueryHeads, gqaCode[gqa]), 'f32');

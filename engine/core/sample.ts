@@ -3,7 +3,7 @@ import type { ModelFacts, Protocol, TokenSpan } from '../../methods/contract.js'
 import type { CacheId } from '../../native/addon-types.js';
 import { compressAll, windowRows } from './compress.js';
 import type { DeviceTensor } from './device.js';
-import { createGroup, type Group, type GroupContext, rowFacts, visibleFacts } from './group.js';
+import { createGroup, type Group, type GroupContext, groupState, rowFacts, visibleFacts } from './group.js';
 import { createOps } from './ops.js';
 import { type PrefillResult, prefill } from './prefill.js';
 import { cacheRecall, type Row, totalHeads } from './rows.js';
@@ -98,7 +98,7 @@ export const openSample = async (
                 own!.hooks().prefill!.plan!({
                   ...view,
                   rows: rowFacts(group),
-                  state: group.state.view(view.layer),
+                  state: groupState(context, group, view.layer),
                   ops: createOps({
                     device,
                     shapes,

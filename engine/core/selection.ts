@@ -84,6 +84,7 @@ export const meterLists = (
   const listsPerHead = host.scope === 'queryHead' ? shape.numQueryHeads / heads : 1;
   return group.rows.map((row, r) => {
     const meter = begin(meters[r]!, row);
+    const packed = row.quantised.size === 0 ? undefined : device.addon.cacheReadBytes(row.cache, layer);
     return Array.from({ length: heads }, (_, head) => {
       const length = row.slots[offset + head]!;
       const read = new Set<number>();
@@ -104,11 +105,9 @@ export const meterLists = (
         for (const slot of own) read.add(slot);
       }
       meter.slotsRead[offset + head] = count;
+      // Slots of packed groups share scales: a part of a group is billed its share of the head's bytes, rounded to whole bytes.
       meter.bytes +=
-        count *
-        (row.quantised.size === 0
-          ? slotBytes(shape, elementBytes)
-          : (device.addon.cacheReadBytes(row.cache, layer)[head] ?? 0) / length);
+        packed === undefined ? count * slotBytes(shape, elementBytes) : Math.round((count * packed[head]!) / length);
       const slots = Int32Array.from(read).sort();
       if (wantRecall && row.evidence.length > 0) {
         const positions = device.addon.cachePositions(row.cache, layer, head);

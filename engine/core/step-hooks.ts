@@ -2,7 +2,7 @@
 import { WinnowError } from '../../core/errors.js';
 import type { Scope, StepView } from '../../methods/contract.js';
 import type { Device, DeviceTensor } from './device.js';
-import { applyPlan, cacheViews, type Group, type GroupContext, rowFacts, slotsView } from './group.js';
+import { applyPlan, cacheViews, type Group, type GroupContext, groupState, rowFacts, slotsView } from './group.js';
 import { createOps } from './ops.js';
 import { headOffset } from './prefill.js';
 import type { StepRequest } from './step.js';
@@ -36,7 +36,7 @@ export const stepView = (
     layer,
     shape,
     rows: rowFacts(group),
-    state: group.state.view(layer),
+    state: groupState(context, group, layer),
     ops: createOps({ device, shapes, elementBytes: context.elementBytes, bill: group.bill, allowHostLists: false }),
     step: request.step,
     phase: request.phase,

@@ -267,8 +267,7 @@ const settleMeters = (rows: readonly Row[], meters: readonly RowMeter[]): void =
 const addBills = (groups: readonly Group[], meters: readonly RowMeter[]): void => {
   let r = 0;
   for (const group of groups) {
-    const bytes = group.takeBill();
-    for (const _ of group.rows) meters[r++]!.bytes += bytes;
+    for (const bytes of group.takeBill()) meters[r++]!.bytes += bytes;
   }
 };
 
