@@ -66,18 +66,62 @@ export const downloadLists = (device: Device, lists: Ragged): HostLists => {
   };
 };
 
-/** Slots read of one row and KV head: the listed ones and the new ones, ascending, each once per list that reads it. */
+/** Number of slots one list reads, new ones included, without listing them: this runs for every head of every layer and step. */
+const countRead = (host: HostLists, list: number, page: number, length: number, queryLen: number): number => {
+  const entries = host.lens[list]!;
+  if (entries < 0) return length;
+  const firstNew = length - queryLen;
+  let old = 0;
+  for (let i = list * host.maxLen; i < list * host.maxLen + entries; i++) {
+    const value = host.values[i]!;
+    if (page === 0) old += value < firstNew ? 1 : 0;
+    else old += Math.max(0, Math.min(firstNew, (value + 1) * page) - value * page);
+  }
+  return old + queryLen;
+};
+
+/** The slots themselves, ascending: for evidence and for tests. */
+const slotsRead = (
+  host: HostLists,
+  lists: readonly number[],
+  page: number,
+  length: number,
+  queryLen: number,
+): Int32Array => {
+  const read = new Set<number>();
+  for (const list of lists) {
+    const entries = host.lens[list]!;
+    if (entries < 0) for (let slot = 0; slot < length; slot++) read.add(slot);
+    for (let i = list * host.maxLen; i < list * host.maxLen + entries; i++) {
+      const value = host.values[i]!;
+      if (page === 0) read.add(value);
+      else for (let slot = value * page; slot < Math.min(length, (value + 1) * page); slot++) read.add(slot);
+    }
+  }
+  for (let slot = length - queryLen; slot < length; slot++) read.add(slot);
+  return Int32Array.from(read).sort();
+};
+
+export interface ListReading {
+  readonly layer: number;
+  readonly host: HostLists;
+  /** Slots of a page; 0 when lists name slots. */
+  readonly page: number;
+  readonly queryLen: number;
+  readonly wantRecall: boolean;
+  /** Return the slots read per row and head. */
+  readonly wantSlots: boolean;
+}
+
+/** Books what the lists of one layer read: slots (each once per list that reads it), bytes, evidence. */
 export const meterLists = (
   context: GroupContext,
   group: Group,
-  layer: number,
-  host: HostLists,
-  page: number,
-  queryLen: number,
+  reading: ListReading,
   meters: readonly RowMeter[],
-  wantRecall: boolean,
 ): Int32Array[][] => {
   const { shapes, device, elementBytes } = context;
+  const { layer, host, page, queryLen } = reading;
   const shape = shapes[layer]!;
   const heads = shape.numKvHeads;
   const offset = headOffset(shapes, layer);
@@ -85,40 +129,30 @@ export const meterLists = (
   return group.rows.map((row, r) => {
     const meter = begin(meters[r]!, row);
     const packed = row.quantised.size === 0 ? undefined : device.addon.cacheReadBytes(row.cache, layer);
-    return Array.from({ length: heads }, (_, head) => {
+    const wantRecall = reading.wantRecall && row.evidence.length > 0;
+    const perHead: Int32Array[] = [];
+    for (let head = 0; head < heads; head++) {
       const length = row.slots[offset + head]!;
-      const read = new Set<number>();
+      const first = r * host.heads + (host.heads === 1 ? 0 : head * listsPerHead);
       let count = 0;
-      for (let l = 0; l < listsPerHead; l++) {
-        const list =
-          r * host.heads + (host.heads === 1 ? 0 : host.scope === 'queryHead' ? head * listsPerHead + l : head);
-        const entries = host.lens[list]!;
-        const own = new Set<number>();
-        if (entries < 0) for (let slot = 0; slot < length; slot++) own.add(slot);
-        for (let i = 0; i < entries; i++) {
-          const value = host.values[list * host.maxLen + i]!;
-          if (page === 0) own.add(value);
-          else for (let slot = value * page; slot < Math.min(length, (value + 1) * page); slot++) own.add(slot);
-        }
-        for (let slot = length - queryLen; slot < length; slot++) own.add(slot);
-        count += own.size;
-        for (const slot of own) read.add(slot);
-      }
+      for (let l = 0; l < listsPerHead; l++) count += countRead(host, first + l, page, length, queryLen);
       meter.slotsRead[offset + head] = count;
       // Slots of packed groups share scales: a part of a group is billed its share of the head's bytes, rounded to whole bytes.
       meter.bytes +=
         packed === undefined ? count * slotBytes(shape, elementBytes) : Math.round((count * packed[head]!) / length);
-      const slots = Int32Array.from(read).sort();
-      if (wantRecall && row.evidence.length > 0) {
-        const positions = device.addon.cachePositions(row.cache, layer, head);
-        meter.recallSum += recallOf(
-          slots.map((slot) => positions[slot]!),
-          row.evidence,
-        );
-        meter.recallHeads++;
-      }
-      return slots;
-    });
+      if (!wantRecall && !reading.wantSlots) continue;
+      const lists = Array.from({ length: listsPerHead }, (_, l) => first + l);
+      const slots = slotsRead(host, lists, page, length, queryLen);
+      perHead.push(slots);
+      if (!wantRecall) continue;
+      const positions = device.addon.cachePositions(row.cache, layer, head);
+      meter.recallSum += recallOf(
+        slots.map((slot) => positions[slot]!),
+        row.evidence,
+      );
+      meter.recallHeads++;
+    }
+    return perHead;
   });
 };
 

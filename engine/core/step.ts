@@ -143,16 +143,15 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
             attend(readCaches(context, request, group, layer, undefined), 0, 0, 0, 0, probs?.id ?? 0);
           } else {
             const host = downloadLists(device, lists.lists);
-            const read = meterLists(
-              context,
-              group,
+            const reading = {
               layer,
               host,
-              lists.page,
+              page: lists.page,
               queryLen,
-              meters.slice(first, first + count),
-              request.recall,
-            );
+              wantRecall: request.recall,
+              wantSlots: request.readFrom !== undefined,
+            };
+            const read = meterLists(context, group, reading, meters.slice(first, first + count));
             attend(
               readCaches(context, request, group, layer, read),
               scopeCode[lists.lists.scope],
