@@ -29,6 +29,8 @@ const DENSE = [
   'rope',
   'argmax',
   'copy_rows',
+  'exp',
+  'half',
 ];
 
 describe('dense kernels against their fp64 references', () => {
