@@ -26,4 +26,8 @@ int32_t LayerOf(const Call& call, int i, const Cache& cache);
 /// Query heads held in the last axis of q, a whole number of which is a multiple of the KV heads.
 int32_t QueryHeadsOf(const Call& call, int64_t width, const LayerGeometry& geometry);
 
+// Called by init_cache and init_scores, which would be too long alone.
+void RegisterCacheReads(napi_env env, napi_value exports, Runtime& runtime);
+void RegisterVectorOps(napi_env env, napi_value exports, Runtime& runtime);
+
 }  // namespace winnow

@@ -1,10 +1,7 @@
 #include <algorithm>
-#include <cstring>
 
-#include "../kernels/axpby.h"
 #include "../kernels/block_scores.h"
 #include "../kernels/block_summary.h"
-#include "../kernels/quantise.h"
 #include "../kernels/random_scores.h"
 #include "../kernels/slot_norms.h"
 #include "../kernels/top_k.h"
@@ -101,9 +98,12 @@ napi_value Blocks(Call& call) {
 napi_value Random(Call& call) {
   const int64_t rows = call.Int(0, "rows", 0, 1 << 20);
   const int64_t heads = call.Int(1, "numKvHeads", 0, 1 << 20);
-  const int64_t length = call.Int(2, "length", 0, int64_t{1} << 31);
+  const int64_t length = call.Int(2, "length", 0, 1 << 22);
   const int64_t seed = call.Int(3, "seed", 0, int64_t{1} << 53);
   const int64_t layer = call.Int(4, "layer", 0, 1 << 20);
+  if (heads * length > 0 && rows > (int64_t{1} << 28) / (heads * length)) {
+    call.Refuse("rows", "at most 268435456 scores in all", std::to_string(rows));
+  }
   Tensor out;
   const TensorId id = call.NewTensor(DType::kF32, {rows, heads, length}, &out);
   RandomScores({rows, heads, length, static_cast<uint64_t>(seed), static_cast<uint64_t>(layer), out.as<float>()});
@@ -146,56 +146,6 @@ napi_value Top(Call& call) {
   return pair;
 }
 
-/// A new tensor of the same dtype and dims.
-TensorId Like(Call& call, const Tensor& t, Tensor* out) {
-  TensorId id = 0;
-  call.Check(call.runtime.tensors.Make(t.dtype, t.dims.data(), t.rank, &id));
-  const Tensor* made = nullptr;
-  call.Check(call.runtime.tensors.Get(id, call.name, &made));
-  *out = *made;
-  return id;
-}
-
-napi_value AxpbyCall(Call& call) {
-  const Tensor x = call.AnyTensor(0, "x");
-  if (x.dtype != DType::kF32) call.Refuse("x", "f32", Describe(x));
-  Tensor y;
-  if (call.Given(2, "y")) {
-    y = call.AnyTensor(2, "y");
-    if (y.dtype != DType::kF32 || y.rank != x.rank || y.dims != x.dims) call.Refuse("y", Describe(x), Describe(y));
-  }
-  Tensor out;
-  const TensorId id = Like(call, x, &out);
-  Axpby(x.as<float>(), static_cast<float>(call.Number(1, "a")), y.as<float>(), static_cast<float>(call.Number(3, "b")), x.size(),
-        out.as<float>());
-  return call.Value(id);
-}
-
-napi_value Reduce(Call& call) {
-  const Tensor scores = call.TensorOf(0, "scores", DType::kF32, {-1, -1, -1});
-  const auto how = static_cast<HeadReduce>(call.Int(1, "how", 0, 2));
-  if (scores.dim(1) < 1) call.Refuse("scores", "at least one list", Describe(scores));
-  Tensor out;
-  const TensorId id = call.NewTensor(DType::kF32, {scores.dim(0), 1, scores.dim(2)}, &out);
-  ReduceHeads(scores.as<float>(), scores.dim(0), scores.dim(1), scores.dim(2), how, out.as<float>());
-  return call.Value(id);
-}
-
-napi_value RoundTrip(Call& call) {
-  const Tensor x = call.TensorOf(0, "x", DType::kF32, {-1, -1});
-  const int64_t bits = call.Int(1, "bits", 0, 255);
-  const int64_t group = call.Int(2, "group", 0, 32767);
-  const int64_t along = call.Int(3, "along", 0, 1);
-  call.Check(CheckFormat("quantiseRoundTrip", bits, group, along, x.dim(0), x.dim(1)));
-  if (x.size() > INT32_MAX) call.Refuse("x", "fewer than 2147483648 values", Describe(x));
-  Tensor out;
-  const TensorId id = Like(call, x, &out);
-  const PlaneFormat format{static_cast<uint8_t>(bits), static_cast<uint8_t>(along), static_cast<int16_t>(group)};
-  call.Check(QuantiseRoundTrip(x.as<float>(), static_cast<int32_t>(x.dim(0)), static_cast<int32_t>(x.dim(1)), format,
-                               out.as<float>()));
-  return call.Value(id);
-}
-
 }  // namespace
 
 void init_scores(napi_env env, napi_value exports, Runtime& runtime) {
@@ -205,10 +155,8 @@ void init_scores(napi_env env, napi_value exports, Runtime& runtime) {
             {"blockSummary", Summary},
             {"blockScores", Blocks},
             {"randomScores", Random},
-            {"topK", Top},
-            {"axpby", AxpbyCall},
-            {"reduceHeads", Reduce},
-            {"quantiseRoundTrip", RoundTrip}});
+            {"topK", Top}});
+  RegisterVectorOps(env, exports, runtime);
 }
 
 }  // namespace winnow
