@@ -1,6 +1,6 @@
 // Builds native/build/winnow.node with the machine's own compiler. Run by `npm ci`, by hand, or by the loader's advice.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync, utimesSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -79,7 +79,10 @@ if (process.argv.includes('--force') || !upToDate()) {
   if (process.env.CXX === undefined && !['c++', 'g++', 'clang++'].some(has)) {
     fail('a C++20 compiler', 'none of c++, g++, clang++ on the path', INSTALL);
   }
+  const started = new Date();
   mkdirSync(tree, { recursive: true });
   cmakeBuild([includeOf('node-api-headers', 'include'), includeOf('node-addon-api', '.')].join(';'));
   if (!existsSync(output)) fail(`the file ${output}`, 'nothing after a build without errors', INSTALL);
+  // A source saved while the compiler ran must count as newer.
+  utimesSync(output, started, started);
 }

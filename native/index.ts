@@ -14,24 +14,22 @@ interface LoadedAddon extends Addon {
 
 const binary = path.join(path.dirname(fileURLToPath(import.meta.url)), 'build', 'winnow.node');
 
-let loaded: LoadedAddon | undefined;
+let loaded: Addon | undefined;
 
 /**
- * The native addon of this machine, loaded on first call. Every error it throws is a WinnowError.
+ * Loads one binary and hands it the error class, so that every error it throws is a WinnowError.
  *
- * Throws: ERR_NATIVE_LOAD, with the cause, when the binary is missing or cannot be loaded.
+ * Throws: ERR_NATIVE_LOAD, with the cause, when the file is missing or cannot be loaded.
  */
-export const loadAddon = (): Addon => {
-  if (loaded !== undefined) return loaded;
+export const openAddon = (file: string): Addon => {
   const where = `native addon for ${process.platform}-${process.arch}, Node ${process.version}`;
-  if (!existsSync(binary)) {
-    throw new WinnowError('ERR_NATIVE_LOAD', where, `the file ${binary}`, undefined, 'Run: node native/build.mjs');
+  if (!existsSync(file)) {
+    throw new WinnowError('ERR_NATIVE_LOAD', where, `the file ${file}`, undefined, 'Run: node native/build.mjs');
   }
   try {
-    const candidate = createRequire(import.meta.url)(binary) as LoadedAddon;
-    candidate.useErrorClass(WinnowError);
-    loaded = candidate;
-    return candidate;
+    const addon = createRequire(import.meta.url)(file) as LoadedAddon;
+    addon.useErrorClass(WinnowError);
+    return addon;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new WinnowError(
@@ -42,4 +40,10 @@ export const loadAddon = (): Addon => {
       'Rebuild it: node native/build.mjs --force',
     );
   }
+};
+
+/** The native addon of this machine, loaded on first call. */
+export const loadAddon = (): Addon => {
+  loaded ??= openAddon(binary);
+  return loaded;
 };

@@ -136,6 +136,14 @@ float ScaleOf(const Panel& panel, int64_t cell, int which, int r) {
   return FromF16(panel.scales[(cell * ScalesPerOutput(panel.type) + which) * kGroup + r]);
 }
 
+/// The stored integer of output r of a cell at i of its 32 k.
+int PanelCode(const Panel& panel, int64_t cell, int r, int i) {
+  if (panel.type == WeightType::kQ8_0) return static_cast<uint8_t>(panel.data[cell * 512 + i / 2 * 32 + 2 * r + i % 2]);
+  uint32_t lane;
+  std::memcpy(&lane, panel.data + cell * 256 + (i / 16 * 2 + r / 8) * 64 + ((r % 8) * 2 + i % 2) * 4, 4);
+  return static_cast<int>(lane >> (i % 16 / 2 * 4) & 15u);
+}
+
 float PanelWeight(const Panel& panel, int64_t column, int64_t k) {
   int64_t width = panel.groups * kGroup;
   switch (panel.type) {
@@ -159,14 +167,8 @@ float PanelWeight(const Panel& panel, int64_t column, int64_t k) {
   int64_t cell = k / kBlock * panel.groups + column / kGroup;
   int r = static_cast<int>(column % kGroup), i = static_cast<int>(k % kBlock);
   float d = ScaleOf(panel, cell, 0, r);
-  if (panel.type == WeightType::kQ8_0) {
-    auto q = static_cast<uint8_t>(panel.data[cell * 512 + i / 2 * 32 + 2 * r + i % 2]);
-    return std::fma(static_cast<float>(q), d, -128.f * d);
-  }
-  uint32_t lane;
-  std::memcpy(&lane, panel.data + cell * 256 + (i / 16 * 2 + r / 8) * 64 + ((r % 8) * 2 + i % 2) * 4, 4);
-  float q = static_cast<float>(lane >> (i % 16 / 2 * 4) & 15u);
-  return std::fma(q, d, panel.type == WeightType::kQ4_1 ? ScaleOf(panel, cell, 1, r) : -8.f * d);
+  float m = panel.type == WeightType::kQ4_1 ? ScaleOf(panel, cell, 1, r) : panel.type == WeightType::kQ4_0 ? -8.f * d : -128.f * d;
+  return std::fma(static_cast<float>(PanelCode(panel, cell, r, i)), d, m);
 }
 
 }  // namespace
@@ -299,7 +301,20 @@ float WeightAt(const PackedMatrix& m, int64_t row, int64_t col) {
 void UnpackRow(const PackedMatrix& m, int64_t row, float* out) {
   const Panel& panel = m.panels[m.panel_of_row[row]];
   int64_t column = row - panel.first_row;
-  for (int64_t k = 0; k < m.cols; k++) out[k] = PanelWeight(panel, column, k);
+  if (!IsBlockType(panel.type)) {
+    for (int64_t k = 0; k < m.cols; k++) out[k] = PanelWeight(panel, column, k);
+    return;
+  }
+  int r = static_cast<int>(column % kGroup);
+  for (int64_t block = 0; block < m.cols / kBlock; block++) {
+    int64_t cell = block * panel.groups + column / kGroup;
+    double d = ScaleOf(panel, cell, 0, r);
+    double least = panel.type == WeightType::kQ4_1 ? ScaleOf(panel, cell, 1, r) : panel.type == WeightType::kQ4_0 ? -8 * d : -128 * d;
+    for (int i = 0; i < kBlock; i++) {
+      // In double q * d + m is exact, so this rounds once, as fma does.
+      out[block * kBlock + i] = static_cast<float>(PanelCode(panel, cell, r, i) * d + least);
+    }
+  }
 }
 
 uint32_t WeightTable::Add(PackedMatrix matrix) {

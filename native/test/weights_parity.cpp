@@ -16,12 +16,16 @@ std::string Name(WeightType type, int64_t rows, int64_t cols) {
 /// The largest difference between what the packed matrix holds and the naive decoder, in units of the largest value.
 double WorstWeight(const PackedMatrix& m, const std::vector<double>& expected) {
   double worst = 0, largest = 0;
-  for (int64_t r = 0; r < m.rows; r++)
+  std::vector<float> row(static_cast<size_t>(m.cols));
+  for (int64_t r = 0; r < m.rows; r++) {
+    UnpackRow(m, r, row.data());
     for (int64_t c = 0; c < m.cols; c++) {
       double e = expected[static_cast<size_t>(r * m.cols + c)];
       worst = std::max(worst, std::fabs(WeightAt(m, r, c) - e));
+      if (row[static_cast<size_t>(c)] != WeightAt(m, r, c)) return INFINITY;
       largest = std::max(largest, std::fabs(e));
     }
+  }
   return worst / largest;
 }
 
