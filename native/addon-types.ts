@@ -136,7 +136,8 @@ export interface Addon {
   cacheFree(cache: CacheId): void;
   /** Slots per (layer, KV head), layer-major: Int32Array [sum of numKvHeads]. */
   cacheLens(cache: CacheId): Int32Array;
-  /** Keeps the listed slots of each KV head of a layer, frees the rest. slots i32 [H, maxLen] ascending, lens i32 [H] (-1: all). */
+  /** Keeps the listed slots of each KV head of a layer, frees the rest. slots i32 [H, maxLen] ascending, lens i32 [H] (-1: all).
+   * Slots of quantised pages that move come back as elements; whole pages that stay in place keep their codes. */
   cacheKeep(cache: CacheId, layer: number, slots: TensorId, lens: TensorId): void;
   /** Drops the last `count` slots of every head of every layer (rejected drafts, rollback). */
   cacheDropLast(cache: CacheId, count: number): void;
@@ -145,13 +146,29 @@ export interface Addon {
   /** Keys (what 0), values (1) of a layer as f32 [H, maxLen, d], missing slots 0; bias (2) as [H, maxLen]; counts (3) i32 [H, maxLen]. */
   cacheRead(cache: CacheId, layer: number, what: 0 | 1 | 2 | 3): TensorId;
   /** Appends slots made elsewhere: keys, values f32 [H, T, d]; positions i32 [H, T]; counts i32 [H, T]; bias f32 [H, T]. */
-  cacheAppend(cache: CacheId, layer: number, keys: TensorId, values: TensorId, positions: TensorId, counts: TensorId, bias: TensorId): void;
+  cacheAppend(
+    cache: CacheId,
+    layer: number,
+    keys: TensorId,
+    values: TensorId,
+    positions: TensorId,
+    counts: TensorId,
+    bias: TensorId,
+  ): void;
   /**
    * Stores keys (0) or values (1) of slots [0, upTo) of every head of a layer in `bits` (8, 4, 2) with scale and minimum in f16 per
    * group: along 0 = per channel over `group` consecutive slots (64 % group = 0), 1 = per token over `group` channels.
    * upTo is rounded down to whole pages; pages already quantised are left alone. Reads of the cache see the dequantised values.
    */
-  cacheQuantise(cache: CacheId, layer: number, what: 0 | 1, upTo: number, bits: number, group: number, along: 0 | 1): void;
+  cacheQuantise(
+    cache: CacheId,
+    layer: number,
+    what: 0 | 1,
+    upTo: number,
+    bits: number,
+    group: number,
+    along: 0 | 1,
+  ): void;
   /** Resident KV bytes of this cache as if it stood alone: slots x width x element bytes, quantised groups by their codes, scales and minima. */
   cacheBytes(cache: CacheId): number;
   /** Bytes of K and V that a read of all slots of one layer costs, per KV head: Float64Array [H]. */
@@ -171,11 +188,21 @@ export interface Addon {
    * narrowed by a plan. q act [T, Hq * d]; out act [T, Hq * d]; lse f32 [T, Hq] (natural log) or 0.
    * windows i32 [Hq, 2] (sinkSlots, recentSlots; -1 = everything) or 0. softCap 0 = none. slidingWindow in positions, 0 = none.
    */
-  attendPrefill(q: TensorId, cache: CacheId, layer: number, softmaxScale: number, softCap: number, slidingWindow: number, windows: TensorId, out: TensorId, lse: TensorId): void;
+  attendPrefill(
+    q: TensorId,
+    cache: CacheId,
+    layer: number,
+    softmaxScale: number,
+    softCap: number,
+    slidingWindow: number,
+    windows: TensorId,
+    out: TensorId,
+    lse: TensorId,
+  ): void;
   /**
    * Attention of T >= 1 new queries of each of `rows` caches (q act [rows * T, Hq * d]), for decode steps and question tokens.
    * scope: 0 all slots; 1 one list per row; 2 per KV head; 3 per query head. indices i32 [rows, S, maxLen] ascending, with S = 1, H, Hq;
-   * lens i32 [rows, S], -1 = all slots, 0 = nothing (out 0, lse -inf). pageSize 0: indices are slots; > 0: pages of that many slots.
+   * lens i32 [rows, S], -1 = all slots, 0 = nothing, not even the new slots (out 0, lse -inf). pageSize 0: indices are slots; > 0: pages of that many slots.
    * The T new slots (the last T) are always visible causally, listed or not. Per-slot bias of the cache is added to the logits.
    * probs f32 [rows, Hq, maxSlots] for T = 1, in slot order, 0 where not read, -inf beyond a head's length; or 0. lse f32 [rows * T, Hq] or 0.
    */
@@ -201,11 +228,20 @@ export interface Addon {
   // ---- scores: all return f32 and cross neither rows nor (unless said) heads ----
   /**
    * Softmax attention of the last w queries (q act [rows, w, Hq * d]; query j sits at slot n - w + j, causal inside the window), reduced
-   * over the window (0 mean, 1 sum, 2 max, 3 variance), pooled along slots (poolKind 0 none, 1 avg, 2 max; odd poolSize, stride 1,
+   * over the window (0 mean, 1 sum, 2 max, 3 variance as torch.var), pooled along slots (poolKind 0 none, 1 avg, 2 max; odd poolSize, stride 1,
    * zero padding counted as in torch avg_pool1d), then over query heads (gqa 0 none -> S = Hq, 1 mean, 2 sum, 3 max -> S = H,
    * 4 mean over all heads -> S = 1). out [rows, S, maxLen], -inf beyond a head's length.
    */
-  windowScores(q: TensorId, caches: Int32Array, layer: number, softmaxScale: number, reduce: 0 | 1 | 2 | 3, poolKind: 0 | 1 | 2, poolSize: number, gqa: 0 | 1 | 2 | 3 | 4): TensorId;
+  windowScores(
+    q: TensorId,
+    caches: Int32Array,
+    layer: number,
+    softmaxScale: number,
+    reduce: 0 | 1 | 2 | 3,
+    poolKind: 0 | 1 | 2,
+    poolSize: number,
+    gqa: 0 | 1 | 2 | 3 | 4,
+  ): TensorId;
   /** L2 norms of keys (0) or values (1): [rows, H, maxLen], -inf beyond. */
   slotNorms(caches: Int32Array, layer: number, what: 0 | 1): TensorId;
   /**
@@ -213,17 +249,24 @@ export interface Addon {
    * when given, up to its capacity. A page without members gets min +inf and max -inf; `blockScores` then gives it -inf.
    */
   blockSummary(caches: Int32Array, layer: number, pageSize: number, fromPage: number, out: TensorId): TensorId;
-  /** Upper bound of q.k in each page: sum_c max(q_c min_c, q_c max_c); q act [rows, Hq * d]; gqa 0 none, 1 mean, 2 sum, 3 max, 4 mean of all. [rows, S, pages]. */
+  /** Upper bound of q.k in each page: sum_c max(q_c min_c, q_c max_c); q f32 or act [rows * T, Hq * d], the bound is the max over T; gqa 0 none, 1 mean, 2 sum, 3 max, 4 mean of all. [rows, S, pages]. */
   blockScores(q: TensorId, summary: TensorId, numQueryHeads: number, gqa: 0 | 1 | 2 | 3 | 4): TensorId;
   /** Uniform scores in [0, 1) from a counter-based hash of (seed, layer, head, slot): [rows, H, n]. Equal for every row. */
   randomScores(rows: number, numKvHeads: number, length: number, seed: number, layer: number): TensorId;
   /**
    * Largest `counts` entries of each list, ascending indices; ties to the lower index; entries of -inf are never taken.
    * scores f32 [R, S, n]; counts i32 [R, S], or [R] with flatten 1 (one budget over all S lists of a row) or 2 (R = layers, one budget [1] over everything).
-   * The first protectFirst and last protectLast valid entries of each list are taken before all others and count.
+   * The first protectFirst and last protectLast valid entries of each list are taken before all others and count (a budget that
+   * does not cover them: the first ones in order, then the last ones from the end).
    * Returns [indices i32 [R, S, maxLen] padded with -1, lens i32 [R, S]].
    */
-  topK(scores: TensorId, counts: TensorId, protectFirst: number, protectLast: number, flatten: 0 | 1 | 2): [indices: TensorId, lens: TensorId];
+  topK(
+    scores: TensorId,
+    counts: TensorId,
+    protectFirst: number,
+    protectLast: number,
+    flatten: 0 | 1 | 2,
+  ): [indices: TensorId, lens: TensorId];
   /** a * x + b * y elementwise (y may be 0). Where x or y is -inf the result is -inf, whatever the factors: -inf marks "no slot". */
   axpby(x: TensorId, a: number, y: TensorId, b: number): TensorId;
   /** Reduces axis 1 of [R, S, n] to [R, 1, n]: 0 mean, 1 sum, 2 max. */
