@@ -85,7 +85,13 @@ export const asWinnowError = (thrown: unknown, where: string): WinnowError => {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const native = /^\[(ERR_[A-Z_]+)\]/.exec(message)?.[1];
   if (native !== undefined && native in exitCodeOf) return reviveError(native as ErrorCode, message);
-  const error = new WinnowError('ERR_INTERNAL', where, 'no exception', message, 'This is a bug; run with --verbose and report it.');
+  const error = new WinnowError(
+    'ERR_INTERNAL',
+    where,
+    'no exception',
+    message,
+    'This is a bug; run with --verbose and report it.',
+  );
   if (thrown instanceof Error && thrown.stack !== undefined) error.stack = thrown.stack;
   return error;
 };

@@ -72,7 +72,11 @@ export interface SampleRequest {
 
 export type SettingOutcome =
   | ({ readonly key: string; readonly status: 'ok' } & SettingResult)
-  | { readonly key: string; readonly status: 'failed' | 'unsupported' | 'out-of-memory'; readonly error: { readonly code: string; readonly message: string } };
+  | {
+      readonly key: string;
+      readonly status: 'failed' | 'unsupported' | 'out-of-memory';
+      readonly error: { readonly code: string; readonly message: string };
+    };
 
 export interface SettingResult {
   readonly text: string;

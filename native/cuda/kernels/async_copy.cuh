@@ -2,7 +2,7 @@
 #ifndef WINNOW_CUDA_ASYNC_COPY_CUH
 #define WINNOW_CUDA_ASYNC_COPY_CUH
 
-#include "common.cuh"
+#include "device.cuh"
 
 namespace winnow {
 

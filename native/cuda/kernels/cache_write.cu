@@ -1,6 +1,6 @@
 #include "winnow_cuda/cache_write.h"
 
-#include "common.cuh"
+#include "device.cuh"
 
 namespace winnow {
 namespace {

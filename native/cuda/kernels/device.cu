@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "common.cuh"
+#include "device.cuh"
 #include "tensor_map.h"
 
 namespace winnow {

@@ -1,6 +1,6 @@
 #include "winnow_cuda/kv_quantise.h"
 
-#include "common.cuh"
+#include "device.cuh"
 #include "quantised_page.h"
 
 namespace winnow {

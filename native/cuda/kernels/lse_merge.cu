@@ -1,6 +1,6 @@
 #include "lse_merge.cuh"
 
-#include "common.cuh"
+#include "device.cuh"
 
 namespace winnow {
 namespace {

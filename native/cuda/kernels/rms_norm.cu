@@ -1,6 +1,6 @@
 #include "winnow_cuda/rms_norm.h"
 
-#include "common.cuh"
+#include "device.cuh"
 
 namespace winnow {
 namespace {

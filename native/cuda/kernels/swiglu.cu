@@ -1,6 +1,6 @@
 #include "winnow_cuda/swiglu.h"
 
-#include "common.cuh"
+#include "device.cuh"
 
 namespace winnow {
 namespace {

@@ -5,7 +5,7 @@
 #ifndef WINNOW_CUDA_WGMMA_CUH
 #define WINNOW_CUDA_WGMMA_CUH
 
-#include "common.cuh"
+#include "device.cuh"
 
 namespace winnow {
 

@@ -1,6 +1,6 @@
 /// What every kernel file needs: bf16 words, warp reductions, argument checks.
-#ifndef WINNOW_CUDA_COMMON_CUH
-#define WINNOW_CUDA_COMMON_CUH
+#ifndef WINNOW_CUDA_DEVICE_CUH
+#define WINNOW_CUDA_DEVICE_CUH
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
