@@ -6,8 +6,8 @@ import type { ModelContext, OpenSample } from './sample.js';
 import { runStep } from './step.js';
 
 export interface DecodeRequest {
-  readonly questionIds: Int32Array;
-  readonly protocol: 'query-agnostic' | 'query-aware';
+  /** Fed to every row after compression; empty: the first token follows from the prefill's logits. */
+  readonly tailIds: Int32Array;
   readonly maxNewTokens: number;
   /** Whether generation of a row ends after this token; the token itself is not part of the answer. */
   isStop(token: number): boolean;
@@ -63,16 +63,16 @@ export const decode = (context: ModelContext, sample: OpenSample, request: Decod
   const next = new Map<Row, number>();
 
   if (groups.length === 0) return { rows: new Map(), failures };
-  if (request.protocol === 'query-agnostic') {
+  if (request.tailIds.length > 0) {
     const rows = groups.flatMap((group) => group.rows);
-    const ids = new Int32Array(rows.length * request.questionIds.length);
+    const ids = new Int32Array(rows.length * request.tailIds.length);
     rows.forEach((_, r) => {
-      ids.set(request.questionIds, r * request.questionIds.length);
+      ids.set(request.tailIds, r * request.tailIds.length);
     });
     const outcome = runStep(context, context.transformer, {
       groups,
       ids,
-      queryLen: request.questionIds.length,
+      queryLen: request.tailIds.length,
       phase: 'question',
       step: 0,
       logits: 'last',

@@ -2,7 +2,7 @@ import { asWinnowError, WinnowError } from '../../core/errors.js';
 import type { PartRole, PromptResult, Services, TokenSpan } from '../../methods/contract.js';
 import type { PreparedPrompt, PromptParts, SampleOutcome, SampleRequest, SettingOutcome } from '../contract.js';
 import { type Decoded, decode } from './decode.js';
-import { type ModelContext, type OpenSample, openSample } from './sample.js';
+import { type FedPrompt, type ModelContext, type OpenSample, openSample, QUERY_AWARE_TAIL, tailOf } from './sample.js';
 import { type BoundMethod, bindMethod, type ResolvedSetting, type ResolveMethod, resolveSetting } from './settings.js';
 
 /** Text in and out of an open model. */
@@ -200,7 +200,7 @@ const runJobs = async (
         await openSample(
           context.model,
           {
-            prompt: job.prompt,
+            prompt: fed(job),
             protocol: request.protocol,
             sampleSeed: request.seed,
             maxNewTokens: request.maxNewTokens,
@@ -211,8 +211,7 @@ const runJobs = async (
       );
     }
     const decoded = decode(context.model, merge(samples), {
-      questionIds: jobs[0]!.prompt.questionIds,
-      protocol: request.protocol,
+      tailIds: tailOf(fed(jobs[0]!), request.protocol),
       maxNewTokens: request.maxNewTokens,
       isStop: context.text.isStop,
       holdsStop: (tokens) => request.stop.length > 0 && firstStop(context.text.decode(tokens), request.stop) >= 0,
@@ -224,6 +223,8 @@ const runJobs = async (
     throw thrown;
   }
 };
+
+const fed = (job: Job): FedPrompt => ({ ...job.prompt, tailTokens: QUERY_AWARE_TAIL });
 
 /** Samples of one question decode as one batch. */
 const merge = (samples: readonly OpenSample[]): OpenSample => ({

@@ -2,7 +2,7 @@ import { WinnowError } from '../../core/errors.js';
 import type { GenerateOutcome, GenerateRequest, MethodRef } from '../contract.js';
 import { decode } from './decode.js';
 import type { EvaluateContext } from './evaluate.js';
-import { openSample } from './sample.js';
+import { type FedPrompt, openSample, QUERY_AWARE_TAIL, tailOf } from './sample.js';
 import { bindMethod, resolveSetting } from './settings.js';
 
 const dense: MethodRef = { id: 'dense', params: {} };
@@ -14,14 +14,8 @@ export const generate = async (
   encodeRaw: (text: string) => Int32Array,
 ): Promise<GenerateOutcome> => {
   const { model, text } = context;
-  const prompt = request.raw
-    ? {
-        contextIds: encodeRaw(request.text),
-        questionIds: new Int32Array(0),
-        evidence: [],
-        documents: [],
-        headTokens: 0,
-      }
+  const prepared = request.raw
+    ? rawPrompt(encodeRaw(request.text))
     : text.prepare({
         context: request.text,
         question: '',
@@ -30,8 +24,7 @@ export const generate = async (
         evidence: [],
         chatTemplate: true,
       });
-  if (prompt.contextIds.length === 0)
-    throw new WinnowError('ERR_USAGE', 'prompt', 'at least one token', 0, 'The prompt file is empty.');
+  const prompt = { ...prepared, tailTokens: QUERY_AWARE_TAIL };
   const setting = request.setting ?? { key: 'dense', method: dense };
   const bound = await bindMethod(setting.method, context.resolve);
   const resolved = resolveSetting(setting, bound, model.facts, 'query-aware', prompt.contextIds.length);
@@ -43,8 +36,7 @@ export const generate = async (
   try {
     for (const error of sample.failures.values()) throw error;
     const { rows, failures } = decode(model, sample, {
-      questionIds: prompt.questionIds,
-      protocol: 'query-aware',
+      tailIds: tailOf(prompt, 'query-aware'),
       maxNewTokens: request.maxNewTokens,
       isStop: text.isStop,
       holdsStop: () => false,
@@ -61,4 +53,11 @@ export const generate = async (
   } finally {
     sample.close();
   }
+};
+
+/** Without a template the whole text is context, but for the last token, which every setting reads through its own cache. */
+const rawPrompt = (ids: Int32Array): FedPrompt => {
+  if (ids.length === 0)
+    throw new WinnowError('ERR_USAGE', 'prompt', 'at least one token', 0, 'The prompt file is empty.');
+  return { contextIds: ids.subarray(0, ids.length - 1), questionIds: ids.subarray(ids.length - 1), evidence: [] };
 };

@@ -22,6 +22,8 @@ export interface ModelContext extends GroupContext {
 export interface FedPrompt {
   readonly contextIds: Int32Array;
   readonly questionIds: Int32Array;
+  /** Tokens at the end of the question that are fed after compression even under the query-aware protocol. */
+  readonly tailTokens?: number;
   readonly evidence: readonly TokenSpan[];
 }
 
@@ -44,7 +46,7 @@ export interface SampleSpec {
 export interface OpenSample {
   readonly groups: readonly Group[];
   readonly failures: ReadonlyMap<string, WinnowError>;
-  /** Query-aware: greedy first token of each row, f32 logits [vocabSize]. Query-agnostic: empty. */
+  /** Logits [vocabSize] of the prompt's last token by setting, when nothing is fed after compression; otherwise empty. */
   readonly firstLogits: ReadonlyMap<string, Float32Array>;
   readonly density: ReadonlyMap<string, { readonly pairs: number; readonly causalPairs: number }>;
   /** Evidence still cached after compression; NaN without evidence. */
@@ -67,7 +69,11 @@ export const openSample = async (
   const recall = new Map<string, number>();
   let prefills = 0;
   const { prompt, protocol } = spec;
-  const promptIds = protocol === 'query-agnostic' ? prompt.contextIds : concat(prompt.contextIds, prompt.questionIds);
+  const tail = prompt.tailTokens ?? 0;
+  const promptIds =
+    protocol === 'query-agnostic'
+      ? prompt.contextIds
+      : concat(prompt.contextIds, prompt.questionIds.subarray(0, prompt.questionIds.length - tail));
   const slotCapacity = prompt.contextIds.length + prompt.questionIds.length + spec.maxNewTokens + 1;
   const sequence = {
     sampleSeed: spec.sampleSeed,
@@ -89,7 +95,7 @@ export const openSample = async (
         firstPosition: 0,
         chunk: context.prefillChunk,
         windowRows: Math.max(0, ...members.map((member) => windowRows(member, prompt.questionIds.length))),
-        wantLogits: protocol === 'query-aware',
+        wantLogits: protocol === 'query-aware' && tail === 0,
         cancelled: context.cancelled,
         ...(group === undefined
           ? {}
@@ -223,6 +229,18 @@ const unsupported = (): never => {
     'Other views come with the sparse prefill methods.',
   );
 };
+
+/**
+ * Under the query-aware protocol the prompt's last token is fed after compression: else the first generated token, which is the
+ * whole answer of short tasks, would come from the dense prefill whatever the method threw away.
+ */
+export const QUERY_AWARE_TAIL = 1;
+
+/** What is fed after compression. */
+export const tailOf = (prompt: FedPrompt, protocol: Protocol): Int32Array =>
+  protocol === 'query-agnostic'
+    ? prompt.questionIds
+    : prompt.questionIds.subarray(prompt.questionIds.length - (prompt.tailTokens ?? 0));
 
 export const concat = (a: Int32Array, b: Int32Array): Int32Array => {
   const out = new Int32Array(a.length + b.length);

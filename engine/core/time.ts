@@ -3,13 +3,13 @@ import { WinnowError } from '../../core/errors.js';
 import type { TimingOutcome, TimingRequest } from '../contract.js';
 import { decode } from './decode.js';
 import type { EvaluateContext } from './evaluate.js';
-import { openSample } from './sample.js';
+import { openSample, QUERY_AWARE_TAIL, tailOf } from './sample.js';
 import { bindMethod, resolveSetting } from './settings.js';
 
 /** One setting alone, with the clock running and nothing beside it. */
 export const timeSample = async (context: EvaluateContext, request: TimingRequest): Promise<TimingOutcome> => {
   const { model, text } = context;
-  const prompt = text.prepare(request.prompt);
+  const prompt = { ...text.prepare(request.prompt), tailTokens: QUERY_AWARE_TAIL };
   const bound = await bindMethod(request.setting.method, context.resolve);
   const resolved = resolveSetting(request.setting, bound, model.facts, request.protocol, prompt.contextIds.length);
   if (resolved.hooks().prompt !== undefined) {
@@ -49,8 +49,7 @@ export const timeSample = async (context: EvaluateContext, request: TimingReques
     for (const error of sample.failures.values()) throw error;
     const opened = performance.now();
     decode(model, sample, {
-      questionIds: prompt.questionIds,
-      protocol: request.protocol,
+      tailIds: tailOf(prompt, request.protocol),
       maxNewTokens: request.maxNewTokens,
       isStop: () => false,
       holdsStop: () => false,
