@@ -40,6 +40,9 @@ const runWords = (out: string): string[] => [
   'reference',
 ];
 
+/** Samples enough that the signal arrives before the end on a busy machine too. */
+const longWords = (out: string): string[] => [...runWords(out), '--samples', '24'];
+
 const noAddon = (() => {
   try {
     loadAddon();
@@ -143,7 +146,7 @@ test('Ctrl-C saves what is finished, exits with 130, and the same command ends l
   skip: noAddon,
 }, async () => {
   let isSent = false;
-  const interrupted = await errorOf(runWords('stopped'), {
+  const interrupted = await errorOf(longWords('stopped'), {
     onStderr(text, kill) {
       if (isSent || !text.includes('1k, query-aware')) return;
       isSent = true;
@@ -152,16 +155,16 @@ test('Ctrl-C saves what is finished, exits with 130, and the same command ends l
   });
   assert.equal(interrupted.code, 130);
   assert.match(interrupted.line, /^\[ERR_INTERRUPTED\] .*To continue: npx winnow run .*fault\.yaml/);
-  const again = await runWinnow([...runWords('stopped'), '--json']);
+  const again = await runWinnow([...longWords('stopped'), '--json']);
   assert.equal(again.code, 0, again.stderr);
   assert.equal((JSON.parse(again.stdout) as { resumed: boolean }).resumed, true);
-  const whole = await runWinnow(runWords('whole'));
+  const whole = await runWinnow(longWords('whole'));
   assert.equal(whole.code, 0, whole.stderr);
   assert.equal(csvOf('stopped'), csvOf('whole'));
 });
 
 test('a kill in the middle loses nothing that was finished', { skip: noAddon }, async () => {
-  const killed = await runWinnow(runWords('killed'), {
+  const killed = await runWinnow(longWords('killed'), {
     onStderr(text, kill) {
       if (text.includes('1k, query-aware')) kill('SIGKILL');
     },
@@ -169,7 +172,7 @@ test('a kill in the middle loses nothing that was finished', { skip: noAddon }, 
   assert.equal(killed.code, null);
   const finished = readFileSync(path.join(inFolder('killed'), 'run.json'), 'utf8');
   assert.match(finished, /"status": "running"/);
-  const again = await runWinnow(runWords('killed'));
+  const again = await runWinnow(longWords('killed'));
   assert.equal(again.code, 0, again.stderr);
   assert.equal(csvOf('killed'), csvOf('whole'));
 });
