@@ -142,6 +142,7 @@ export const sessionOf = (
         cache: addon.cacheFork(row.cache),
         slots: row.slots.slice(),
         quantised: new Map(row.quantised),
+        evidenceSlots: new Map(),
       };
       const capacity = request.contextIds.length + request.questionIds.length + request.maxNewTokens + 1;
       const twin = createGroup(context, [copy], capacity);

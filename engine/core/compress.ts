@@ -101,6 +101,7 @@ export const forkRow = (
   evidence,
   slots: new Int32Array(totalHeads(context.shapes)).fill(sequence.length),
   quantised: new Map(),
+  evidenceSlots: new Map(),
   fullReadBytes:
     sequence.length * context.shapes.reduce((sum, s) => sum + s.numKvHeads * slotBytes(s, context.elementBytes), 0),
 });

@@ -272,7 +272,10 @@ const keepSlots = (context: GroupContext, group: Group, layer: number, lists: Ra
       });
       group.state.compact(r, layer, kept);
     }
-    for (let h = 0; h < heads; h++) if (rowLens[h]! >= 0) row.slots[offset + h] = rowLens[h]!;
+    for (let h = 0; h < heads; h++) {
+      row.evidenceSlots.delete(offset + h);
+      if (rowLens[h]! >= 0) row.slots[offset + h] = rowLens[h]!;
+    }
   });
   if (group.state.hasPages)
     group.state.refresh(

@@ -16,6 +16,8 @@ export interface Row {
   readonly slots: Int32Array;
   /** Quantised planes by layer: bytes come from these rules, not from the cache. */
   readonly quantised: Map<string, QuantisedPlane>;
+  /** By head (layer-major): slots that hold evidence, as far as asked for; emptied by evictions. */
+  readonly evidenceSlots: Map<number, Int32Array>;
   /** Bytes that attention over all slots reads in one step; refreshed when an action changed the cache. */
   fullReadBytes: number;
 }
@@ -76,29 +78,48 @@ export const refreshReadBytes = (device: Device, row: Row, shapes: readonly Laye
   });
 };
 
-/** Share of evidence positions among `held`, a sorted or unsorted list of positions of one head. */
-export const recallOf = (held: Int32Array, evidence: readonly TokenSpan[]): number => {
-  let wanted = 0;
-  for (const span of evidence) wanted += span.end - span.start;
-  if (wanted === 0) return Number.NaN;
-  let found = 0;
-  for (const position of held) {
-    for (const span of evidence) {
-      if (position >= span.start && position < span.end) {
-        found++;
-        break;
-      }
+/** Number of evidence tokens. */
+export const evidenceTokens = (evidence: readonly TokenSpan[]): number =>
+  evidence.reduce((sum, span) => sum + span.end - span.start, 0);
+
+/** Slots of one head that hold evidence, ascending. Kept until the next eviction: selectors ask for it at every step. */
+export const evidenceSlots = (device: Device, row: Row, layer: number, head: number, index: number): Int32Array => {
+  let slots = row.evidenceSlots.get(index);
+  if (slots === undefined) {
+    const positions = device.addon.cachePositions(row.cache, layer, head);
+    const found: number[] = [];
+    for (const span of row.evidence) {
+      for (
+        let slot = firstAtLeast(positions, span.start);
+        slot < positions.length && positions[slot]! < span.end;
+        slot++
+      )
+        found.push(slot);
     }
+    slots = Int32Array.from(found).sort();
+    row.evidenceSlots.set(index, slots);
   }
-  return found / wanted;
+  return slots;
+};
+
+/** First index whose value is not below `wanted`; positions ascend. */
+const firstAtLeast = (positions: Int32Array, wanted: number): number => {
+  let [low, high] = [0, positions.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (positions[middle]! < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 };
 
 /** Evidence recall of a whole cache: mean over layers and KV heads. */
 export const cacheRecall = (device: Device, row: Row, shapes: readonly LayerShape[]): number => {
+  const wanted = evidenceTokens(row.evidence);
   let sum = 0;
   let heads = 0;
-  forEachHead(shapes, (layer, head) => {
-    sum += recallOf(device.addon.cachePositions(row.cache, layer, head), row.evidence);
+  forEachHead(shapes, (layer, head, index) => {
+    sum += evidenceSlots(device, row, layer, head, index).length / wanted;
     heads++;
   });
   return sum / heads;

@@ -214,6 +214,7 @@ const planGroup = (
         evidence: [],
         slots: new Int32Array(totalHeads(context.shapes)),
         quantised: new Map(),
+        evidenceSlots: new Map(),
         fullReadBytes: 0,
       },
     ],

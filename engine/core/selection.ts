@@ -3,7 +3,7 @@ import type { AttentionPlan, KeySet, Ragged, Scope } from '../../methods/contrac
 import { type Device, device as deviceOf } from './device.js';
 import type { Group, GroupContext } from './group.js';
 import { headOffset } from './prefill.js';
-import { type Row, recallOf, slotBytes } from './rows.js';
+import { evidenceSlots, evidenceTokens, type Row, slotBytes } from './rows.js';
 
 /** Books of one row during a step. */
 export interface RowMeter {
@@ -80,7 +80,24 @@ const countRead = (host: HostLists, list: number, page: number, length: number, 
   return old + queryLen;
 };
 
-/** The slots themselves, ascending: for evidence and for tests. */
+/** How many of the slots `held` (ascending) any of a head's lists names. */
+const countHeld = (host: HostLists, first: number, lists: number, page: number, held: Int32Array): number => {
+  const named = new Uint8Array(held.length);
+  for (let list = first; list < first + lists; list++) {
+    const entries = host.lens[list]!;
+    if (entries < 0) return held.length;
+    let at = 0;
+    for (let i = list * host.maxLen; i < list * host.maxLen + entries && at < held.length; i++) {
+      const start = page === 0 ? host.values[i]! : host.values[i]! * page;
+      const end = page === 0 ? start + 1 : start + page;
+      while (at < held.length && held[at]! < start) at++;
+      while (at < held.length && held[at]! < end) named[at++] = 1;
+    }
+  }
+  return named.reduce((sum, one) => sum + one, 0);
+};
+
+/** The slots themselves, ascending, for tests. */
 const slotsRead = (
   host: HostLists,
   lists: readonly number[],
@@ -130,6 +147,7 @@ export const meterLists = (
     const meter = begin(meters[r]!, row);
     const packed = row.quantised.size === 0 ? undefined : device.addon.cacheReadBytes(row.cache, layer);
     const wantRecall = reading.wantRecall && row.evidence.length > 0;
+    const wanted = evidenceTokens(row.evidence);
     const perHead: Int32Array[] = [];
     for (let head = 0; head < heads; head++) {
       const length = row.slots[offset + head]!;
@@ -140,17 +158,14 @@ export const meterLists = (
       // Slots of packed groups share scales: a part of a group is billed its share of the head's bytes, rounded to whole bytes.
       meter.bytes +=
         packed === undefined ? count * slotBytes(shape, elementBytes) : Math.round((count * packed[head]!) / length);
-      if (!wantRecall && !reading.wantSlots) continue;
+      if (wantRecall) {
+        const held = evidenceSlots(device, row, layer, head, offset + head);
+        meter.recallSum += countHeld(host, first, listsPerHead, page, held) / wanted;
+        meter.recallHeads++;
+      }
+      if (!reading.wantSlots) continue;
       const lists = Array.from({ length: listsPerHead }, (_, l) => first + l);
-      const slots = slotsRead(host, lists, page, length, queryLen);
-      perHead.push(slots);
-      if (!wantRecall) continue;
-      const positions = device.addon.cachePositions(row.cache, layer, head);
-      meter.recallSum += recallOf(
-        slots.map((slot) => positions[slot]!),
-        row.evidence,
-      );
-      meter.recallHeads++;
+      perHead.push(slotsRead(host, lists, page, length, queryLen));
     }
     return perHead;
   });
@@ -170,9 +185,9 @@ export const meterWholeLayer = (
     const meter = begin(meters[r]!, row);
     for (const bytes of device.addon.cacheReadBytes(row.cache, layer)) meter.bytes += bytes;
     if (!wantRecall || row.evidence.length === 0) return;
+    const wanted = evidenceTokens(row.evidence);
     for (let head = 0; head < shapes[layer]!.numKvHeads; head++) {
-      meter.slotsRead[offset + head] = row.slots[offset + head]!;
-      meter.recallSum += recallOf(device.addon.cachePositions(row.cache, layer, head), row.evidence);
+      meter.recallSum += evidenceSlots(device, row, layer, head, offset + head).length / wanted;
       meter.recallHeads++;
     }
   });

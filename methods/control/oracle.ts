@@ -88,20 +88,21 @@ const slotsPerRow = (view: CacheView, params: OracleParams): number[][][] => {
   const { rows, slots, layer } = view;
   const extra = slotsAfterContext(rows);
   const counts = boundaryCounts(rows);
-  const orders = new Map<string, number[]>();
-  return rows.sequences.map((sequence, row) =>
-    Array.from({ length: slots.numKvHeads }, (_, head) => {
-      const name = `${sequence.sampleSeed}/${head}`;
-      const order = orders.get(name) ?? contextOrder(sequence, params, layer, head);
-      orders.set(name, order);
-      const question = Array.from({ length: extra }, (_, i) => sequence.contextLength + i);
-      return [...order.slice(0, counts[row]! - extra), ...question].sort((a, b) => a - b);
-    }),
-  );
-};
-
-const contextOrder = (sequence: SequenceFacts, params: OracleParams, layer: number, head: number): number[] => {
-  const needed = neededSlots(sequence, params);
-  const rest = Array.from({ length: sequence.contextLength }, (_, slot) => slot).filter((slot) => !needed.has(slot));
-  return [...needed, ...createRandom(params.seed, 'oracle', sequence.sampleSeed, layer, head).shuffle(rest)];
+  const orders = new Map<number, number[][]>();
+  return rows.sequences.map((sequence, row) => {
+    let perHead = orders.get(sequence.sampleSeed);
+    if (perHead === undefined) {
+      const needed = neededSlots(sequence, params);
+      const rest = Array.from({ length: sequence.contextLength }, (_, slot) => slot).filter(
+        (slot) => !needed.has(slot),
+      );
+      perHead = Array.from({ length: slots.numKvHeads }, (_, head) => [
+        ...needed,
+        ...createRandom(params.seed, 'oracle', sequence.sampleSeed, layer, head).shuffle(rest),
+      ]);
+      orders.set(sequence.sampleSeed, perHead);
+    }
+    const question = Array.from({ length: extra }, (_, i) => sequence.contextLength + i);
+    return perHead.map((order) => [...order.slice(0, counts[row]! - extra), ...question].sort((a, b) => a - b));
+  });
 };
