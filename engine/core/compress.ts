@@ -1,7 +1,8 @@
 import { asWinnowError, WinnowError } from '../../core/errors.js';
 import type { CachePlan, Fork, TokenSpan } from '../../methods/contract.js';
 import type { CacheId } from '../../native/addon-types.js';
-import { applyPlan, cacheViews, createGroup, type Group } from './group.js';
+import { applyPlan } from './apply-plan.js';
+import { cacheViews, createGroup, type Group } from './group.js';
 import type { PrefillResult } from './prefill.js';
 import { type Row, slotBytes, totalHeads } from './rows.js';
 import type { ModelContext, SampleSpec } from './sample.js';
@@ -48,6 +49,7 @@ export const compress = async (
   questionTokens: number,
 ): Promise<void> => {
   const { device, shapes } = context;
+  const held = spec.protocol === 'query-aware' ? (spec.prompt.tailTokens ?? 0) : 0;
   const [first] = group.rows;
   const wanted = windowRows(first!.resolved, questionTokens > 0 ? questionTokens : spec.prompt.questionIds.length);
   const scope = device.addon.openScope();
@@ -69,9 +71,9 @@ export const compress = async (
       const actions = group.hooks().cache?.finishLayer?.(view);
       return actions === undefined ? [] : [actions];
     });
-    if (perLayer.length > 0) applyPlan(context, group, perLayer);
+    if (perLayer.length > 0) applyPlan(context, group, perLayer, held);
     const plan: CachePlan | undefined = await group.hooks().cache?.finishPrefill?.(views, noFork);
-    if (plan !== undefined) applyPlan(context, group, plan);
+    if (plan !== undefined) applyPlan(context, group, plan, held);
   } finally {
     device.addon.closeScope(scope);
   }

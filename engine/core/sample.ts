@@ -8,6 +8,7 @@ import { createOps } from './ops.js';
 import { type PrefillResult, prefill } from './prefill.js';
 import { cacheRecall, type Row, totalHeads } from './rows.js';
 import type { ResolvedSetting } from './settings.js';
+import { rollBack } from './step.js';
 import type { Transformer } from './transformer.js';
 
 /** What an open model offers to a sample. */
@@ -22,7 +23,7 @@ export interface ModelContext extends GroupContext {
 export interface FedPrompt {
   readonly contextIds: Int32Array;
   readonly questionIds: Int32Array;
-  /** Tokens at the end of the question that are fed after compression even under the query-aware protocol. */
+  /** Tokens at the end of the question that are read a second time under the query-aware protocol, through the compressed cache. */
   readonly tailTokens?: number;
   readonly evidence: readonly TokenSpan[];
 }
@@ -69,11 +70,8 @@ export const openSample = async (
   const recall = new Map<string, number>();
   let prefills = 0;
   const { prompt, protocol } = spec;
-  const tail = prompt.tailTokens ?? 0;
-  const promptIds =
-    protocol === 'query-agnostic'
-      ? prompt.contextIds
-      : concat(prompt.contextIds, prompt.questionIds.subarray(0, prompt.questionIds.length - tail));
+  const tail = protocol === 'query-aware' ? (prompt.tailTokens ?? 0) : 0;
+  const promptIds = protocol === 'query-agnostic' ? prompt.contextIds : concat(prompt.contextIds, prompt.questionIds);
   const slotCapacity = prompt.contextIds.length + prompt.questionIds.length + spec.maxNewTokens + 1;
   const sequence = {
     sampleSeed: spec.sampleSeed,
@@ -188,6 +186,7 @@ export const openSample = async (
     close();
     throw thrown;
   }
+  if (tail > 0) takeBack(context, groups, tail);
   for (const group of groups)
     for (const row of group.rows)
       recall.set(row.key, row.evidence.length === 0 ? Number.NaN : cacheRecall(device, row, shapes));
@@ -232,8 +231,9 @@ const unsupported = (): never => {
 };
 
 /**
- * Under the query-aware protocol the prompt's last token is fed after compression: else the first generated token, which is the
- * whole answer of short tasks, would come from the dense prefill whatever the method threw away.
+ * Under the query-aware protocol the prompt's last token is read twice: in the prefill, so that methods see its attention, and again
+ * as a step through the compressed cache. Else the first generated token, which is the whole answer of short tasks, would come from
+ * the dense prefill whatever the method threw away.
  */
 export const QUERY_AWARE_TAIL = 1;
 
@@ -242,6 +242,12 @@ export const tailOf = (prompt: FedPrompt, protocol: Protocol): Int32Array =>
   protocol === 'query-agnostic'
     ? prompt.questionIds
     : prompt.questionIds.subarray(prompt.questionIds.length - (prompt.tailTokens ?? 0));
+
+/** Drops the prompt's last slots, which every method must have kept, so that the tokens can be fed again. */
+const takeBack = (context: ModelContext, groups: readonly Group[], tokens: number): void => {
+  rollBack(context, groups, tokens);
+  for (const group of groups) for (const row of group.rows) row.nextPosition -= tokens;
+};
 
 export const concat = (a: Int32Array, b: Int32Array): Int32Array => {
   const out = new Int32Array(a.length + b.length);

@@ -1,8 +1,9 @@
 /** What hooks see during a step, and the hooks that follow it. */
 import { WinnowError } from '../../core/errors.js';
 import type { Scope, StepView } from '../../methods/contract.js';
+import { applyPlan } from './apply-plan.js';
 import type { Device, DeviceTensor } from './device.js';
-import { applyPlan, cacheViews, type Group, type GroupContext, groupState, rowFacts, slotsView } from './group.js';
+import { cacheViews, type Group, type GroupContext, groupState, rowFacts, slotsView } from './group.js';
 import { createOps } from './ops.js';
 import { headOffset } from './prefill.js';
 import type { StepRequest } from './step.js';

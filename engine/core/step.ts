@@ -270,7 +270,8 @@ const addBills = (groups: readonly Group[], meters: readonly RowMeter[]): void =
   }
 };
 
-const rollBack = (context: GroupContext, groups: readonly Group[], dropped: number): void => {
+/** Takes the last slots of every head back, and what the books and page fields say of them. */
+export const rollBack = (context: GroupContext, groups: readonly Group[], dropped: number): void => {
   for (const group of groups) {
     for (const row of group.rows) {
       context.device.addon.cacheDropLast(row.cache, dropped);
