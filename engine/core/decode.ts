@@ -174,12 +174,14 @@ export const residentBytes = (context: ModelContext, group: Group, row: Row): nu
   context.device.addon.cacheBytes(row.cache) + stateBytes(context, group, row);
 
 export const stateBytes = (context: ModelContext, group: Group, row: Row): number =>
-  group.state.bytes(
-    context.shapes.map((shape, layer) => {
-      const offset = headOffset(context.shapes, layer);
-      return row.slots.subarray(offset, offset + shape.numKvHeads);
-    }),
-  );
+  group.state.isEmpty
+    ? 0
+    : group.state.bytes(
+        context.shapes.map((shape, layer) => {
+          const offset = headOffset(context.shapes, layer);
+          return row.slots.subarray(offset, offset + shape.numKvHeads);
+        }),
+      );
 
 const argmax = (
   context: ModelContext,

@@ -22,6 +22,8 @@ export interface GroupState {
   /** The tensors of a field, one per layer. */
   tensors(name: string): readonly DeviceTensor[];
   readonly hasPages: boolean;
+  /** Nothing was declared: no bytes, nothing to hash. */
+  readonly isEmpty: boolean;
   /** Frees everything. */
   dispose(): void;
 }
@@ -73,6 +75,7 @@ export const createState = (
   };
 
   return {
+    isEmpty: fields.length === 0,
     hasPages: fields.some(([, field]) => field.per === 'page'),
     view: (layer) => ({
       read: (name) => find(name, layer),
