@@ -2,6 +2,7 @@ import { WinnowError } from '../../core/errors.js';
 import type { AttentionPlan, ChunkView, LayerShape } from '../../methods/contract.js';
 import type { CacheId } from '../../native/addon-types.js';
 import { type Device, type DeviceTensor, layerLens } from './device.js';
+import { keysOf } from './plan-keys.js';
 import type { Transformer } from './transformer.js';
 
 export interface PrefillRequest {
@@ -108,30 +109,14 @@ const windowCount = (offset: number, count: number, width: number): number => {
 };
 
 const windowOf = (plan: AttentionPlan): { sinkTokens: number; recentTokens: number } | undefined => {
-  const [part] = plan.parts;
-  if (
-    plan.parts.length !== 1 ||
-    part === undefined ||
-    plan.mix !== 'one-softmax' ||
-    plan.headGain !== undefined ||
-    plan.queryScale !== undefined ||
-    part.bias !== undefined
-  ) {
-    throw new WinnowError(
-      'ERR_UNSUPPORTED',
-      'prefill.plan',
-      'one part with one softmax and no gains',
-      `${plan.parts.length} parts`,
-      'Other plans come later.',
-    );
-  }
-  if (part.keys.kind === 'all') return undefined;
-  if (part.keys.kind === 'window') return part.keys;
+  const keys = keysOf(plan, 'prefill.plan');
+  if (keys.kind === 'all') return undefined;
+  if (keys.kind === 'window') return keys;
   throw new WinnowError(
     'ERR_UNSUPPORTED',
     'prefill.plan',
     'keys of kind all or window',
-    part.keys.kind,
+    keys.kind,
     'Block lists come with the sparse prefill kernels.',
   );
 };

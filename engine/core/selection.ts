@@ -1,7 +1,8 @@
 import { WinnowError } from '../../core/errors.js';
-import type { AttentionPlan, KeySet, Ragged, Scope } from '../../methods/contract.js';
+import type { AttentionPlan, Ragged, Scope } from '../../methods/contract.js';
 import { type Device, device as deviceOf } from './device.js';
 import type { Group, GroupContext } from './group.js';
+import { keysOf } from './plan-keys.js';
 import { headOffset } from './prefill.js';
 import { evidenceSlots, evidenceTokens, type Row, slotBytes } from './rows.js';
 
@@ -17,24 +18,7 @@ export interface RowMeter {
 
 /** The lists a plan reads, or undefined for everything. */
 export const listsOf = (plan: AttentionPlan): { lists: Ragged; page: number } | undefined => {
-  const [part] = plan.parts;
-  if (
-    plan.parts.length !== 1 ||
-    part === undefined ||
-    plan.mix !== 'one-softmax' ||
-    plan.headGain !== undefined ||
-    plan.queryScale !== undefined ||
-    part.bias !== undefined
-  ) {
-    throw new WinnowError(
-      'ERR_UNSUPPORTED',
-      'decode.select',
-      'one part with one softmax and no gains',
-      `${plan.parts.length} parts`,
-      'Other plans come later.',
-    );
-  }
-  const keys: KeySet = part.keys;
+  const keys = keysOf(plan, 'decode.select');
   if (keys.kind === 'all') return undefined;
   if (keys.kind === 'tokens') return { lists: keys.indices, page: 0 };
   if (keys.kind === 'blocks') return { lists: keys.lists, page: keys.keyBlock };
