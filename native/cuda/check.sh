@@ -54,8 +54,8 @@ report "no serialised matrix pipeline" "$([ "$warnings" = 0 ] && echo 1 || echo 
 
 cuobjdump=${CUOBJDUMP:-$(dirname "$nvcc")/cuobjdump}
 [ -x "$cuobjdump" ] || cuobjdump=$(command -v cuobjdump || true)
-if [ -z "$cuobjdump" ]; then
-  echo '{"check":"machine code","status":"skipped","reason":"no cuobjdump"}'
+if [ -z "$cuobjdump" ] || { [ ! -x "$(dirname "$cuobjdump")/nvdisasm" ] && ! command -v nvdisasm > /dev/null; }; then
+  echo '{"check":"machine code","status":"skipped","reason":"no cuobjdump with nvdisasm"}'
 else
   # Per prefill kernel: matrix and copy instructions, and where the exponentials stand. In the loop that overlaps, all
   # exponentials must come before the wait for the values (gsb0, 0x0), or the compiler has undone the overlap.
