@@ -17,7 +17,7 @@ import type { Addon } from '../native/addon-types.js';
 import { benchStep, sessionOf, stateHash, timedStep } from './bench-steps.js';
 import { argmaxHost, residentBytes, stateBytes } from './core/decode.js';
 import { type DeviceTensor, device as deviceOf } from './core/device.js';
-import { expectedBytes, type Row } from './core/rows.js';
+import { expectedBytes, keptPositions, type Row } from './core/rows.js';
 import { type ModelContext, type OpenSample, openSample } from './core/sample.js';
 import { type ResolvedSetting, resolveSetting } from './core/settings.js';
 import { openLocal } from './local.js';
@@ -142,9 +142,7 @@ const open = async (
           seen.compressedState = stateHash(context, group, row);
           if (request.capture === true)
             seen.capturedAfter = shapes.map((_, layer) => captureLayer(context, row, layer, undefined));
-          seen.kept = shapes.map((shape, layer) =>
-            Array.from({ length: shape.numKvHeads }, (_, head) => device.addon.cachePositions(row.cache, layer, head)),
-          );
+          seen.kept = keptPositions(device, row, shapes);
         },
       },
     },

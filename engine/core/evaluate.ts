@@ -205,6 +205,7 @@ const runJobs = async (
             sampleSeed: request.seed,
             maxNewTokens: request.maxNewTokens,
             standAlone: false,
+            traceKept: request.traceKept,
           },
           job.settings,
         ),
@@ -233,6 +234,7 @@ const merge = (samples: readonly OpenSample[]): OpenSample => ({
   firstLogits: new Map(samples.flatMap((sample) => [...sample.firstLogits])),
   density: new Map(),
   recall: new Map(),
+  kept: new Map(),
   prefills: 0,
   close: () => {},
 });
@@ -257,6 +259,7 @@ const outcomeOf = (
   const text = context.text.decode(row.tokenIds);
   const stop = firstStop(text, request.stop);
   const pairs = sample.density.get(setting.key);
+  const kept = sample.kept.get(setting.key);
   const cached = sample.recall.get(setting.key) ?? Number.NaN;
   const recall = job.rewritten?.evidenceKept ?? (Number.isNaN(row.recallRead) ? cached : row.recallRead);
   return {
@@ -274,6 +277,7 @@ const outcomeOf = (
     ...(Number.isNaN(recall) ? {} : { evidenceRecall: recall }),
     density: pairs === undefined || pairs.causalPairs === 0 ? 1 : pairs.pairs / pairs.causalPairs,
     auxiliaryTokens: 0,
+    ...(kept === undefined ? {} : { kept }),
     indexBytes: job.rewritten?.indexBytes ?? 0,
   };
 };

@@ -95,3 +95,20 @@ describe('reference numerics', () => {
     assert.equal(answers[0], answers[1]);
   });
 });
+
+it('traced positions are those that each method kept of the context, and none are told unasked', async () => {
+  const engine = open('auto', 2);
+  try {
+    const traced = await engine.evaluate({ ...request, traceKept: true });
+    for (const outcome of traced.outcomes) {
+      assert.ok(outcome.status === 'ok');
+      const evicts = ['random', 'oracle', 'snapkv', 'tova', 'streaming-llm'].includes(outcome.key);
+      const expected = evicts ? Math.floor(outcome.contextTokens / 2) : outcome.contextTokens;
+      for (const heads of outcome.kept!) for (const held of heads) assert.equal(held.length, expected, outcome.key);
+    }
+    const plain = await engine.evaluate(request);
+    for (const outcome of plain.outcomes) assert.ok(outcome.status === 'ok' && outcome.kept === undefined);
+  } finally {
+    engine.close();
+  }
+});

@@ -1,7 +1,7 @@
 import type { LayerShape, ModelFacts } from '../../methods/contract.js';
 import type { WeightSource } from '../../native/addon-types.js';
 import { type Checkpoint, type CheckpointTensor, tensorOf } from '../checkpoint.js';
-import { rotaryFrequencies } from '../config-rope.js';
+import { rotaryTable } from '../config-rope.js';
 import type { Device } from './device.js';
 import type { Architecture, ModelWeights } from './transformer.js';
 
@@ -45,8 +45,7 @@ export const architectureOf = (checkpoint: Checkpoint): Architecture => {
     normGainOffset: 0,
     embeddingScale: 1,
     activation: config.activation === 'silu' ? 'silu' : 'gelu',
-    inverseFrequencies: rotaryFrequencies(config),
-    ropeAmplitude: 1,
+    rotaryTable: (positions) => rotaryTable(config, positions),
   };
 };
 

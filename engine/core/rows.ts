@@ -124,3 +124,9 @@ export const cacheRecall = (device: Device, row: Row, shapes: readonly LayerShap
   });
   return sum / heads;
 };
+
+/** Original positions that each layer and KV head holds. */
+export const keptPositions = (device: Device, row: Row, shapes: readonly LayerShape[]): Int32Array[][] =>
+  shapes.map((shape, layer) =>
+    Array.from({ length: shape.numKvHeads }, (_, head) => device.addon.cachePositions(row.cache, layer, head)),
+  );

@@ -6,7 +6,7 @@ import type { DeviceTensor } from './device.js';
 import { createGroup, type Group, type GroupContext, groupState, rowFacts, visibleFacts } from './group.js';
 import { createOps } from './ops.js';
 import { type PrefillResult, prefill } from './prefill.js';
-import { cacheRecall, type Row, totalHeads } from './rows.js';
+import { cacheRecall, keptPositions, type Row, totalHeads } from './rows.js';
 import type { ResolvedSetting } from './settings.js';
 import { rollBack } from './step.js';
 import type { Transformer } from './transformer.js';
@@ -34,6 +34,8 @@ export interface SampleSpec {
   readonly sampleSeed: number;
   /** Tokens that may be generated, for the size of declared state. */
   readonly maxNewTokens: number;
+  /** Answer with the positions held after compression. */
+  readonly traceKept?: boolean;
   /** Every setting prefills for itself. */
   readonly standAlone: boolean;
   /** Sees each row right before and after compression. */
@@ -52,6 +54,8 @@ export interface OpenSample {
   readonly density: ReadonlyMap<string, { readonly pairs: number; readonly causalPairs: number }>;
   /** Evidence still cached after compression; NaN without evidence. */
   readonly recall: ReadonlyMap<string, number>;
+  /** With traceKept: positions held after compression, by layer and KV head. */
+  readonly kept: ReadonlyMap<string, Int32Array[][]>;
   readonly prefills: number;
   close(): void;
 }
@@ -68,6 +72,7 @@ export const openSample = async (
   const firstLogits = new Map<string, Float32Array>();
   const density = new Map<string, { pairs: number; causalPairs: number }>();
   const recall = new Map<string, number>();
+  const kept = new Map<string, Int32Array[][]>();
   let prefills = 0;
   const { prompt, protocol } = spec;
   const tail = protocol === 'query-aware' ? (prompt.tailTokens ?? 0) : 0;
@@ -186,11 +191,13 @@ export const openSample = async (
     close();
     throw thrown;
   }
+  if (spec.traceKept === true)
+    for (const group of groups) for (const row of group.rows) kept.set(row.key, keptPositions(device, row, shapes));
   if (tail > 0) takeBack(context, groups, tail);
   for (const group of groups)
     for (const row of group.rows)
       recall.set(row.key, row.evidence.length === 0 ? Number.NaN : cacheRecall(device, row, shapes));
-  return { groups, failures, firstLogits, density, recall, prefills, close };
+  return { groups, failures, firstLogits, density, recall, kept, prefills, close };
 };
 
 /** A group of one row that has no cache of its own yet, for hooks that act during the prefill. */

@@ -1,6 +1,6 @@
-import { z } from 'zod';
 import { WinnowError } from '../../core/errors.js';
 import type { Budget, Declaration, Hooks, Method, ModelFacts, Protocol, Setting } from '../../methods/contract.js';
+import { parseParams } from '../../methods/params.js';
 import type { MethodRef, SettingRequest } from '../contract.js';
 
 /** A method with checked parameters, before any budget is known. */
@@ -15,19 +15,8 @@ export type ResolveMethod = (ref: MethodRef) => Promise<Method>;
 
 export const bindMethod = async (ref: MethodRef, resolve: ResolveMethod): Promise<BoundMethod> => {
   const method = await resolve(ref);
-  const parsed = method.parameters.safeParse(ref.params);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    const where = [method.id, ...issue.path].join('.');
-    throw new WinnowError(
-      'ERR_PARAM',
-      where,
-      'parameters that fit the method',
-      ref.params,
-      z.prettifyError(parsed.error).replace(/\s+/g, ' '),
-    );
-  }
-  return { method, params: parsed.data, identity: JSON.stringify([method.id, ref.file ?? '', parsed.data]) };
+  const params = parseParams(method, ref.params);
+  return { method, params, identity: JSON.stringify([method.id, ref.file ?? '', params]) };
 };
 
 /** Whether the method needs a prefill that no other setting shares. */

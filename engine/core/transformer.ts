@@ -35,10 +35,8 @@ export interface Architecture {
   readonly normGainOffset: number;
   readonly embeddingScale: number;
   readonly activation: 'silu' | 'gelu';
-  /** Inverse frequencies [ropeDims / 2], scaling applied. */
-  readonly inverseFrequencies: Float32Array;
-  /** Factor on cos and sin (YaRN, LongRoPE); 1 otherwise. */
-  readonly ropeAmplitude: number;
+  /** f32 [positions, ropeDims]: cosines, then sines, scaling applied. */
+  rotaryTable(positions: number): Float32Array;
 }
 
 /** One pass over all layers for `rows` sequences with `queryLen` tokens each. */
@@ -142,22 +140,14 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
     return set;
   };
 
-  /** cos and sin of every position up to `positions`, grown by doubling; angles in f32 as checkpoints were trained with. */
+  /** cos and sin of every position up to `positions`, grown by doubling. */
   const ropeTable = (positions: number): DeviceTensor => {
     if (rope !== undefined && rope.shape[0]! >= positions) return rope;
     let rows = 4096;
     while (rows < positions) rows *= 2;
-    const half = arch.inverseFrequencies.length;
-    const table = new Float32Array(rows * half * 2);
-    for (let position = 0; position < rows; position++) {
-      for (let i = 0; i < half; i++) {
-        const angle = Math.fround(position * arch.inverseFrequencies[i]!);
-        table[position * 2 * half + i] = Math.cos(angle) * arch.ropeAmplitude;
-        table[position * 2 * half + half + i] = Math.sin(angle) * arch.ropeAmplitude;
-      }
-    }
+    const table = arch.rotaryTable(rows);
     if (rope !== undefined) device.free(rope);
-    rope = device.lasting('f32', [rows, 2 * half]);
+    rope = device.lasting('f32', [rows, table.length / rows]);
     addon.upload(rope.id, table);
     return rope;
   };
