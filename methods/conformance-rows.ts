@@ -171,6 +171,21 @@ export const rowChecks: readonly Check[] = [
       }),
   },
   {
+    property: 'C11',
+    title: 'the size of a prefill chunk does not matter',
+    exempt: actsOnText,
+    run: (facts) =>
+      onEach(facts, async (bench, request) => {
+        const whole = fingerprint(await runOne(bench, request()));
+        for (const prefillChunk of [5, 64])
+          assert.deepEqual(
+            fingerprint(await runOne(bench, request({ prefillChunk }))),
+            whole,
+            `chunks of ${prefillChunk}`,
+          );
+      }),
+  },
+  {
     property: 'C13',
     title: 'query-agnostic means agnostic: question and evidence do not touch the compressed context',
     exempt: actsOnText,

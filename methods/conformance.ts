@@ -10,6 +10,7 @@ import { choiceChecks } from './conformance-choice.js';
 import { contractChecks } from './conformance-contract.js';
 import { keptChecks } from './conformance-kept.js';
 import { openBenches } from './conformance-models.js';
+import { promptChecks } from './conformance-prompt.js';
 import { rowChecks } from './conformance-rows.js';
 import { type ConformanceOptions, describeSubject, type Subject, subjectOf } from './conformance-subject.js';
 import type { Method } from './contract.js';
@@ -24,6 +25,7 @@ export const checks: readonly Check[] = [
   ...keptChecks,
   ...rowChecks,
   ...amountChecks,
+  ...promptChecks,
 ];
 
 /** Every promise as a test; each method's own test file calls it once. */
