@@ -1,7 +1,6 @@
 import { basename } from 'node:path';
 import { WinnowError } from '../core/errors.js';
-import type { Method, Services } from '../methods/contract.js';
-import { createBm25 } from '../methods/prompt/bm25.js';
+import type { Method } from '../methods/contract.js';
 import type { Addon } from '../native/addon-types.js';
 import { loadAddon } from '../native/index.js';
 import { openCheckpoint } from './checkpoint.js';
@@ -21,6 +20,7 @@ import { generate } from './core/generate.js';
 import { architectureOf, loadWeights, modelFacts } from './core/load.js';
 import { allLogits } from './core/logits.js';
 import type { ModelContext } from './core/sample.js';
+import { plainServices } from './core/services.js';
 import { timeSample } from './core/time.js';
 import { createTransformer } from './core/transformer.js';
 import { preparePrompt, templateOf } from './prompt.js';
@@ -112,7 +112,7 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
   const evaluateContext: EvaluateContext = {
     model: context,
     text,
-    services: createServices(text),
+    openServices: plainServices(text.countTokens),
     resolve: options.resolveMethod,
     nativeNanoseconds: () => addon.nativeNanoseconds(),
   };
@@ -135,24 +135,5 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
       if (weights.head !== weights.embedding) addon.freeWeight(weights.head);
       transformer.dispose();
     },
-  };
-};
-
-const createServices = (text: TextModel): Services => {
-  const later = (what: string) => (): Promise<never> =>
-    Promise.reject(
-      new WinnowError(
-        'ERR_UNSUPPORTED',
-        `services.${what}`,
-        'countTokens or bm25',
-        what,
-        'Encoder models come with the methods that need them.',
-      ),
-    );
-  return {
-    countTokens: text.countTokens,
-    bm25: (texts) => createBm25(texts),
-    embed: later('embed'),
-    rerank: later('rerank'),
   };
 };

@@ -1,8 +1,9 @@
 import { asWinnowError, WinnowError } from '../../core/errors.js';
-import type { PartRole, PromptResult, Services, TokenSpan } from '../../methods/contract.js';
 import type { PreparedPrompt, PromptParts, SampleOutcome, SampleRequest, SettingOutcome } from '../contract.js';
 import { type Decoded, decode } from './decode.js';
+import { type RewrittenPrompt, rewritePrompt } from './rewrite-prompt.js';
 import { type FedPrompt, type ModelContext, type OpenSample, openSample, QUERY_AWARE_TAIL, tailOf } from './sample.js';
+import type { OpenServices } from './services.js';
 import { type BoundMethod, bindMethod, type ResolvedSetting, type ResolveMethod, resolveSetting } from './settings.js';
 
 /** Text in and out of an open model. */
@@ -16,7 +17,7 @@ export interface TextModel {
 export interface EvaluateContext {
   readonly model: ModelContext;
   readonly text: TextModel;
-  readonly services: Services;
+  readonly openServices: OpenServices;
   readonly resolve: ResolveMethod;
   /** Nanoseconds spent inside native ops so far. */
   nativeNanoseconds(): number;
@@ -78,8 +79,8 @@ export const evaluateSample = async (context: EvaluateContext, request: SampleRe
 interface Job {
   readonly settings: readonly ResolvedSetting[];
   readonly prompt: PreparedPrompt;
-  /** Of prompt methods: share of the evidence that is still in the prompt, and index bytes. */
-  readonly rewritten?: { readonly evidenceKept: number; readonly indexBytes: number };
+  /** Of prompt methods: what came of the rewriting. */
+  readonly rewritten?: Omit<RewrittenPrompt, 'prompt'>;
 }
 
 const makeJobs = async (
@@ -89,7 +90,7 @@ const makeJobs = async (
   failures: Map<string, WinnowError>,
 ): Promise<Job[]> => {
   const shared: ResolvedSetting[] = [];
-  const own: Job[] = [];
+  const rewrites: Job[] = [];
   const bound = new Map<string, Promise<BoundMethod>>();
   for (const setting of request.settings) {
     try {
@@ -107,86 +108,17 @@ const makeJobs = async (
         prompt.contextIds.length,
       );
       if (resolved.hooks().prompt === undefined) shared.push(resolved);
-      else own.push(await rewrite(context, request, prompt, resolved));
+      else {
+        const rewriting = { openServices: context.openServices, prepare: context.text.prepare };
+        const { prompt: own, ...rewritten } = await rewritePrompt(rewriting, request, prompt.headTokens, resolved);
+        rewrites.push({ settings: [resolved], prompt: own, rewritten });
+      }
     } catch (thrown) {
       failures.set(setting.key, asWinnowError(thrown, setting.key));
     }
   }
-  return [...(shared.length > 0 ? [{ settings: shared, prompt }] : []), ...own];
+  return [...(shared.length > 0 ? [{ settings: shared, prompt }] : []), ...rewrites];
 };
-
-/** Runs a prompt hook: the context becomes the parts it chose, evidence follows through `stands`. */
-const rewrite = async (
-  context: EvaluateContext,
-  request: SampleRequest,
-  prompt: PreparedPrompt,
-  setting: ResolvedSetting,
-): Promise<Job> => {
-  const hook = setting.hooks().prompt!;
-  const documents = documentsOf(request.prompt);
-  const index = await hook.index?.(documents, context.services);
-  const budget = setting.setting.budget.tokens - prompt.headTokens;
-  if (budget < 1)
-    throw new WinnowError(
-      'ERR_BUDGET',
-      `${setting.key}.budget`,
-      `more than the ${prompt.headTokens} tokens before the context`,
-      setting.setting.budget.tokens,
-    );
-  const built: PromptResult = await hook.build(
-    {
-      documents,
-      tokenBudget: budget,
-      seed: request.seed,
-      ...(request.protocol === 'query-aware' ? { question: request.prompt.question } : {}),
-    },
-    index,
-    context.services,
-  );
-  if ('answer' in built)
-    throw new WinnowError(
-      'ERR_UNSUPPORTED',
-      setting.key,
-      'prompt parts',
-      'an answer',
-      'Methods that answer themselves come later.',
-    );
-  const isContext = (role: PartRole): boolean => role === 'document' || role === 'history' || role === 'instruction';
-  let text = '';
-  const evidence: TokenSpan[] = [];
-  for (const part of built.parts) {
-    if (!isContext(part.role)) continue;
-    if (!('text' in part))
-      throw new WinnowError('ERR_UNSUPPORTED', setting.key, 'text parts', 'embeddings', 'Soft tokens come later.');
-    for (const stood of part.stands ?? []) {
-      for (const span of request.prompt.evidence) {
-        const start = Math.max(span.start, stood.start);
-        const end = Math.min(span.end, stood.end);
-        if (start < end)
-          evidence.push({ start: text.length + start - stood.start, end: text.length + end - stood.start });
-      }
-    }
-    text += part.text;
-  }
-  const wanted = length(request.prompt.evidence);
-  const rewritten = {
-    evidenceKept: wanted === 0 ? Number.NaN : length(evidence) / wanted,
-    indexBytes: index?.bytes ?? 0,
-  };
-  const inside = evidence.filter((span) => span.end <= text.length);
-  return {
-    settings: [setting],
-    prompt: context.text.prepare({ ...request.prompt, context: text, documents: [], evidence: inside }),
-    rewritten,
-  };
-};
-
-const documentsOf = (prompt: PromptParts): { text: string; start: number }[] =>
-  prompt.documents.length === 0
-    ? [{ text: prompt.context, start: 0 }]
-    : prompt.documents.map((span) => ({ text: prompt.context.slice(span.start, span.end), start: span.start }));
-
-const length = (spans: readonly TokenSpan[]): number => spans.reduce((sum, span) => sum + span.end - span.start, 0);
 
 const runJobs = async (
   context: EvaluateContext,
@@ -276,7 +208,7 @@ const outcomeOf = (
     kvBytesReadPerStep: row.kvBytesReadPerStep,
     ...(Number.isNaN(recall) ? {} : { evidenceRecall: recall }),
     density: pairs === undefined || pairs.causalPairs === 0 ? 1 : pairs.pairs / pairs.causalPairs,
-    auxiliaryTokens: 0,
+    auxiliaryTokens: job.rewritten?.auxiliaryTokens ?? 0,
     ...(kept === undefined ? {} : { kept }),
     indexBytes: job.rewritten?.indexBytes ?? 0,
   };
