@@ -184,4 +184,5 @@ const deepFreeze = <T>(value: T): T => {
   return value;
 };
 
-const needName = (need: Need): string => ('view' in need ? need.view : need.auxiliary);
+const needName = (need: Need): string =>
+  'auxiliary' in need ? need.auxiliary : need.view === 'tokens' ? 'tokenIds' : need.view;

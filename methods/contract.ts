@@ -423,7 +423,11 @@ export interface Calibration {
   readonly texts: readonly string[];
   readonly seed: number;
 }
-/** A forward pass on a copy of the cache (KVzip-like). */
+/**
+ * A forward pass on a copy of the cache (KVzip-like): the tokens follow the prompt, positions go on, `onLayer` sees each layer after
+ * its attention with the pass's slots at the end of every head. Long inputs pass in chunks with `onLayer` calls of their own. The
+ * cache and the state stay as they are; the tokens count as auxiliary. While rows are equal one copy stands for all of them.
+ */
 export interface Fork {
   forward(tokenIds: Int32Array, onLayer: (view: StepView) => void): Promise<void>;
 }
@@ -524,6 +528,10 @@ export interface Ops {
   /** -inf marks "no slot": it stays -inf under scale and add, whatever the factor. */
   scale(x: Tensor, factor: number): Tensor;
   add(x: Tensor, y: Tensor): Tensor;
+  /** The larger of two score tensors of one shape, entry by entry. */
+  maximum(x: Tensor, y: Tensor): Tensor;
+  /** Entries [start, start + count) of each list: f32 [rows, S, n] -> [rows, S, count]. */
+  sliceSlots(scores: Tensor, start: number, count: number): Tensor;
   /** [rows, S, n] -> [rows, 1, n]; the one seam that crosses heads. */
   reduceHeads(scores: Tensor, how: 'mean' | 'sum' | 'max'): Tensor;
 }

@@ -194,6 +194,9 @@ const compareListOps = (bench: ConformanceBench, ops: Ops, scores: Tensor, rows:
   };
   agree(ops.scale(scores, -2), naiveOps.scale(copy, -2));
   agree(ops.add(scores, scores), naiveOps.add(copy, copy));
+  agree(ops.maximum(scores, ops.scale(scores, -2)), naiveOps.maximum(copy, naiveOps.scale(copy, -2)));
+  const width = copy.shape[2]!;
+  agree(ops.sliceSlots(scores, 1, width - 2), naiveOps.sliceSlots(copy, 1, width - 2));
   for (const how of ['mean', 'sum', 'max'] as const)
     agree(ops.reduceHeads(scores, how), naiveOps.reduceHeads(copy, how));
 };

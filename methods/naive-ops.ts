@@ -174,6 +174,20 @@ export const naiveOps: Ops = {
     );
   },
 
+  maximum: (x, y) => {
+    const other = dataOf(y);
+    return naiveTensor(
+      x.shape,
+      dataOf(x).map((value, i) => Math.max(value, other[i]!)),
+    );
+  },
+
+  sliceSlots: (scores, start, count) => {
+    const [rows = 0, lists = 0, width = 0] = scores.shape;
+    const line = (list: number) => dataOf(scores).subarray(list * width + start, list * width + start + count);
+    return naiveTensor([rows, lists, count], Array.from({ length: rows * lists }, (_, list) => [...line(list)]).flat());
+  },
+
   reduceHeads: (scores, how) => {
     const [rows = 0, lists = 0, width = 0] = scores.shape;
     const data = dataOf(scores);

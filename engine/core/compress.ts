@@ -1,7 +1,8 @@
-import { asWinnowError, WinnowError } from '../../core/errors.js';
-import type { CachePlan, Fork, TokenSpan } from '../../methods/contract.js';
+import { asWinnowError, type WinnowError } from '../../core/errors.js';
+import type { CachePlan, TokenSpan } from '../../methods/contract.js';
 import type { CacheId } from '../../native/addon-types.js';
 import { applyPlan } from './apply-plan.js';
+import { createFork } from './fork.js';
 import { cacheViews, createGroup, type Group } from './group.js';
 import type { PrefillResult } from './prefill.js';
 import { type Row, slotBytes, totalHeads } from './rows.js';
@@ -53,26 +54,37 @@ export const compress = async (
   const [first] = group.rows;
   const wanted = windowRows(first!.resolved, questionTokens > 0 ? questionTokens : spec.prompt.questionIds.length);
   const scope = device.addon.openScope();
-  try {
-    const views = cacheViews(context, group, {
+  const viewsOf = (shared: boolean) =>
+    cacheViews(context, group, {
       boundary: spec.protocol === 'query-agnostic' ? 'context' : 'prompt',
-      shared: true,
+      shared,
       ...(wanted === 0
         ? {}
         : {
             windowQueries: (layer: number) => {
               const stored = fed.windowQueries[layer]!;
               const rows = Math.min(wanted, stored.shape[0]!);
-              return device.reshape(device.slice(stored, stored.shape[0]! - rows, rows), [1, rows, stored.shape[1]!]);
+              const last = device.reshape(device.slice(stored, stored.shape[0]! - rows, rows), [
+                1,
+                rows,
+                stored.shape[1]!,
+              ]);
+              return shared ? last : device.repeat(last, group.rows.length);
             },
           }),
     });
+  try {
+    let views = viewsOf(true);
     const perLayer = views.flatMap((view) => {
       const actions = group.hooks().cache?.finishLayer?.(view);
       return actions === undefined ? [] : [actions];
     });
-    if (perLayer.length > 0) applyPlan(context, group, perLayer, held);
-    const plan: CachePlan | undefined = await group.hooks().cache?.finishPrefill?.(views, noFork);
+    if (perLayer.length > 0) {
+      applyPlan(context, group, perLayer, held);
+      views = viewsOf(false);
+    }
+    const fork = createFork(context, group, perLayer.length === 0);
+    const plan: CachePlan | undefined = await group.hooks().cache?.finishPrefill?.(views, fork);
     if (plan !== undefined) applyPlan(context, group, plan, held);
   } finally {
     device.addon.closeScope(scope);
@@ -115,17 +127,4 @@ export const windowRows = (setting: ResolvedSetting, questionTokens: number): nu
       rows = Math.max(rows, need.last === 'question' ? questionTokens : need.last);
   }
   return rows;
-};
-
-export const noFork: Fork = {
-  forward: () =>
-    Promise.reject(
-      new WinnowError(
-        'ERR_UNSUPPORTED',
-        'fork.forward',
-        'a method without extra forward passes',
-        'a forward pass',
-        'It comes with the methods that need it.',
-      ),
-    ),
 };

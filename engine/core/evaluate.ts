@@ -167,6 +167,7 @@ const merge = (samples: readonly OpenSample[]): OpenSample => ({
   density: new Map(),
   recall: new Map(),
   kept: new Map(),
+  auxiliaryTokens: new Map(),
   prefills: 0,
   close: () => {},
 });
@@ -208,7 +209,7 @@ const outcomeOf = (
     kvBytesReadPerStep: row.kvBytesReadPerStep,
     ...(Number.isNaN(recall) ? {} : { evidenceRecall: recall }),
     density: pairs === undefined || pairs.causalPairs === 0 ? 1 : pairs.pairs / pairs.causalPairs,
-    auxiliaryTokens: job.rewritten?.auxiliaryTokens ?? 0,
+    auxiliaryTokens: (job.rewritten?.auxiliaryTokens ?? 0) + (sample.auxiliaryTokens.get(setting.key) ?? 0),
     ...(kept === undefined ? {} : { kept }),
     indexBytes: job.rewritten?.indexBytes ?? 0,
   };

@@ -25,6 +25,9 @@ export interface Group {
   /** Bytes that ops read for this group since the last call, by row. */
   takeBill(): Float64Array;
   bill(bytesByRow: readonly number[]): void;
+  /** Tokens that each row fed beside its own sequence, as if alone. */
+  readonly auxiliaryTokens: number;
+  addAuxiliaryTokens(tokens: number): void;
 }
 
 export interface GroupContext {
@@ -41,6 +44,7 @@ export const createGroup = (context: GroupContext, rows: readonly Row[], slotCap
   const state = createState(context.device, first.declaration, context.shapes, rows.length, slotCapacity);
   const hooks = first.hooks();
   let billed = new Float64Array(rows.length);
+  let auxiliaryTokens = 0;
   return {
     rows,
     state,
@@ -53,6 +57,12 @@ export const createGroup = (context: GroupContext, rows: readonly Row[], slotCap
     },
     bill(bytesByRow) {
       for (let row = 0; row < billed.length; row++) billed[row]! += bytesByRow[bytesByRow.length === 1 ? 0 : row]!;
+    },
+    get auxiliaryTokens() {
+      return auxiliaryTokens;
+    },
+    addAuxiliaryTokens(tokens) {
+      auxiliaryTokens += tokens;
     },
   };
 };

@@ -148,10 +148,36 @@ export const createOps = ({ device, shapes, elementBytes, bill, allowHostLists }
       return upload(device, values, scope);
     },
     scale: (x, factor) => device.wrap(addon.axpby(deviceOf(x).id, factor, 0, 0), 'f32'),
+    maximum: (x, y) => maximum(device, deviceOf(x), deviceOf(y)),
+    sliceSlots: (scores, start, count) => sliceSlots(device, deviceOf(scores), start, count),
     add: (x, y) => device.wrap(addon.axpby(deviceOf(x).id, 1, deviceOf(y).id, 1), 'f32'),
     reduceHeads: (scores, how) =>
       device.wrap(addon.reduceHeads(deviceOf(scores).id, { mean: 0, sum: 1, max: 2 }[how] as 0 | 1 | 2), 'f32'),
   };
+};
+
+const maximum = (device: Device, x: DeviceTensor, y: DeviceTensor): DeviceTensor => {
+  const [rows = 0, lists = 0, length = 0] = x.shape;
+  if (x.shape.join() !== y.shape.join())
+    throw new WinnowError('ERR_SHAPE', 'ops.maximum', `[${x.shape.join(', ')}]`, y.shape);
+  const pairs = device.tensor('f32', [rows * lists * 2, length]);
+  for (let list = 0; list < rows * lists; list++) {
+    device.addon.copyRows(device.reshape(x, [rows * lists, length]).id, list, pairs.id, 2 * list, 1);
+    device.addon.copyRows(device.reshape(y, [rows * lists, length]).id, list, pairs.id, 2 * list + 1, 1);
+  }
+  const larger = device.addon.reduceHeads(device.reshape(pairs, [rows * lists, 2, length]).id, 2);
+  return device.reshape(device.wrap(larger, 'f32'), [rows, lists, length]);
+};
+
+const sliceSlots = (device: Device, scores: DeviceTensor, start: number, count: number): DeviceTensor => {
+  const [rows = 0, lists = 0, length = 0] = scores.shape;
+  if (!(start >= 0 && count >= 0 && start + count <= length))
+    throw new WinnowError('ERR_SHAPE', 'ops.sliceSlots', `a range inside ${length} entries`, [start, start + count]);
+  const flat = device.reshape(scores, [rows * lists * length, 1]);
+  const out = device.tensor('f32', [rows * lists * count, 1]);
+  for (let list = 0; list < rows * lists; list++)
+    device.addon.copyRows(flat.id, list * length + start, out.id, list * count, count);
+  return device.reshape(out, [rows, lists, count]);
 };
 
 const range = (start: number, end: number): number[] =>

@@ -56,6 +56,8 @@ export interface OpenSample {
   readonly recall: ReadonlyMap<string, number>;
   /** With traceKept: positions held after compression, by layer and KV head. */
   readonly kept: ReadonlyMap<string, Int32Array[][]>;
+  /** Tokens fed in passes beside the setting's own sequence. */
+  readonly auxiliaryTokens: ReadonlyMap<string, number>;
   readonly prefills: number;
   close(): void;
 }
@@ -197,7 +199,10 @@ export const openSample = async (
   for (const group of groups)
     for (const row of group.rows)
       recall.set(row.key, row.evidence.length === 0 ? Number.NaN : cacheRecall(device, row, shapes));
-  return { groups, failures, firstLogits, density, recall, kept, prefills, close };
+  const auxiliaryTokens = new Map(
+    groups.flatMap((group) => group.rows.map((row) => [row.key, group.auxiliaryTokens] as const)),
+  );
+  return { groups, failures, firstLogits, density, recall, kept, auxiliaryTokens, prefills, close };
 };
 
 /** A group of one row that has no cache of its own yet, for hooks that act during the prefill. */
