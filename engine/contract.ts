@@ -125,12 +125,26 @@ export interface TimingOutcome {
   readonly peakResidentBytes: number;
 }
 
+/** How tokens are drawn. Absent: greedy. */
+export interface Sampling {
+  /** Logits are divided by it; 0 is greedy. */
+  readonly temperature: number;
+  /** Only so many of the most likely tokens. */
+  readonly topK?: number;
+  /** Only the most likely tokens that together hold this share of the mass. */
+  readonly topP?: number;
+  /** Only tokens of at least this share of the largest probability. */
+  readonly minP?: number;
+  readonly seed: number;
+}
+
 export interface GenerateRequest {
   /** Text fed as it is when `raw`, else as one user turn of the chat template. */
   readonly text: string;
   readonly raw: boolean;
   readonly maxNewTokens: number;
   readonly setting?: SettingRequest;
+  readonly sampling?: Sampling;
 }
 export interface GenerateOutcome {
   readonly promptTokens: number;

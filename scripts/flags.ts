@@ -68,6 +68,20 @@ const wholeNumber = (word: string, name: string, minimum: number): number => {
   return value;
 };
 
+/** A decimal number; what range makes sense is for the command to say. */
+export const decimal = (describe: string, placeholder: string): Flag<number | undefined> => ({
+  describe,
+  placeholder,
+  takes: 'value',
+  parse(words, name) {
+    const word = one(words, name);
+    if (word === undefined) return undefined;
+    const value = /^-?\d+(\.\d+)?(e-?\d+)?$/i.test(word) ? Number(word) : Number.NaN;
+    if (Number.isFinite(value)) return value;
+    throw new WinnowError('ERR_USAGE', name, 'a number', word, `Write ${name} 0.7.`);
+  },
+});
+
 const split = (words: readonly string[], name: string): string[] => {
   const parts = words.flatMap((word) => word.split(',')).map((part) => part.trim());
   if (parts.some((part) => part === '')) {

@@ -1,8 +1,11 @@
 import type { WinnowError } from '../../core/errors.js';
+import type { Sampling } from '../contract.js';
+import type { DeviceTensor } from './device.js';
 import type { Group } from './group.js';
 import { headOffset } from './prefill.js';
 import { expectedBytes, type Row } from './rows.js';
 import type { ModelContext, OpenSample } from './sample.js';
+import { drawToken } from './sampling.js';
 import { runStep } from './step.js';
 
 export interface DecodeRequest {
@@ -15,6 +18,8 @@ export interface DecodeRequest {
   holdsStop(tokens: readonly number[]): boolean;
   /** Steps over which selectors are held against the evidence. */
   readonly recallSteps: number;
+  /** Draws tokens instead of taking the most likely one. */
+  readonly sampling?: Sampling;
   /** After the question was fed and after each token, for timing. */
   onToken?(): void;
 }
@@ -78,14 +83,15 @@ export const decode = (context: ModelContext, sample: OpenSample, request: Decod
       logits: 'last',
       recall: false,
     });
-    const chosen = argmax(context, outcome.logits, rows.length);
+    const chosen = choose(context, request.sampling, outcome.logits, rows, 0);
     rows.forEach((row, r) => {
       next.set(row, chosen[r]!);
     });
     fail(outcome.failures);
   } else {
     for (const group of groups)
-      for (const row of group.rows) next.set(row, argmaxHost(sample.firstLogits.get(row.key)!));
+      for (const row of group.rows)
+        next.set(row, chooseHost(request.sampling, sample.firstLogits.get(row.key)!, row, 0));
   }
   request.onToken?.();
   for (const group of groups) {
@@ -121,7 +127,7 @@ export const decode = (context: ModelContext, sample: OpenSample, request: Decod
       logits: 'last',
       recall: step <= request.recallSteps,
     });
-    const chosen = argmax(context, outcome.logits, rows.length);
+    const chosen = choose(context, request.sampling, outcome.logits, rows, step);
     request.onToken?.();
     let r = 0;
     for (const group of groups) {
@@ -183,16 +189,28 @@ export const stateBytes = (context: ModelContext, group: Group, row: Row): numbe
         }),
       );
 
-const argmax = (
-  context: ModelContext,
-  logits: Parameters<ModelContext['device']['reshape']>[0],
-  rows: number,
-): Int32Array =>
-  context.device.scope(() => {
-    const out = context.device.tensor('i32', [rows]);
-    context.device.addon.argmax(logits.id, out.id);
-    return context.device.addon.download(out.id) as Int32Array;
-  });
+/** Next token of each row from logits f32 [rows, vocabSize]. */
+const choose = (
+  { device, facts }: ModelContext,
+  sampling: Sampling | undefined,
+  logits: DeviceTensor,
+  rows: readonly Row[],
+  step: number,
+): Int32Array => {
+  if (sampling === undefined)
+    return device.scope(() => {
+      const out = device.tensor('i32', [rows.length]);
+      device.addon.argmax(logits.id, out.id);
+      return device.addon.download(out.id) as Int32Array;
+    });
+  const all = device.addon.download(logits.id) as Float32Array;
+  return Int32Array.from(rows, (row, r) =>
+    chooseHost(sampling, all.subarray(r * facts.vocabSize, (r + 1) * facts.vocabSize), row, step),
+  );
+};
+
+const chooseHost = (sampling: Sampling | undefined, logits: Float32Array, row: Row, step: number): number =>
+  sampling === undefined ? argmaxHost(logits) : drawToken(logits, sampling, row.sequence.sampleSeed, step);
 
 /** Ties go to the lower token id, as on the device. */
 export const argmaxHost = (logits: Float32Array): number => {

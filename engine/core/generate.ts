@@ -3,17 +3,19 @@ import type { GenerateOutcome, GenerateRequest, MethodRef } from '../contract.js
 import { decode } from './decode.js';
 import type { EvaluateContext } from './evaluate.js';
 import { type FedPrompt, openSample, QUERY_AWARE_TAIL, tailOf } from './sample.js';
+import { checkSampling } from './sampling.js';
 import { bindMethod, resolveSetting } from './settings.js';
 
 const dense: MethodRef = { id: 'dense', params: {} };
 
-/** Greedy text of one prompt under one setting. */
+/** Text of one prompt under one setting, greedy unless sampling is asked for. */
 export const generate = async (
   context: EvaluateContext,
   request: GenerateRequest,
   encodeRaw: (text: string) => Int32Array,
 ): Promise<GenerateOutcome> => {
   const { model, text } = context;
+  if (request.sampling !== undefined) checkSampling(request.sampling);
   const prepared = request.raw
     ? rawPrompt(encodeRaw(request.text))
     : text.prepare({
@@ -41,6 +43,7 @@ export const generate = async (
       isStop: text.isStop,
       holdsStop: () => false,
       recallSteps: 0,
+      ...(request.sampling === undefined ? {} : { sampling: request.sampling }),
     });
     for (const error of failures.values()) throw error;
     const row = rows.get(setting.key)!;

@@ -4,10 +4,11 @@ import type { SettingRequest } from '../../engine/contract.js';
 import { defineCommand } from '../command.js';
 import { engineFlags } from '../engine-flags.js';
 import { flag, fraction, json, required, text, whole } from '../flags.js';
+import { samplingFlags, samplingOf } from '../sampling-flags.js';
 
 export const generate = defineCommand({
   name: 'generate',
-  summary: 'Continue one prompt with greedy decoding, with or without a method.',
+  summary: 'Continue one prompt, greedily or by drawing tokens, with or without a method.',
   positionals: {},
   required: 0,
   flags: {
@@ -18,6 +19,7 @@ export const generate = defineCommand({
     method: text('A method by name, or ./file.ts. Default: dense.', 'NAME'),
     keptFraction: fraction('Fraction of the context tokens that the method keeps.'),
     tokenBudget: whole('Context tokens that the method keeps.', 'N', 1),
+    ...samplingFlags,
     ...engineFlags,
     json,
   },
@@ -29,10 +31,19 @@ export const generate = defineCommand({
     const { openModel } = await import('../open-model.js');
     const prompt = await readPrompt(values.promptFile);
     const setting = await settingOf(values.method, values.keptFraction, values.tokenBudget);
+    const sampling = samplingOf(values);
     const { engine } = await openModel(values, terminal);
     try {
-      const request = { text: prompt, raw: values.raw, maxNewTokens: values.maxNewTokens ?? 128 };
-      const outcome = await engine.generate(setting === undefined ? request : { ...request, setting }, terminal.signal);
+      const outcome = await engine.generate(
+        {
+          text: prompt,
+          raw: values.raw,
+          maxNewTokens: values.maxNewTokens ?? 128,
+          ...(setting === undefined ? {} : { setting }),
+          ...(sampling === undefined ? {} : { sampling }),
+        },
+        terminal.signal,
+      );
       const { promptTokens, tokenIds, text: answer, finishReason } = outcome;
       if (values.json) terminal.printJson({ promptTokens, tokenIds, text: answer, finishReason });
       else terminal.print(answer);
