@@ -44,16 +44,12 @@ inline NibbleScales ForNibbles(Scales s) {
   return {{s.d, d1, d2, Mul(d2, sixteenth)}, s.m};
 }
 
-/// 16 words, one per output: 8 nibbles, those of k = 2 i + p of a half block (see Panel).
+/// 16 words, one per output: the nibbles of 8 k (see Panel).
 #if defined(WINNOW_ISA_AVX512)
 struct Words {
   __m512i v;
 };
-inline Words LoadNibbles(const uint8_t* half, int p) {
-  __m512i low = _mm512_loadu_si512(half), high = _mm512_loadu_si512(half + 64);
-  __m512i pick = _mm512_add_epi32(_mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), _mm512_set1_epi32(p));
-  return {_mm512_permutex2var_epi32(low, pick, high)};
-}
+inline Words LoadNibbles(const uint8_t* at) { return {_mm512_loadu_si512(at)}; }
 inline Words HighHalves(Words w) { return {_mm512_srli_epi32(w.v, 16)}; }
 inline Lanes NibbleInPlace(Words w, int i) {
   return {_mm512_cvtepi32_ps(_mm512_and_si512(w.v, _mm512_set1_epi32(15 << (4 * i))))};
@@ -62,13 +58,9 @@ inline Lanes NibbleInPlace(Words w, int i) {
 struct Words {
   __m256i low, high;
 };
-inline __m256i EightNibbles(const uint8_t* at, int p) {  // lanes 2 r + p of two registers
-  __m256 a = _mm256_castsi256_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
-  __m256 b = _mm256_castsi256_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + 32)));
-  __m256 mixed = p == 0 ? _mm256_shuffle_ps(a, b, 0x88) : _mm256_shuffle_ps(a, b, 0xdd);
-  return _mm256_permute4x64_epi64(_mm256_castps_si256(mixed), 0xd8);
+inline Words LoadNibbles(const uint8_t* at) {
+  return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + 32))};
 }
-inline Words LoadNibbles(const uint8_t* half, int p) { return {EightNibbles(half, p), EightNibbles(half + 64, p)}; }
 inline Words HighHalves(Words w) { return {_mm256_srli_epi32(w.low, 16), _mm256_srli_epi32(w.high, 16)}; }
 inline Lanes NibbleInPlace(Words w, int i) {
   __m256i mask = _mm256_set1_epi32(15 << (4 * i));
@@ -78,9 +70,9 @@ inline Lanes NibbleInPlace(Words w, int i) {
 struct Words {
   uint32_t v[kLanes];
 };
-inline Words LoadNibbles(const uint8_t* half, int p) {
+inline Words LoadNibbles(const uint8_t* at) {
   Words w;
-  for (int o = 0; o < kLanes; o++) std::memcpy(&w.v[o], half + o / 8 * 64 + ((o % 8) * 2 + p) * 4, 4);
+  std::memcpy(w.v, at, sizeof w.v);
   return w;
 }
 inline Words HighHalves(Words w) {
@@ -146,18 +138,12 @@ inline void ForEachBlockRow(const uint8_t* cell, const Scales& s, Put put) {
     }
   } else {
     NibbleScales n = ForNibbles(s);
-    for (int half = 0; half < 2; half++) {
-      Words even = LoadNibbles(cell + half * 128, 0), odd = LoadNibbles(cell + half * 128, 1);
-#pragma GCC unroll 2
-      for (int quarter = 0; quarter < 2; quarter++) {
+    for (int v = 0; v < 4; v++) {
+      Words even = LoadNibbles(cell + v * 64), odd = HighHalves(even);
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-          int k = 16 * half + 8 * quarter + 2 * i;
-          put(k, Fma(NibbleInPlace(even, i), n.d[i], n.m));
-          put(k + 1, Fma(NibbleInPlace(odd, i), n.d[i], n.m));
-        }
-        even = HighHalves(even);
-        odd = HighHalves(odd);
+      for (int i = 0; i < 4; i++) {
+        put(8 * v + 2 * i, Fma(NibbleInPlace(even, i), n.d[i], n.m));
+        put(8 * v + 2 * i + 1, Fma(NibbleInPlace(odd, i), n.d[i], n.m));
       }
     }
   }
@@ -179,17 +165,19 @@ inline PairScales LoadPairScales(const Panel& panel, int64_t cell) {
 
 /// Calls put(pair, values) for the 16 k pairs of one block and group, in order.
 template <class Put>
-inline void ForEachNibblePair(const uint8_t* cell, const PairScales& s, Put put) {
+inline void ForEachNibblePair(const uint8_t* cell, const Scales& s, Put put) {
   // A register permute reads only the low 4 bits of each index: it turns a nibble into a float without masking.
   const __m512 values = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-#pragma GCC unroll 2
-  for (int half = 0; half < 2; half++) {
-    __m512i low = _mm512_loadu_si512(cell + half * 128), high = _mm512_loadu_si512(cell + half * 128 + 64);
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) {
-      __m512 a = _mm512_fmadd_ps(_mm512_permutexvar_ps(_mm512_srli_epi32(low, 4 * i), values), s.d_low, s.m_low);
-      __m512 b = _mm512_fmadd_ps(_mm512_permutexvar_ps(_mm512_srli_epi32(high, 4 * i), values), s.d_high, s.m_high);
-      put(half * 8 + i, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a)));
+  const __m512i words = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i interleave = _mm512_or_si512(words, _mm512_slli_epi32(_mm512_add_epi32(words, _mm512_set1_epi32(16)), 16));
+#pragma GCC unroll 4
+  for (int v = 0; v < 4; v++) {
+    __m512i nibbles = _mm512_loadu_si512(cell + v * 64);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+      __m512 even = _mm512_fmadd_ps(_mm512_permutexvar_ps(_mm512_srli_epi32(nibbles, 4 * i), values), s.d.v, s.m.v);
+      __m512 odd = _mm512_fmadd_ps(_mm512_permutexvar_ps(_mm512_srli_epi32(nibbles, 4 * i + 16), values), s.d.v, s.m.v);
+      put(v * 4 + i, _mm512_permutexvar_epi16(interleave, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd, even))));
     }
   }
 }
@@ -209,8 +197,11 @@ inline void ForEachBytePair(const uint8_t* cell, const PairScales& s, Put put) {
 template <bool kBytes, class Put>
 inline void ForEachPair(const Panel& panel, int64_t cell, Put put) {
   auto* data = reinterpret_cast<const uint8_t*>(panel.data);
-  PairScales s = LoadPairScales(panel, cell);
-  if constexpr (kBytes) ForEachBytePair(data + cell * 512, s, put); else ForEachNibblePair(data + cell * 256, s, put);
+  if constexpr (kBytes) {
+    ForEachBytePair(data + cell * 512, LoadPairScales(panel, cell), put);
+  } else {
+    ForEachNibblePair(data + cell * 256, LoadScales(panel, cell), put);
+  }
 }
 #endif
 

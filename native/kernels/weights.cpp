@@ -61,16 +61,14 @@ inline uint32_t JoinNibbles(uint64_t x) {
   return static_cast<uint32_t>((x | x >> 24) & 0xffffu);
 }
 
-/// 16 nibble bytes of a block -> the four dwords [half][p] of one output.
-inline void SplitNibbles(const std::byte* bytes, uint32_t (&out)[2][2]) {
-  uint64_t low, high;
-  std::memcpy(&low, bytes, 8);
-  std::memcpy(&high, bytes + 8, 8);
-  for (int half = 0; half < 2; half++)
-    for (int p = 0; p < 2; p++) {
-      int shift = 4 * half + 8 * p;
-      out[half][p] = JoinNibbles(low >> shift) | JoinNibbles(high >> shift) << 16;
-    }
+/// 16 nibble bytes of a block (low nibbles k 0-15, high nibbles k 16-31) -> the four words of one output.
+inline void SplitNibbles(const std::byte* bytes, uint32_t (&out)[4]) {
+  for (int v = 0; v < 4; v++) {
+    uint64_t eight;
+    std::memcpy(&eight, bytes + v % 2 * 8, 8);
+    eight >>= v / 2 * 4;
+    out[v] = JoinNibbles(eight) | JoinNibbles(eight >> 8) << 16;
+  }
 }
 
 void PackBlocks(const Panel& panel, const std::byte* const* rows, std::byte* data, uint16_t* scales) {
@@ -90,10 +88,9 @@ void PackBlocks(const Panel& panel, const std::byte* const* rows, std::byte* dat
           out[pair * 32 + 1] = block[3 + 2 * pair] ^ std::byte{0x80};
         }
       } else {
-        uint32_t nibbles[2][2];
+        uint32_t nibbles[4];
         SplitNibbles(block + 2 * per_output, nibbles);
-        for (int half = 0; half < 2; half++)
-          std::memcpy(data + cell * 256 + (half * 2 + r / 8) * 64 + (r % 8) * 8, nibbles[half], 8);
+        for (int v = 0; v < 4; v++) std::memcpy(data + cell * 256 + v * 64 + r * 4, &nibbles[v], 4);
       }
     }
   }
@@ -139,9 +136,9 @@ float ScaleOf(const Panel& panel, int64_t cell, int which, int r) {
 /// The stored integer of output r of a cell at i of its 32 k.
 int PanelCode(const Panel& panel, int64_t cell, int r, int i) {
   if (panel.type == WeightType::kQ8_0) return static_cast<uint8_t>(panel.data[cell * 512 + i / 2 * 32 + 2 * r + i % 2]);
-  uint32_t lane;
-  std::memcpy(&lane, panel.data + cell * 256 + (i / 16 * 2 + r / 8) * 64 + ((r % 8) * 2 + i % 2) * 4, 4);
-  return static_cast<int>(lane >> (i % 16 / 2 * 4) & 15u);
+  uint32_t word;
+  std::memcpy(&word, panel.data + cell * 256 + i / 8 * 64 + r * 4, 4);
+  return static_cast<int>(word >> ((i % 8 / 2 + i % 2 * 4) * 4) & 15u);
 }
 
 float PanelWeight(const Panel& panel, int64_t column, int64_t k) {

@@ -26,8 +26,8 @@ constexpr int kGroup = 16;
 
 /// One panel in packed form, `groups` * 16 wide (padding is zero weight), k values deep.
 ///
-///   Q4_0, Q4_1  data [block][group][half][o8][8 outputs][2] u32: lane 2 r + p of vector (half, o8) holds in nibble i the
-///               weight of output 8 o8 + r at k = 32 block + 16 half + 2 i + p
+///   Q4_0, Q4_1  data [block][group][4][16 outputs] u32: nibble i + 4 p of word (v, r) holds the weight of output r at
+///               k = 32 block + 8 v + 2 i + p, so that a shift by 4 i leaves a k pair in the low bits of two half words
 ///   Q8_0        data [block][group][16 pairs][16 outputs][2] u8: q + 128 at k = 32 block + 2 pair + p
 ///   F32         data [k][groups * 16] float
 ///   F16         data [k][groups * 16] half
