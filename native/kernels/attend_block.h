@@ -50,6 +50,8 @@ struct AttendGroup {
   int32_t hole_end[kGroupRows];
   /// Per entry, in logit units; null when all 0.
   const float* bias;
+  /// The same for row r alone (-inf hides an entry), f32 [512]; null when all 0.
+  const float* row_bias[kGroupRows];
   /// Original positions per entry and the least one row r sees; null without a sliding window.
   const int32_t* positions;
   int32_t least_position[kGroupRows];

@@ -230,6 +230,7 @@ struct Attend {
       Lanes v = Load(x + e);
       if (g.soft_cap != 0.0f) v = Mul(E::Tanh(v), Set(g.soft_cap));
       if (g.bias != nullptr) v = Add(v, Load(g.bias + e));
+      if (g.row_bias[row] != nullptr) v = Add(v, Load(g.row_bias[row] + e));
       Store(x + e, v);
     }
     if (g.positions == nullptr) return;
@@ -274,7 +275,7 @@ struct Attend {
     const bool plain = g.soft_cap == 0.0f && g.bias == nullptr && g.positions == nullptr;
     for (int32_t i = 0; i < g.rows; i++) {
       float* row = x + i * kKeyBlock;
-      if (!plain) Adjust(g, i, begin, end, row);
+      if (!plain || g.row_bias[i] != nullptr) Adjust(g, i, begin, end, row);
       if (g.limit[i] < end) HideRange(row, g.limit[i] > begin ? g.limit[i] : begin, end);
       if (g.hole_begin[i] < end && g.hole_end[i] > begin) {
         HideRange(row, g.hole_begin[i] > begin ? g.hole_begin[i] : begin, g.hole_end[i] < end ? g.hole_end[i] : end);

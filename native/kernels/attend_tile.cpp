@@ -33,8 +33,16 @@ struct Sight {
   int32_t end;
 };
 
+int32_t VisibleEntries(const AttendJob& job, int32_t token) {
+  return job.visible == nullptr ? job.list.kept + token + 1 : job.visible[token];
+}
+
+int32_t OwnSlot(const AttendJob& job, int32_t token) {
+  return job.own_slots == nullptr ? job.list.first_new + token : job.own_slots[token];
+}
+
 Sight SightOf(const AttendJob& job, int32_t head, int32_t token, int32_t base) {
-  const int32_t visible = job.list.kept + token + 1;
+  const int32_t visible = VisibleEntries(job, token);
   Sight sight{std::clamp(visible - base, 0, kKeyBlock), kKeyBlock, kKeyBlock, 0, 0};
   if (job.windows != nullptr) {
     const int32_t sink = job.windows[head * 2];
@@ -94,7 +102,7 @@ bool AimGroup(const AttendJob& job, const PackedBlock& block, int32_t base, cons
     group.hole_end[i] = sight.hole_end;
     if (sight.begin >= sight.end) continue;
     if (job.sliding_window > 0) {
-      const int64_t least = int64_t{PositionOf(*job.list.head, job.list.first_new + tokens[i])} - job.sliding_window + 1;
+      const int64_t least = int64_t{PositionOf(*job.list.head, OwnSlot(job, tokens[i]))} - job.sliding_window + 1;
       group.least_position[i] = static_cast<int32_t>(std::max<int64_t>(least, INT32_MIN + 1));
       int32_t first = sight.begin / kPanel;
       int32_t last = (sight.end + kPanel - 1) / kPanel;
@@ -156,9 +164,11 @@ bool AttendBlocks(const AttendJob& job, int32_t first, int32_t last, int32_t fir
   const int64_t key_bytes = int64_t{kKeyBlock} * job.head_dim * element;
   const int64_t value_bytes = int64_t{kKeyBlock} * stride * element;
   const int64_t logit_bytes = int64_t{kGroupRows} * kKeyBlock * 4;
-  auto* scratch = static_cast<uint8_t*>(Pool::Scratch(1, static_cast<size_t>(key_bytes + value_bytes + logit_bytes)));
+  const int64_t row_bias_bytes = job.row_bias == nullptr ? 0 : logit_bytes;
+  auto* scratch = static_cast<uint8_t*>(Pool::Scratch(1, static_cast<size_t>(key_bytes + value_bytes + logit_bytes + row_bias_bytes)));
   if (scratch == nullptr) return false;
   auto* logits = reinterpret_cast<float*>(scratch + key_bytes + value_bytes);
+  float* row_bias = logits + int64_t{kGroupRows} * kKeyBlock;
 
   PackedBlock block;
   block.keys = scratch;
@@ -198,6 +208,9 @@ bool AttendBlocks(const AttendJob& job, int32_t first, int32_t last, int32_t fir
         group.logits[i] = job.logits == nullptr ? nullptr : logits + i * kKeyBlock;
       }
       if (!AimGroup(job, block, base, heads, at, group)) continue;
+      for (int32_t i = 0; job.row_bias != nullptr && i < group.rows; i++) {
+        group.row_bias[i] = job.row_bias->Fill(heads[i], at[i], base, row_bias + i * kKeyBlock);
+      }
       if (is_direct && !PointAtRows(job, base, block)) return false;
       for (int32_t panel = group.first_panel; !is_direct && panel < group.last_panel; panel++) {
         if (packed[panel]) continue;
@@ -222,8 +235,14 @@ void FinishTokens(const AttendJob& job, int32_t first, int32_t last, const Atten
     const int32_t token = first + row % tokens;
     const float l = state.l[row];
     const float inverse = l > 0.0f ? 1.0f / l : 0.0f;
-    uint8_t* out = job.out + (token * job.out_token_stride + int64_t{head} * job.head_dim_v) * element;
-    job.kernels->finish(state.o + int64_t{row} * stride, job.head_dim_v, inverse, out);
+    const int64_t at = token * job.out_token_stride + int64_t{head} * job.head_dim_v;
+    const float* o = state.o + int64_t{row} * stride;
+    if (job.out_f32) {
+      float* out = reinterpret_cast<float*>(job.out) + at;
+      for (int32_t c = 0; c < job.head_dim_v; c++) out[c] = o[c] * inverse;
+    } else {
+      job.kernels->finish(o, job.head_dim_v, inverse, job.out + at * element);
+    }
     if (job.lse != nullptr) {
       const float m = state.m[row] / job.kernels->log_unit;
       job.lse[token * job.lse_token_stride + head] = l > 0.0f ? m + ExactLog(l) : -INFINITY;
@@ -238,7 +257,8 @@ bool AttendTile(const AttendJob& job, int32_t first, int32_t last) {
   if (memory == nullptr) return false;
   const AttendState state = StateAt(memory, rows, stride);
   ResetState(state, rows, stride);
-  const int32_t visible = job.list.kept + last;
+  int32_t visible = 0;
+  for (int32_t t = first; t < last; t++) visible = std::max(visible, VisibleEntries(job, t));
   const int32_t blocks = std::min(job.list.num_blocks(), (visible + kKeyBlock - 1) / kKeyBlock);
   if (!AttendBlocks(job, first, last, 0, blocks, state)) return false;
   FinishTokens(job, first, last, state);

@@ -21,6 +21,8 @@ struct EntryList {
   int32_t kept = 0;
   int32_t first_new = 0;
   int32_t num_new = 0;
+  /// Keys of the entries one behind the other, read instead of the pages' (rotated anew); null: the pages'.
+  const uint8_t* keys = nullptr;
 
   int32_t size() const { return kept + num_new; }
   int32_t num_blocks() const { return (size() + kKeyBlock - 1) / kKeyBlock; }
@@ -31,6 +33,14 @@ struct EntryList {
     if (page_size == 0) return indices[entry];
     return indices[entry / page_size] * page_size + entry % page_size;
   }
+};
+
+/// What single rows of a job see of a block, where a prefix and a hole do not say it.
+class RowBias {
+ public:
+  virtual ~RowBias() = default;
+  /// Bias of entries [base, base + 512) for one row in logit units, -inf hides; written into `room` or null when all 0.
+  virtual const float* Fill(int32_t head, int32_t token, int32_t base, float* room) const = 0;
 };
 
 struct AttendJob {
@@ -52,6 +62,12 @@ struct AttendJob {
   float soft_cap = 0.0f;
   int32_t sliding_window = 0;
   const int32_t* windows = nullptr;  ///< [num_heads, 2] sink and recent slots, -1 everything; null = everything
+  /// [query_len]: entries that a token sees, from the front; null: kept + t + 1.
+  const int32_t* visible = nullptr;
+  /// [query_len]: slot of each token, for sliding windows; null: first_new + t.
+  const int32_t* own_slots = nullptr;
+  const RowBias* row_bias = nullptr;
+  bool out_f32 = false;              ///< out holds f32 whatever the element type
   float* logits = nullptr;           ///< [num_heads][logits_stride] by slot, query_len 1; null = not wanted
   int64_t logits_stride = 0;
 
