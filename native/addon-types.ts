@@ -145,7 +145,10 @@ export interface Addon {
   cachePositions(cache: CacheId, layer: number, kvHead: number): Int32Array;
   /** Keys (what 0), values (1) of a layer as f32 [H, maxLen, d], missing slots 0; bias (2) as [H, maxLen]; counts (3) i32 [H, maxLen]. */
   cacheRead(cache: CacheId, layer: number, what: 0 | 1 | 2 | 3): TensorId;
-  /** Appends slots made elsewhere: keys, values f32 [H, T, d]; positions i32 [H, T]; counts i32 [H, T]; bias f32 [H, T]. */
+  /**
+   * Appends slots made elsewhere: keys, values f32 [H, T, d]; positions i32 [H, T]; counts i32 [H, T] (negative: no slot in this
+   * head); bias f32 [H, T]. `before`: they come before the last so many slots of each head (absent: at the end).
+   */
   cacheAppend(
     cache: CacheId,
     layer: number,
@@ -154,7 +157,35 @@ export interface Addon {
     positions: TensorId,
     counts: TensorId,
     bias: TensorId,
+    before?: number,
   ): void;
+  /**
+   * Merges slots into others of their head: entry i of a head brings slot from[i] with weight[i] to slot into[i]. from, into i32 [H, M],
+   * from not descending, may repeat; lens i32 [H]; weight f32 [H, M], 0 or into -1 = dropped. A target weighs its count.
+   * keys 0 stay, 1 weighted mean, 2 mean norm times mean direction; values 0 weighted mean, 1 target + sum of weight x value;
+   * counts add up (a source's to its first entry; the source's becomes 0); bias 0 stays, 1 ln(count). Sources stay until `cacheKeep`.
+   */
+  cacheMerge(
+    cache: CacheId,
+    layer: number,
+    from: TensorId,
+    lens: TensorId,
+    into: TensorId,
+    weight: TensorId,
+    keys: 0 | 1 | 2,
+    values: 0 | 1,
+    bias: 0 | 1,
+  ): void;
+  /**
+   * Moves slots by delta positions (slots i32 [H, M] ascending, lens i32 [H], -1 all; delta i32 [H, M]) and turns their keys by the angles
+   * of row |delta| of cosSin f32 [maxPositions, ropeDims], over its position-0 cosine; 0: positions only. Quantised pages come back as elements.
+   */
+  cacheRotate(cache: CacheId, layer: number, slots: TensorId, lens: TensorId, delta: TensorId, cosSin: TensorId): void;
+  /**
+   * Stores only the listed key channels (i32 [H, M] ascending; lens i32 [H], -1 leaves a head alone) of the whole pages of slots [0, upTo);
+   * reads give 0 for the others. Pages packed already are left alone. Bytes: kept channels x element bytes, and one byte a page and channel.
+   */
+  cacheKeepChannels(cache: CacheId, layer: number, upTo: number, channels: TensorId, lens: TensorId): void;
   /**
    * Stores keys (0) or values (1) of slots [0, upTo) of every head of a layer in `bits` (8, 4, 2) with scale and minimum in f16 per
    * group: along 0 = per channel over `group` consecutive slots (64 % group = 0), 1 = per token over `group` channels.

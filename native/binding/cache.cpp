@@ -68,7 +68,8 @@ napi_value Append(Call& call) {
   const Tensor counts = call.TensorOf(5, "counts", DType::kI32, {shape.num_kv_heads, count});
   const Tensor bias = call.TensorOf(6, "bias", DType::kF32, {shape.num_kv_heads, count});
   call.Check(cache.Append(layer, static_cast<int32_t>(count), keys.as<float>(), values.as<float>(), positions.as<int32_t>(),
-                          counts.as<int32_t>(), bias.as<float>()));
+                          counts.as<int32_t>(), bias.as<float>(),
+                          call.count > 7 ? static_cast<int32_t>(call.Int(7, "before", 0, INT32_MAX)) : 0));
   CountPages(call);
   return call.Nothing();
 }
@@ -153,6 +154,7 @@ void init_cache(napi_env env, napi_value exports, Runtime& runtime) {
             {"poisonFreedPages", PoisonFreed},
             {"ropeAppend", RopeAppendCall}});
   RegisterCacheReads(env, exports, runtime);
+  RegisterCacheEdits(env, exports, runtime);
 }
 
 }  // namespace winnow

@@ -28,6 +28,7 @@ int32_t QueryHeadsOf(const Call& call, int64_t width, const LayerGeometry& geome
 
 // Called by init_cache and init_scores, which would be too long alone.
 void RegisterCacheReads(napi_env env, napi_value exports, Runtime& runtime);
+void RegisterCacheEdits(napi_env env, napi_value exports, Runtime& runtime);
 void RegisterVectorOps(napi_env env, napi_value exports, Runtime& runtime);
 
 }  // namespace winnow

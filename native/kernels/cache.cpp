@@ -104,13 +104,29 @@ void Cache::Grow(int32_t layer, int32_t count) {
 }
 
 Status Cache::Append(int32_t layer, int32_t count, const float* keys, const float* values, const int32_t* positions,
-                     const int32_t* counts, const float* bias) {
+                     const int32_t* counts, const float* bias, int32_t before) {
   const LayerGeometry& shape = geometry(layer);
-  Grow(layer, count);
+  for (int32_t h = 0; h < shape.num_kv_heads; h++) {
+    if (before < 0 || before > head(layer, h).len) {
+      return Status::Shape("cacheAppend.before", "0 to " + std::to_string(head(layer, h).len) + " slots of KV head " + std::to_string(h),
+                           std::to_string(before));
+    }
+  }
   for (int32_t h = 0; h < shape.num_kv_heads; h++) {
     HeadCache& head = heads_[shape.first_head + h];
+    const int32_t* own_counts = counts + static_cast<int64_t>(h) * count;
+    const auto grown = static_cast<int32_t>(std::count_if(own_counts, own_counts + count, [](int32_t c) { return c >= 0; }));
+    const int32_t old = head.len;
+    GrowHead(head, shape, grown);
+    for (int32_t slot = old - 1; before > 0 && grown > 0 && slot >= old - before; slot--) {
+      const Page& from = OwnPage(head, slot / kPageSize, true);
+      Page& to = *head.pages[(slot + grown) / kPageSize];
+      CopySlot(from, slot % kPageSize, to, (slot + grown) % kPageSize);
+      to.has_bias = to.has_bias || from.has_bias;
+    }
+    int32_t slot = old - before;
     for (int32_t t = 0; t < count; t++) {
-      const int32_t slot = head.len - count + t;
+      if (own_counts[t] < 0) continue;
       Page& page = *head.pages[slot / kPageSize];
       const int64_t row = static_cast<int64_t>(h) * count + t;
       WriteRow(page, 0, slot % kPageSize, keys + row * shape.head_dim);
@@ -119,9 +135,21 @@ Status Cache::Append(int32_t layer, int32_t count, const float* keys, const floa
       page.counts[slot % kPageSize] = counts[row];
       page.bias[slot % kPageSize] = bias[row];
       page.has_bias = page.has_bias || bias[row] != 0.0f;
+      slot++;
     }
   }
   return Status();
+}
+
+Page& Cache::OwnPage(HeadCache& head, int32_t index, bool elements) {
+  Page*& page = head.pages[index];
+  const bool packed = elements && IsQuantised(*page);
+  if (page->refs > 1 || packed) {
+    Page* fresh = packed ? CopyAsElements(*page, UsedSlots(head.len, index)) : ClonePage(*page);
+    ReleasePage(page);
+    page = fresh;
+  }
+  return *page;
 }
 
 void Cache::TruncateHead(HeadCache& head, int32_t len) {

@@ -17,6 +17,10 @@
 
 namespace winnow {
 
+struct Context;
+struct MergeParams;
+struct RotateParams;
+
 struct LayerGeometry {
   int32_t num_kv_heads;
   int32_t head_dim;
@@ -63,14 +67,22 @@ class Cache {
   /// The new slots have position 0, count 1 and bias 0; keys and values are whatever was there until the caller writes them.
   void Grow(int32_t layer, int32_t count);
 
-  /// keys, values f32 [H, count, d]; positions, counts i32 [H, count]; bias f32 [H, count].
+  /// keys, values f32 [H, count, d]; positions, counts i32 [H, count]; bias f32 [H, count]. Entries with a negative count
+  /// are no slots. The new slots come before the last `before` slots of each head.
   Status Append(int32_t layer, int32_t count, const float* keys, const float* values, const int32_t* positions,
-                const int32_t* counts, const float* bias);
+                const int32_t* counts, const float* bias, int32_t before = 0);
   /// Keeps slots [H][stride] (ascending, the first lens[h] of each head; -1 keeps all). Kept slots of quantised pages that
   /// move come back as elements; a prefix of whole pages that stays where it was keeps its pages and their codes.
   Status Keep(int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens);
   Status DropLast(int32_t count);
   Status Quantise(int32_t layer, int32_t what, int32_t up_to, PlaneFormat format);
+  /// Merges slots into others (cache_merge.h).
+  Status Merge(const Context& context, const MergeParams& params);
+  /// Moves the positions of slots, and rotates their keys along (cache_rotate.h).
+  Status Rotate(const Context& context, const RotateParams& params);
+  /// Stores only the listed channels of keys in the whole pages of slots [0, up_to): channels [H][stride] ascending, the
+  /// first lens[h] of each head (-1 leaves a head alone). Reads give 0 for the others. Pages that are packed already stay.
+  Status KeepChannels(int32_t layer, int32_t up_to, const int32_t* channels, int64_t stride, const int32_t* lens);
   /// For tests: NaN into keys and values of every slot of a layer that is not listed (slots and lens as in Keep). Pages that
   /// are shared or quantised become private element pages first.
   Status Poison(int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens);
@@ -84,6 +96,8 @@ class Cache {
  private:
   void GrowHead(HeadCache& head, const LayerGeometry& geometry, int32_t count);
   void KeepHead(HeadCache& head, const LayerGeometry& geometry, const int32_t* slots, int32_t count);
+  /// The page of a head, private; with elements in both planes if `elements`.
+  static Page& OwnPage(HeadCache& head, int32_t index, bool elements);
   static void TruncateHead(HeadCache& head, int32_t len);
   Status CheckSlots(const char* op, int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens) const;
 

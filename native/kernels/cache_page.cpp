@@ -93,10 +93,12 @@ void FreePage(Page* page) {
 
 size_t PlaneBytes(PlaneFormat format, int32_t dim, DType element) {
   if (format.bits == 0) return static_cast<size_t>(kPageSize) * dim * SizeOf(element);
+  if (format.is_channels()) return static_cast<size_t>(format.group) * (kPageSize * format.bits / 8 + 1);
   return static_cast<size_t>(kPageSize) * dim * format.bits / 8 + static_cast<size_t>(GroupsPerPlane(format, dim)) * 4;
 }
 
 QuantisedView ViewQuantised(const Plane& plane, int32_t dim) {
+  if (plane.format.is_channels()) return {plane.data, nullptr, nullptr};
   const uint8_t* scales = plane.data + static_cast<size_t>(kPageSize) * dim * plane.format.bits / 8;
   const auto* halves = reinterpret_cast<const uint16_t*>(scales);
   return {plane.data, halves, halves + GroupsPerPlane(plane.format, dim)};
@@ -186,6 +188,27 @@ bool QuantisePlane(Page& page, int32_t what, PlaneFormat format) {
                 .scales = const_cast<uint16_t*>(view.scales),
                 .minima = const_cast<uint16_t*>(view.minima)});
   Plane& plane = page.planes[what];
+  Blocks().Give(plane.data, PlaneBytes(plane.format, dim, page.element));
+  plane = fresh;
+  return true;
+}
+
+bool SelectChannels(Page& page, int32_t what, const int32_t* channels, int32_t count) {
+  const int32_t dim = page.dims[what];
+  const auto size = static_cast<int32_t>(SizeOf(page.element));
+  Plane& plane = page.planes[what];
+  Plane fresh{nullptr, {static_cast<uint8_t>(size * 8), 0, static_cast<int16_t>(count)}};
+  try {
+    fresh.data = static_cast<uint8_t*>(Blocks().Take(PlaneBytes(fresh.format, dim, page.element)));
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  for (int32_t slot = 0; slot < kPageSize; slot++) {
+    for (int32_t i = 0; i < count; i++) {
+      std::memcpy(fresh.data + (slot * count + i) * size, plane.data + (slot * dim + channels[i]) * size, size);
+    }
+  }
+  for (int32_t i = 0; i < count; i++) fresh.data[kPageSize * count * size + i] = static_cast<uint8_t>(channels[i]);
   Blocks().Give(plane.data, PlaneBytes(plane.format, dim, page.element));
   plane = fresh;
   return true;

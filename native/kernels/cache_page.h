@@ -2,7 +2,8 @@
 ///
 /// A page holds two planes (0 keys, 1 values) and per slot an original position, a count of merged tokens and an additive
 /// logit bias. An element plane is [64][dim] row-major in the layout's element type. A quantised plane replaces it:
-/// codes [64][dim] packed little-endian, then f16 scales, then f16 minima, one pair per group.
+/// codes [64][dim] packed little-endian, then f16 scales, then f16 minima, one pair per group. A plane of some channels
+/// replaces it too: elements [64][kept], then one byte a kept channel, its number.
 #pragma once
 
 #include <cstddef>
@@ -15,10 +16,12 @@ namespace winnow {
 constexpr int32_t kPageSize = 64;
 
 /// How a plane is stored: bits 0 = elements; along 0 = groups of consecutive slots per channel, 1 = of channels per slot.
+/// bits 16 or 32 = bf16 or f32 elements of `group` channels, the others being 0.
 struct PlaneFormat {
   uint8_t bits = 0;
   uint8_t along = 0;
   int16_t group = 0;
+  bool is_channels() const { return bits >= 16; }
 };
 
 struct Plane {
@@ -62,6 +65,10 @@ Page* ClonePage(const Page& page);
 /// Replaces the element plane `what` by codes and frees the elements. The page must not be shared. False: out of memory,
 /// and nothing has changed.
 bool QuantisePlane(Page& page, int32_t what, PlaneFormat format);
+
+/// Replaces the element plane `what` by `count` of its channels (ascending). The page must not be shared. False: out of
+/// memory, and nothing has changed.
+bool SelectChannels(Page& page, int32_t what, const int32_t* channels, int32_t count);
 
 /// Rows [first, first + count) of a plane as f32 [count][stride].
 void ReadRows(const Page& page, int32_t what, int32_t first, int32_t count, float* out, int64_t stride);

@@ -1,12 +1,37 @@
 #include "quantise.h"
 
+#include <algorithm>
+#include <cstring>
 #include <vector>
+
+#include "numerics.h"
 
 namespace winnow {
 namespace {
 
 /// The bits are the same on every instruction set, so the best one of the machine serves all.
 const QuantiseKernels& Best() { return Kernels<QuantiseKernels>(AvailableIsas().front()); }
+
+/// Rows of a plane of some channels; the others are 0.
+template <class Out>
+void SpreadChannels(const DequantiseParams& p, Out* out) {
+  const int32_t kept = p.format.group;
+  const int32_t size = p.format.bits / 8;
+  const uint8_t* numbers = p.codes + int64_t{kPageSize} * kept * size;
+  for (int32_t row = 0; row < p.count; row++, out += p.stride) {
+    std::fill(out, out + p.dim, Out{0});
+    const uint8_t* from = p.codes + int64_t{p.first + row} * kept * size;
+    for (int32_t i = 0; i < kept; i++) {
+      if (size == sizeof(Out)) {
+        std::memcpy(&out[numbers[i]], from + i * size, sizeof(Out));
+      } else if constexpr (sizeof(Out) == 4) {
+        Bf16 half;
+        std::memcpy(&half, from + i * size, 2);
+        out[numbers[i]] = FromBf16(half);
+      }
+    }
+  }
+}
 
 }  // namespace
 
@@ -29,6 +54,11 @@ Status CheckFormat(const char* where, int64_t bits, int64_t group, int64_t along
 void QuantiseRows(const QuantiseParams& params) { Best().encode(params); }
 
 void DequantiseRows(const DequantiseParams& params, DType type, void* out) {
+  if (params.format.is_channels()) {
+    if (type == DType::kBf16) SpreadChannels(params, static_cast<uint16_t*>(out));
+    else SpreadChannels(params, static_cast<float*>(out));
+    return;
+  }
   if (type == DType::kBf16) Best().decode_bf16(params, static_cast<uint16_t*>(out));
   else Best().decode_f32(params, static_cast<float*>(out));
 }

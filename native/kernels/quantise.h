@@ -46,7 +46,7 @@ struct DequantiseParams {
   int32_t count;
   int64_t stride;
 };
-/// Into f32, or into bf16 (rounded to nearest even).
+/// Into f32, or into bf16 (rounded to nearest even). Planes of some channels are spread, in f32 or their own element type.
 void DequantiseRows(const DequantiseParams& params, DType type, void* out);
 
 struct QuantiseKernels {
