@@ -12,6 +12,8 @@ export interface Sample {
   /** Starts the assistant's turn. */
   readonly answerPrefix: string;
   readonly references: readonly string[];
+  /** Of classification tasks: every class an answer may name. */
+  readonly classes?: readonly string[];
   /** Character ranges of `context` that the answer needs. */
   readonly evidence: readonly TextSpan[];
   readonly maxNewTokens: number;
@@ -62,7 +64,10 @@ export interface Task<P extends object = object> {
 
 export type ScorerId = string;
 /** 0–1. Pure. */
-export type Scorer = (prediction: string, sample: Pick<Sample, 'references' | 'question' | 'meta'>) => number;
+export type Scorer = (
+  prediction: string,
+  sample: Pick<Sample, 'references' | 'question' | 'classes' | 'meta'>,
+) => number;
 
 /** A suite file after defaults are written out; hashed as canonical JSON. */
 export interface ResolvedSuite {

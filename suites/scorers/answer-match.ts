@@ -17,3 +17,7 @@ export const squadF1: Scorer = (prediction, { references }) =>
       return isEmpty ? Number(isExactMatch(prediction, reference)) : tokenF1(prediction, reference);
     }),
   );
+
+/** F1 of the normalised words, best over the references; 0 where nothing is shared, even for two empty sides (LongBench, InfiniteBench). */
+export const bestTokenF1: Scorer = (prediction, { references }) =>
+  Math.max(0, ...references.map((reference) => tokenF1(prediction, reference)));

@@ -2,6 +2,12 @@ import { WinnowError } from '../../core/errors.js';
 import { suggestName } from '../../core/nearest-name.js';
 import type { Scorer, ScorerId } from '../contract.js';
 import { exactMatch, squadF1, substringMatch } from './answer-match.js';
+import { babilongScorers } from './babilong.js';
+import { infiniteBenchScorers } from './infinitebench.js';
+import { longBenchScorers, longBenchV2 } from './longbench.js';
+import { documentAnswer, keyValueAnswer } from './lost-in-the-middle.js';
+import { multiHopRag, multiHopRagUpstream } from './multihop-rag.js';
+import { rougeScorers } from './rouge.js';
 import { stringMatchAll, stringMatchPart } from './ruler.js';
 
 export interface ScorerEntry {
@@ -10,11 +16,26 @@ export interface ScorerEntry {
   readonly prints: 'percent' | 'percent with 2 decimals' | 'fraction';
 }
 
+const all = (prefix: string, scorers: Readonly<Record<string, Scorer>>): Record<ScorerId, ScorerEntry> =>
+  Object.fromEntries(
+    Object.entries(scorers).map(([name, score]) => [`${prefix}/${name}`, { score, prints: 'percent' } as const]),
+  );
+
+/** Ids that end in `@upstream` reproduce a rule of the published code that the plain id repairs. */
 const SCORERS: Readonly<Record<ScorerId, ScorerEntry>> = {
   'ruler/string_match_all': { score: stringMatchAll, prints: 'percent with 2 decimals' },
   'ruler/string_match_part': { score: stringMatchPart, prints: 'percent with 2 decimals' },
   'squad/em': { score: exactMatch, prints: 'percent' },
   'squad/f1': { score: squadF1, prints: 'percent' },
+  ...all('longbench', longBenchScorers),
+  'longbench-v2': { score: longBenchV2, prints: 'percent' },
+  ...all('infinitebench', infiniteBenchScorers),
+  ...all('babilong', babilongScorers),
+  ...all('rouge', rougeScorers),
+  'multihop-rag': { score: multiHopRag, prints: 'fraction' },
+  'multihop-rag@upstream': { score: multiHopRagUpstream, prints: 'fraction' },
+  'lost-in-the-middle/qa': { score: documentAnswer, prints: 'fraction' },
+  'lost-in-the-middle/kv': { score: keyValueAnswer, prints: 'fraction' },
   'exact-match': { score: exactMatch, prints: 'fraction' },
   'substring-match': { score: substringMatch, prints: 'fraction' },
 };

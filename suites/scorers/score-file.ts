@@ -13,7 +13,7 @@ export interface FileScore {
   readonly scores: readonly number[];
 }
 
-/** A line may carry more; scorers that come later read `classes` and `length`. */
+/** A line may carry more, such as the `length` of LongBench-E. */
 const Line = z.looseObject({
   prediction: z.string(),
   references: z.array(z.string()).min(1),
@@ -34,8 +34,9 @@ export const scoreFile = (scorerId: ScorerId, lines: Iterable<string>, file = 'i
   for (const line of lines) {
     lineNumber += 1;
     if (line.trim() === '') continue;
-    const { prediction, references, question = '' } = parseLine(line, `${file}:${lineNumber}`);
-    scores.push(score(prediction, { references, question, meta: {} }));
+    const { prediction, references, question = '', classes } = parseLine(line, `${file}:${lineNumber}`);
+    const known = classes === undefined || classes === null ? {} : { classes };
+    scores.push(score(prediction, { references, question, meta: {}, ...known }));
   }
   if (scores.length === 0) {
     throw new WinnowError('ERR_DATASET_FORMAT', file, 'at least one line with a prediction', 'none', LINE_FORMAT);
