@@ -159,6 +159,8 @@ export interface Engine {
   /** What was chosen: instruction set, threads, activation dtype. */
   readonly machine: { readonly isa: string; readonly threads: number; readonly activations: 'f32' | 'bf16' };
   evaluate(request: SampleRequest, signal?: AbortSignal): Promise<SampleOutcome>;
+  /** Several samples, of any lengths, decoded as one batch that reads the weights once; the answers are those that `evaluate` gives. */
+  evaluateBatch(requests: readonly SampleRequest[], signal?: AbortSignal): Promise<readonly SampleOutcome[]>;
   time(request: TimingRequest, signal?: AbortSignal): Promise<TimingOutcome>;
   generate(request: GenerateRequest, signal?: AbortSignal): Promise<GenerateOutcome>;
   /** float32 [ids.length, vocabSize], row-major. */

@@ -96,6 +96,7 @@ export const openEngine = async (path: string, options: OpenOptions, identity?: 
     facts: opened.facts,
     machine: opened.machine,
     evaluate: (request, signal) => call({ call: 'evaluate', request }, signal) as Promise<SampleOutcome>,
+    evaluateBatch: (request, signal) => call({ call: 'evaluateBatch', request }, signal) as Promise<SampleOutcome[]>,
     time: (request, signal) => call({ call: 'time', request }, signal) as Promise<TimingOutcome>,
     generate: (request, signal) => call({ call: 'generate', request }, signal) as Promise<GenerateOutcome>,
     logits: (request, signal) => call({ call: 'logits', request }, signal) as Promise<Float32Array>,

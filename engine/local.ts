@@ -15,7 +15,7 @@ import type {
   TimingRequest,
 } from './contract.js';
 import { createDevice } from './core/device.js';
-import { type EvaluateContext, evaluateSample, type TextModel } from './core/evaluate.js';
+import { type EvaluateContext, evaluateSample, evaluateSamples, type TextModel } from './core/evaluate.js';
 import { generate } from './core/generate.js';
 import { architectureOf, loadWeights, modelFacts } from './core/load.js';
 import { allLogits } from './core/logits.js';
@@ -38,6 +38,8 @@ export interface LocalEngine {
   readonly text: TextModel;
   readonly machine: { readonly isa: string; readonly threads: number; readonly activations: 'f32' | 'bf16' };
   evaluate(request: SampleRequest): Promise<SampleOutcome>;
+  /** Several samples as one decode batch; the answers are those that `evaluate` gives. */
+  evaluateBatch(requests: readonly SampleRequest[]): Promise<SampleOutcome[]>;
   time(request: TimingRequest): Promise<TimingOutcome>;
   generate(request: GenerateRequest): Promise<GenerateOutcome>;
   logits(ids: Int32Array): Float32Array;
@@ -122,6 +124,7 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     text,
     machine: { isa, threads, activations },
     evaluate: (request) => evaluateSample(evaluateContext, request),
+    evaluateBatch: (requests) => evaluateSamples(evaluateContext, requests),
     time: (request) => timeSample(evaluateContext, request),
     generate: (request) => generate(evaluateContext, request, (raw) => tokenizer.encode(raw, { specials: 'parse' })),
     logits: (ids) => allLogits(context, ids),

@@ -14,6 +14,7 @@ export interface WorkerStart {
 
 export type WorkerCall =
   | { readonly id: number; readonly call: 'evaluate'; readonly request: SampleRequest }
+  | { readonly id: number; readonly call: 'evaluateBatch'; readonly request: readonly SampleRequest[] }
   | { readonly id: number; readonly call: 'time'; readonly request: TimingRequest }
   | { readonly id: number; readonly call: 'generate'; readonly request: GenerateRequest }
   | { readonly id: number; readonly call: 'logits'; readonly request: Int32Array }

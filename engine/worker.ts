@@ -26,6 +26,8 @@ const serve = async (engine: LocalEngine, message: WorkerCall): Promise<void> =>
     switch (message.call) {
       case 'evaluate':
         return reply({ kind: 'result', id: message.id, value: await engine.evaluate(message.request) });
+      case 'evaluateBatch':
+        return reply({ kind: 'result', id: message.id, value: await engine.evaluateBatch(message.request) });
       case 'time':
         return reply({ kind: 'result', id: message.id, value: await engine.time(message.request) });
       case 'generate':

@@ -4,18 +4,23 @@ import type { DeviceTensor } from './device.js';
 import type { Group } from './group.js';
 import { headOffset } from './prefill.js';
 import { expectedBytes, type Row } from './rows.js';
-import type { ModelContext, OpenSample } from './sample.js';
+import { type ModelContext, type OpenSample, partition } from './sample.js';
 import { drawToken } from './sampling.js';
 import { runStep } from './step.js';
 
-export interface DecodeRequest {
-  /** Fed to every row after compression; empty: the first token follows from the prefill's logits. */
+/** The rows of one open sample in a decode batch. Samples may differ in prompt, question and length. */
+export interface DecodeJob {
+  readonly sample: OpenSample;
+  /** Fed to every row of the sample after compression; empty: the first token follows from the prefill's logits. */
   readonly tailIds: Int32Array;
   readonly maxNewTokens: number;
-  /** Whether generation of a row ends after this token; the token itself is not part of the answer. */
-  isStop(token: number): boolean;
   /** Whether the text of these tokens holds a stop string. */
   holdsStop(tokens: readonly number[]): boolean;
+}
+
+export interface DecodeRequest {
+  /** Whether generation of a row ends after this token; the token itself is not part of the answer. */
+  isStop(token: number): boolean;
   /** Steps over which selectors are held against the evidence. */
   readonly recallSteps: number;
   /** Draws tokens instead of taking the most likely one. */
@@ -35,6 +40,7 @@ export interface DecodedRow {
   readonly recallRead: number;
 }
 
+/** What became of one job. */
 export interface Decoded {
   readonly rows: ReadonlyMap<string, DecodedRow>;
   /** Settings whose hooks threw in a step. */
@@ -54,45 +60,21 @@ interface Progress {
 }
 
 /**
- * Feeds the question where it comes after compression, then decodes all rows of all groups as one batch, greedily.
+ * Feeds the questions where they come after compression, then decodes all rows of all jobs as one batch, greedily.
  * A row that is done is fed on (its results are ignored) until its group is done: rows do not touch one another.
  */
-export const decode = (context: ModelContext, sample: OpenSample, request: DecodeRequest): Decoded => {
-  const failures = new Map<string, WinnowError>();
+export const decode = (context: ModelContext, jobs: readonly DecodeJob[], request: DecodeRequest): Decoded[] => {
+  const failures = new Map<Group, WinnowError>();
   const fail = (failed: ReadonlyMap<Group, WinnowError>): void => {
-    for (const [group, error] of failed) for (const row of group.rows) failures.set(row.key, error);
+    for (const [group, error] of failed) failures.set(group, error);
     groups = groups.filter((group) => !failed.has(group));
   };
   const progress = new Map<Row, Progress>();
-  let groups = sample.groups;
+  const jobOf = new Map(jobs.flatMap((job) => job.sample.groups.map((group) => [group, job] as const)));
+  let groups = [...jobOf.keys()];
   const next = new Map<Row, number>();
 
-  if (groups.length === 0) return { rows: new Map(), failures };
-  if (request.tailIds.length > 0) {
-    const rows = groups.flatMap((group) => group.rows);
-    const ids = new Int32Array(rows.length * request.tailIds.length);
-    rows.forEach((_, r) => {
-      ids.set(request.tailIds, r * request.tailIds.length);
-    });
-    const outcome = runStep(context, context.transformer, {
-      groups,
-      ids,
-      queryLen: request.tailIds.length,
-      phase: 'question',
-      step: 0,
-      logits: 'last',
-      recall: false,
-    });
-    const chosen = choose(context, request.sampling, outcome.logits, rows, 0);
-    rows.forEach((row, r) => {
-      next.set(row, chosen[r]!);
-    });
-    fail(outcome.failures);
-  } else {
-    for (const group of groups)
-      for (const row of group.rows)
-        next.set(row, chooseHost(request.sampling, sample.firstLogits.get(row.key)!, row, 0));
-  }
+  fail(feedTails(context, jobs, request.sampling, next));
   request.onToken?.();
   for (const group of groups) {
     group.rows.forEach((row) => {
@@ -113,7 +95,8 @@ export const decode = (context: ModelContext, sample: OpenSample, request: Decod
   }
 
   for (let step = 1; ; step++) {
-    for (const group of groups) for (const row of group.rows) take(progress.get(row)!, next.get(row)!, request);
+    for (const group of groups)
+      for (const row of group.rows) take(progress.get(row)!, next.get(row)!, request, jobOf.get(group)!);
     groups = groups.filter((group) => group.rows.some((row) => progress.get(row)!.finish === undefined));
     if (groups.length === 0) break;
     context.cancelled();
@@ -148,32 +131,89 @@ export const decode = (context: ModelContext, sample: OpenSample, request: Decod
     fail(outcome.failures);
   }
 
-  const decoded = new Map<string, DecodedRow>();
-  for (const [row, at] of progress) {
-    if (failures.has(row.key)) continue;
-    decoded.set(row.key, {
-      tokenIds: at.tokens,
-      finishReason: at.finish!,
-      kvCacheBytes: at.kvCacheBytes,
-      kvCacheBytesPeak: at.kvCacheBytesPeak,
-      expectedKvCacheBytes: at.expectedKvCacheBytes,
-      // An answer that ended with its first token took no step: a step would read what is resident.
-      kvBytesReadPerStep: at.steps === 0 ? row.fullReadBytes : at.bytesRead / at.steps,
-      recallRead: at.recallSteps === 0 ? Number.NaN : at.recallSum / at.recallSteps,
-    });
-  }
-  return { rows: decoded, failures };
+  return jobs.map(({ sample }) => {
+    const open = sample.groups.filter((group) => !failures.has(group)).flatMap((group) => group.rows);
+    return {
+      rows: new Map(open.map((row) => [row.key, decodedRow(row, progress.get(row)!)])),
+      failures: new Map(
+        sample.groups.flatMap((group) => {
+          const error = failures.get(group);
+          return error === undefined ? [] : group.rows.map((row) => [row.key, error] as const);
+        }),
+      ),
+    };
+  });
 };
 
-const take = (at: Progress, token: number, request: DecodeRequest): void => {
+/** Chooses every row's first token. Questions of one length are one batch, so that nothing is padded. */
+const feedTails = (
+  context: ModelContext,
+  jobs: readonly DecodeJob[],
+  sampling: Sampling | undefined,
+  next: Map<Row, number>,
+): ReadonlyMap<Group, WinnowError> => {
+  const failures = new Map<Group, WinnowError>();
+  for (const alike of partition(jobs, (job) => `${job.tailIds.length}`)) {
+    const queryLen = alike[0]!.tailIds.length;
+    const groups = alike.flatMap((job) => job.sample.groups);
+    if (groups.length === 0) continue;
+    if (queryLen === 0) {
+      for (const { sample } of alike)
+        for (const group of sample.groups)
+          for (const row of group.rows) next.set(row, chooseHost(sampling, sample.firstLogits.get(row.key)!, row, 0));
+      continue;
+    }
+    const rows = alike.flatMap(({ sample, tailIds }) =>
+      sample.groups.flatMap((group) => group.rows.map((row) => ({ row, tailIds }))),
+    );
+    const ids = new Int32Array(rows.length * queryLen);
+    rows.forEach(({ tailIds }, r) => {
+      ids.set(tailIds, r * queryLen);
+    });
+    const outcome = runStep(context, context.transformer, {
+      groups,
+      ids,
+      queryLen,
+      phase: 'question',
+      step: 0,
+      logits: 'last',
+      recall: false,
+    });
+    const chosen = choose(
+      context,
+      sampling,
+      outcome.logits,
+      rows.map(({ row }) => row),
+      0,
+    );
+    rows.forEach(({ row }, r) => {
+      next.set(row, chosen[r]!);
+    });
+    for (const [group, error] of outcome.failures) failures.set(group, error);
+  }
+  return failures;
+};
+
+const decodedRow = (row: Row, at: Progress): DecodedRow => ({
+  tokenIds: at.tokens,
+  finishReason: at.finish!,
+  kvCacheBytes: at.kvCacheBytes,
+  kvCacheBytesPeak: at.kvCacheBytesPeak,
+  expectedKvCacheBytes: at.expectedKvCacheBytes,
+  // An answer that ended with its first token took no step: a step would read what is resident.
+  kvBytesReadPerStep: at.steps === 0 ? row.fullReadBytes : at.bytesRead / at.steps,
+  recallRead: at.recallSteps === 0 ? Number.NaN : at.recallSum / at.recallSteps,
+});
+
+const take = (at: Progress, token: number, request: DecodeRequest, job: DecodeJob): void => {
   if (at.finish !== undefined) return;
   if (request.isStop(token)) {
     at.finish = 'stop';
     return;
   }
   at.tokens.push(token);
-  if (request.holdsStop(at.tokens)) at.finish = 'stop';
-  else if (at.tokens.length >= request.maxNewTokens) at.finish = 'length';
+  if (job.holdsStop(at.tokens)) at.finish = 'stop';
+  else if (at.tokens.length >= job.maxNewTokens) at.finish = 'length';
 };
 
 export const residentBytes = (context: ModelContext, group: Group, row: Row): number =>

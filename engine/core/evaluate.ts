@@ -1,7 +1,8 @@
-import { asWinnowError, WinnowError } from '../../core/errors.js';
+import { asWinnowError, type WinnowError } from '../../core/errors.js';
 import type { PreparedPrompt, PromptParts, SampleOutcome, SampleRequest, SettingOutcome } from '../contract.js';
-import { type Decoded, decode } from './decode.js';
-import { type RewrittenPrompt, rewritePrompt } from './rewrite-prompt.js';
+import { decode } from './decode.js';
+import { failedOutcome, firstStop, type Job, outcomeOf } from './outcome.js';
+import { rewritePrompt } from './rewrite-prompt.js';
 import { type FedPrompt, type ModelContext, type OpenSample, openSample, QUERY_AWARE_TAIL, tailOf } from './sample.js';
 import type { OpenServices } from './services.js';
 import { type BoundMethod, bindMethod, type ResolvedSetting, type ResolveMethod, resolveSetting } from './settings.js';
@@ -27,61 +28,52 @@ export interface EvaluateContext {
 const RECALL_STEPS = 8;
 
 /** All settings of one sample: one prefill where it can be shared, one decode batch. Failing settings fail alone. */
-export const evaluateSample = async (context: EvaluateContext, request: SampleRequest): Promise<SampleOutcome> => {
+export const evaluateSample = async (context: EvaluateContext, request: SampleRequest): Promise<SampleOutcome> =>
+  (await evaluateSamples(context, [request]))[0]!;
+
+/** One sample of a batch on its way. */
+interface Evaluation {
+  readonly request: SampleRequest;
+  readonly failures: Map<string, WinnowError>;
+  readonly outcomes: Map<string, SettingOutcome>;
+  readonly jobs: readonly Job[];
+  prefills: number;
+}
+
+/**
+ * Samples of any lengths, decoded as one batch: weights are read once for all of them. Each answer is the one the sample gets alone.
+ * Times are shared out evenly. Holds the caches of all samples at once.
+ */
+export const evaluateSamples = async (
+  context: EvaluateContext,
+  requests: readonly SampleRequest[],
+): Promise<SampleOutcome[]> => {
   const started = performance.now();
   const nativeBefore = context.nativeNanoseconds();
-  const failures = new Map<string, WinnowError>();
-  const prompt = context.text.prepare(request.prompt);
-  const jobs = await makeJobs(context, request, prompt, failures);
-
-  const outcomes = new Map<string, SettingOutcome>();
-  let prefills = 0;
-  let prefillsUnshared = 0;
-  const evaluate = async (batch: readonly Job[]): Promise<void> => {
-    const { samples, decoded } = await runJobs(context, request, batch);
-    try {
-      samples.forEach((sample, i) => {
-        const job = batch[i]!;
-        prefills += sample.prefills;
-        for (const [key, error] of sample.failures) failures.set(key, error);
-        for (const setting of job.settings) {
-          const row = decoded.rows.get(setting.key);
-          if (row !== undefined) outcomes.set(setting.key, outcomeOf(context, request, job, setting, sample, row));
-        }
-      });
-    } finally {
-      for (const sample of samples) sample.close();
-    }
-    // A hook that threw took its neighbours of the same method along: they get a batch of their own, with the same result.
-    for (const [key, error] of decoded.failures) {
-      const job = batch.find((one) => one.settings.some((setting) => setting.key === key))!;
-      if (batch.length === 1 && job.settings.length === 1) failures.set(key, error);
-      else await evaluate([{ ...job, settings: job.settings.filter((setting) => setting.key === key) }]);
-    }
-  };
-  if (jobs.length > 0) await evaluate(jobs);
-
-  for (const setting of request.settings)
-    if (!failures.has(setting.key) || outcomes.has(setting.key)) prefillsUnshared++;
-  return {
+  const evaluations: Evaluation[] = [];
+  for (const request of requests) {
+    const failures = new Map<string, WinnowError>();
+    const jobs = await makeJobs(context, request, context.text.prepare(request.prompt), failures);
+    evaluations.push({ request, failures, outcomes: new Map(), jobs, prefills: 0 });
+  }
+  await runJobs(
+    context,
+    evaluations.flatMap((evaluation) => evaluation.jobs.map((job) => ({ evaluation, job }))),
+  );
+  const nativeMs = (context.nativeNanoseconds() - nativeBefore) / 1e6 / requests.length;
+  const totalMs = (performance.now() - started) / requests.length;
+  return evaluations.map(({ request, failures, outcomes, prefills }) => ({
     sampleId: request.sampleId,
     outcomes: request.settings.map(
-      (setting) => outcomes.get(setting.key) ?? failed(setting.key, failures.get(setting.key)),
+      (setting) => outcomes.get(setting.key) ?? failedOutcome(setting.key, failures.get(setting.key)),
     ),
     prefills,
-    prefillsUnshared,
-    nativeMs: (context.nativeNanoseconds() - nativeBefore) / 1e6,
-    totalMs: performance.now() - started,
-  };
+    prefillsUnshared: request.settings.filter((setting) => !failures.has(setting.key) || outcomes.has(setting.key))
+      .length,
+    nativeMs,
+    totalMs,
+  }));
 };
-
-/** Settings that see the same prompt. */
-interface Job {
-  readonly settings: readonly ResolvedSetting[];
-  readonly prompt: PreparedPrompt;
-  /** Of prompt methods: what came of the rewriting. */
-  readonly rewritten?: Omit<RewrittenPrompt, 'prompt'>;
-}
 
 const makeJobs = async (
   context: EvaluateContext,
@@ -120,108 +112,63 @@ const makeJobs = async (
   return [...(shared.length > 0 ? [{ settings: shared, prompt }] : []), ...rewrites];
 };
 
-const runJobs = async (
-  context: EvaluateContext,
-  request: SampleRequest,
-  jobs: readonly Job[],
-): Promise<{ samples: OpenSample[]; decoded: Decoded }> => {
+interface RunningJob {
+  readonly evaluation: Evaluation;
+  readonly job: Job;
+}
+
+const runJobs = async (context: EvaluateContext, batch: readonly RunningJob[]): Promise<void> => {
+  if (batch.length === 0) return;
   const samples: OpenSample[] = [];
+  const again: RunningJob[] = [];
   try {
-    for (const job of jobs) {
-      samples.push(
-        await openSample(
-          context.model,
-          {
-            prompt: fed(job),
-            protocol: request.protocol,
-            sampleSeed: request.seed,
-            maxNewTokens: request.maxNewTokens,
-            standAlone: false,
-            traceKept: request.traceKept,
-          },
-          job.settings,
-        ),
-      );
-    }
-    const decoded = decode(context.model, merge(samples), {
-      tailIds: tailOf(fed(jobs[0]!), request.protocol),
-      maxNewTokens: request.maxNewTokens,
-      isStop: context.text.isStop,
-      holdsStop: (tokens) => request.stop.length > 0 && firstStop(context.text.decode(tokens), request.stop) >= 0,
-      recallSteps: RECALL_STEPS,
+    for (const { evaluation, job } of batch) samples.push(await open(context, evaluation.request, job));
+    const decoded = decode(
+      context.model,
+      batch.map(({ evaluation: { request }, job }, i) => ({
+        sample: samples[i]!,
+        tailIds: tailOf(fed(job), request.protocol),
+        maxNewTokens: request.maxNewTokens,
+        holdsStop: (tokens) => request.stop.length > 0 && firstStop(context.text.decode(tokens), request.stop) >= 0,
+      })),
+      { isStop: context.text.isStop, recallSteps: RECALL_STEPS },
+    );
+    batch.forEach(({ evaluation, job }, i) => {
+      const sample = samples[i]!;
+      const { rows, failures } = decoded[i]!;
+      const { request, outcomes } = evaluation;
+      evaluation.prefills += sample.prefills;
+      for (const [key, error] of sample.failures) evaluation.failures.set(key, error);
+      for (const setting of job.settings) {
+        const row = rows.get(setting.key);
+        if (row !== undefined)
+          outcomes.set(setting.key, outcomeOf(context.text.decode, request.stop, job, setting, sample, row));
+      }
+      // A hook that threw took its neighbours of the same method along: they get a batch of their own, with the same result.
+      for (const [key, error] of failures) {
+        if (batch.length === 1 && job.settings.length === 1) evaluation.failures.set(key, error);
+        else
+          again.push({ evaluation, job: { ...job, settings: job.settings.filter((setting) => setting.key === key) } });
+      }
     });
-    return { samples, decoded };
-  } catch (thrown) {
+  } finally {
     for (const sample of samples) sample.close();
-    throw thrown;
   }
+  for (const one of again) await runJobs(context, [one]);
 };
+
+const open = (context: EvaluateContext, request: SampleRequest, job: Job): Promise<OpenSample> =>
+  openSample(
+    context.model,
+    {
+      prompt: fed(job),
+      protocol: request.protocol,
+      sampleSeed: request.seed,
+      maxNewTokens: request.maxNewTokens,
+      standAlone: false,
+      traceKept: request.traceKept,
+    },
+    job.settings,
+  );
 
 const fed = (job: Job): FedPrompt => ({ ...job.prompt, tailTokens: QUERY_AWARE_TAIL });
-
-/** Samples of one question decode as one batch. */
-const merge = (samples: readonly OpenSample[]): OpenSample => ({
-  groups: samples.flatMap((sample) => sample.groups),
-  failures: new Map(),
-  firstLogits: new Map(samples.flatMap((sample) => [...sample.firstLogits])),
-  density: new Map(),
-  recall: new Map(),
-  kept: new Map(),
-  auxiliaryTokens: new Map(),
-  prefills: 0,
-  close: () => {},
-});
-
-const firstStop = (text: string, stops: readonly string[]): number => {
-  let first = -1;
-  for (const stop of stops) {
-    const at = text.indexOf(stop);
-    if (at >= 0 && (first < 0 || at < first)) first = at;
-  }
-  return first;
-};
-
-const outcomeOf = (
-  context: EvaluateContext,
-  request: SampleRequest,
-  job: Job,
-  setting: ResolvedSetting,
-  sample: OpenSample,
-  row: Decoded['rows'] extends ReadonlyMap<string, infer R> ? R : never,
-): SettingOutcome => {
-  const text = context.text.decode(row.tokenIds);
-  const stop = firstStop(text, request.stop);
-  const pairs = sample.density.get(setting.key);
-  const kept = sample.kept.get(setting.key);
-  const cached = sample.recall.get(setting.key) ?? Number.NaN;
-  const recall = job.rewritten?.evidenceKept ?? (Number.isNaN(row.recallRead) ? cached : row.recallRead);
-  return {
-    key: setting.key,
-    status: 'ok',
-    text: stop >= 0 ? text.slice(0, stop) : text,
-    tokenIds: row.tokenIds,
-    finishReason: row.finishReason,
-    promptTokens: job.prompt.contextIds.length + job.prompt.questionIds.length,
-    contextTokens: job.prompt.contextIds.length,
-    kvCacheBytes: row.kvCacheBytes,
-    kvCacheBytesPeak: row.kvCacheBytesPeak,
-    expectedKvCacheBytes: row.expectedKvCacheBytes,
-    kvBytesReadPerStep: row.kvBytesReadPerStep,
-    ...(Number.isNaN(recall) ? {} : { evidenceRecall: recall }),
-    density: pairs === undefined || pairs.causalPairs === 0 ? 1 : pairs.pairs / pairs.causalPairs,
-    auxiliaryTokens: (job.rewritten?.auxiliaryTokens ?? 0) + (sample.auxiliaryTokens.get(setting.key) ?? 0),
-    ...(kept === undefined ? {} : { kept }),
-    indexBytes: job.rewritten?.indexBytes ?? 0,
-  };
-};
-
-const failed = (key: string, error: WinnowError | undefined): SettingOutcome => {
-  const known = error ?? new WinnowError('ERR_INTERNAL', key, 'a result', 'none');
-  const status =
-    known.code === 'ERR_UNSUPPORTED' || known.code === 'ERR_BUDGET'
-      ? 'unsupported'
-      : known.code === 'ERR_OUT_OF_MEMORY'
-        ? 'out-of-memory'
-        : 'failed';
-  return { key, status, error: { code: known.code, message: known.message } };
-};

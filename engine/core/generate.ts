@@ -37,14 +37,18 @@ export const generate = async (
   );
   try {
     for (const error of sample.failures.values()) throw error;
-    const { rows, failures } = decode(model, sample, {
+    const job = {
+      sample,
       tailIds: tailOf(prompt, 'query-aware'),
       maxNewTokens: request.maxNewTokens,
-      isStop: text.isStop,
       holdsStop: () => false,
+    };
+    const [decoded] = decode(model, [job], {
+      isStop: text.isStop,
       recallSteps: 0,
       ...(request.sampling === undefined ? {} : { sampling: request.sampling }),
     });
+    const { rows, failures } = decoded!;
     for (const error of failures.values()) throw error;
     const row = rows.get(setting.key)!;
     return {

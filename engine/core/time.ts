@@ -48,11 +48,14 @@ export const timeSample = async (context: EvaluateContext, request: TimingReques
   try {
     for (const error of sample.failures.values()) throw error;
     const opened = performance.now();
-    decode(model, sample, {
+    const job = {
+      sample,
       tailIds: tailOf(prompt, request.protocol),
       maxNewTokens: request.maxNewTokens,
-      isStop: () => false,
       holdsStop: () => false,
+    };
+    decode(model, [job], {
+      isStop: () => false,
       recallSteps: 0,
       onToken: () => tokens.push(performance.now() - opened),
     });

@@ -1,0 +1,70 @@
+import { WinnowError } from '../../core/errors.js';
+import type { PreparedPrompt, SettingOutcome } from '../contract.js';
+import type { DecodedRow } from './decode.js';
+import type { RewrittenPrompt } from './rewrite-prompt.js';
+import type { OpenSample } from './sample.js';
+import type { ResolvedSetting } from './settings.js';
+
+/** Settings of one sample that see the same prompt. */
+export interface Job {
+  readonly settings: readonly ResolvedSetting[];
+  readonly prompt: PreparedPrompt;
+  /** Of prompt methods: what came of the rewriting. */
+  readonly rewritten?: Omit<RewrittenPrompt, 'prompt'>;
+}
+
+/** The answer of one setting: its text is cut before the first stop string. */
+export const outcomeOf = (
+  decodeText: (ids: readonly number[]) => string,
+  stops: readonly string[],
+  job: Job,
+  setting: ResolvedSetting,
+  sample: OpenSample,
+  row: DecodedRow,
+): SettingOutcome => {
+  const text = decodeText(row.tokenIds);
+  const stop = firstStop(text, stops);
+  const pairs = sample.density.get(setting.key);
+  const kept = sample.kept.get(setting.key);
+  const cached = sample.recall.get(setting.key) ?? Number.NaN;
+  const recall = job.rewritten?.evidenceKept ?? (Number.isNaN(row.recallRead) ? cached : row.recallRead);
+  return {
+    key: setting.key,
+    status: 'ok',
+    text: stop >= 0 ? text.slice(0, stop) : text,
+    tokenIds: row.tokenIds,
+    finishReason: row.finishReason,
+    promptTokens: job.prompt.contextIds.length + job.prompt.questionIds.length,
+    contextTokens: job.prompt.contextIds.length,
+    kvCacheBytes: row.kvCacheBytes,
+    kvCacheBytesPeak: row.kvCacheBytesPeak,
+    expectedKvCacheBytes: row.expectedKvCacheBytes,
+    kvBytesReadPerStep: row.kvBytesReadPerStep,
+    ...(Number.isNaN(recall) ? {} : { evidenceRecall: recall }),
+    density: pairs === undefined || pairs.causalPairs === 0 ? 1 : pairs.pairs / pairs.causalPairs,
+    auxiliaryTokens: (job.rewritten?.auxiliaryTokens ?? 0) + (sample.auxiliaryTokens.get(setting.key) ?? 0),
+    ...(kept === undefined ? {} : { kept }),
+    indexBytes: job.rewritten?.indexBytes ?? 0,
+  };
+};
+
+/** Where the first stop string begins; -1 when the text holds none. */
+export const firstStop = (text: string, stops: readonly string[]): number => {
+  let first = -1;
+  for (const stop of stops) {
+    const at = text.indexOf(stop);
+    if (at >= 0 && (first < 0 || at < first)) first = at;
+  }
+  return first;
+};
+
+export const failedOutcome = (key: string, error: WinnowError | undefined): SettingOutcome => {
+  const known = error ?? new WinnowError('ERR_INTERNAL', key, 'a result', 'none');
+  const status =
+    known.code === 'ERR_UNSUPPORTED' || known.code === 'ERR_BUDGET'
+      ? 'unsupported'
+      : known.code === 'ERR_OUT_OF_MEMORY'
+        ? 'out-of-memory'
+        : 'failed';
+  return { key, status, error: { code: known.code, message: known.message } };
+};
