@@ -303,6 +303,62 @@ export interface Addon {
   /** Reduces axis 1 of [R, S, n] to [R, 1, n]: 0 mean, 1 sum, 2 max. */
   reduceHeads(scores: TensorId, how: 0 | 1 | 2): TensorId;
 
+  /**
+   * q.k over some channels: max over T of sum of q[c] k[c] (q act or f32 [rows, T, Hq * d]; channels i32 [rows, 1, H or Hq, M] ascending,
+   * lens i32, -1 all), reduced over query heads as in windowScores. [rows, S, maxLen], -inf beyond a head's length.
+   */
+  channelScores(
+    q: TensorId,
+    caches: Int32Array,
+    layer: number,
+    channels: TensorId,
+    lens: TensorId,
+    gqa: 0 | 1 | 2 | 3 | 4,
+  ): TensorId;
+  /** max over T of q . plane: q f32 [rows, T, Hq * w], plane f32 [rows, H, capacity, w] with used[row * H + h] entries. [rows, S, max(used)]. */
+  planeScores(q: TensorId, plane: TensorId, used: Int32Array, numQueryHeads: number, gqa: 0 | 1 | 2 | 3 | 4): TensorId;
+  /** basis . key (what 0) or value (1): basis f32 [H, r, d]; of the last `last` slots of each head, 0 = all. [rows, H, n, r], 0 beyond. */
+  projectSlots(caches: Int32Array, layer: number, what: 0 | 1, basis: TensorId, last: number): TensorId;
+  /** basis . query: q act or f32 [rows, T, Hq * d], basis f32 [H, r, d] -> f32 [rows, T, Hq * r]. */
+  projectQueries(q: TensorId, basis: TensorId, numQueryHeads: number): TensorId;
+  /** Cosines of listed slots with listed slots of the same head: slots i32 [rows, H, M], lens i32 [rows, H]. [rows, H, left, right], -inf beyond. */
+  pairwiseCosine(
+    caches: Int32Array,
+    layer: number,
+    what: 0 | 1,
+    left: TensorId,
+    leftLens: TensorId,
+    right: TensorId,
+    rightLens: TensorId,
+  ): TensorId;
+  /**
+   * Lloyd's k-means over the keys (0) or values (1) of each head; seeding 0 evenly spaced slots, 1 k-means++ by a hash of (seed, layer, head).
+   * [centroids f32 [rows, H, clusters, d], assignment i32 [rows, H, maxLen] (-1 beyond), sizes i32 [rows, H, clusters]].
+   */
+  kMeans(
+    caches: Int32Array,
+    layer: number,
+    what: 0 | 1,
+    clusters: number,
+    iterations: number,
+    seeding: 0 | 1,
+    seed: number,
+  ): [centroids: TensorId, assignment: TensorId, sizes: TensorId];
+  /** Softmax along the last axis; -inf stays -inf. */
+  softmaxLists(x: TensorId): TensorId;
+  /** Entropy in nats of weights over their sum, along the last axis (dropped); -inf weighs nothing. */
+  entropyLists(x: TensorId): TensorId;
+  /** Index of the largest entry along the last axis (dropped): i32, ties to the lower index, -1 where all are -inf. */
+  argmaxLists(x: TensorId): TensorId;
+  /** Fewest largest weights of each list whose sum is at least `mass` of the list's; protected entries as in topK. weights f32 [R, S, n] >= 0. */
+  topP(weights: TensorId, mass: number, protectFirst: number, protectLast: number): [indices: TensorId, lens: TensorId];
+  /** out[r, s, i] = values[r, s, index[r, s, i]]; index -1 gives -inf (f32) or -1 (i32). */
+  takeLists(values: TensorId, index: TensorId): TensorId;
+  /** Slots of [0, wholes[list]) that an ascending list does not name (lens -1: none). */
+  complementLists(values: TensorId, lens: TensorId, wholes: Int32Array): [indices: TensorId, lens: TensorId];
+  /** Writes source [R, H, T, w] over entries [end - T, end) of plane [R, H, capacity, w], ends by list. */
+  writeEntries(source: TensorId, plane: TensorId, ends: Int32Array): void;
+
   // ---- quantise and back, for tests and for methods that need the round trip ----
   /** x f32 [n, d] -> dequantised f32 [n, d]; same rules as cacheQuantise. */
   quantiseRoundTrip(x: TensorId, bits: number, group: number, along: 0 | 1): TensorId;

@@ -29,6 +29,8 @@ int32_t QueryHeadsOf(const Call& call, int64_t width, const LayerGeometry& geome
 // Called by init_cache and init_scores, which would be too long alone.
 void RegisterCacheReads(napi_env env, napi_value exports, Runtime& runtime);
 void RegisterCacheEdits(napi_env env, napi_value exports, Runtime& runtime);
+void RegisterSlotScores(napi_env env, napi_value exports, Runtime& runtime);
+void RegisterListOps(napi_env env, napi_value exports, Runtime& runtime);
 void RegisterVectorOps(napi_env env, napi_value exports, Runtime& runtime);
 
 }  // namespace winnow

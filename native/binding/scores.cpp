@@ -156,6 +156,8 @@ void init_scores(napi_env env, napi_value exports, Runtime& runtime) {
             {"blockScores", Blocks},
             {"randomScores", Random},
             {"topK", Top}});
+  RegisterSlotScores(env, exports, runtime);
+  RegisterListOps(env, exports, runtime);
   RegisterVectorOps(env, exports, runtime);
 }
 

@@ -1,0 +1,164 @@
+#include "../kernels/list_ops.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "caches.h"
+
+/// Ops on lists of scores and slots.
+namespace winnow {
+
+namespace {
+
+/// Lists and length of an f32 tensor: its last axis is a list.
+struct Lines {
+  Tensor tensor;
+  int64_t lists;
+  int64_t length;
+};
+Lines LinesOf(Call& call, int i, const char* what) {
+  const Tensor x = call.AnyTensor(i, what);
+  if (x.dtype != DType::kF32 || x.rank < 2) call.Refuse(what, "f32 lists along the last axis", Describe(x));
+  const int64_t length = x.dim(x.rank - 1);
+  return {x, length == 0 ? 0 : x.size() / length, length};
+}
+
+/// A new tensor with the dims of x, but `drop` of the last axes.
+TensorId MakeLike(Call& call, DType dtype, const Tensor& x, int32_t drop, Tensor* out) {
+  TensorId id = 0;
+  call.Check(call.runtime.tensors.Make(dtype, x.dims.data(), x.rank - drop, &id));
+  const Tensor* made = nullptr;
+  call.Check(call.runtime.tensors.Get(id, call.name, &made));
+  *out = *made;
+  return id;
+}
+
+napi_value Softmax(Call& call) {
+  const Lines x = LinesOf(call, 0, "x");
+  Tensor out;
+  const TensorId id = MakeLike(call, DType::kF32, x.tensor, 0, &out);
+  SoftmaxLists(call.runtime.context, x.tensor.as<float>(), x.lists, x.length, out.as<float>());
+  return call.Value(id);
+}
+
+napi_value Entropy(Call& call) {
+  const Lines x = LinesOf(call, 0, "x");
+  Tensor out;
+  const TensorId id = MakeLike(call, DType::kF32, x.tensor, 1, &out);
+  call.Check(EntropyLists(x.tensor.as<float>(), x.lists, x.length, out.as<float>()));
+  return call.Value(id);
+}
+
+napi_value Largest(Call& call) {
+  const Lines x = LinesOf(call, 0, "x");
+  Tensor out;
+  const TensorId id = MakeLike(call, DType::kI32, x.tensor, 1, &out);
+  ArgmaxLists(x.tensor.as<float>(), x.lists, x.length, out.as<int32_t>());
+  return call.Value(id);
+}
+
+/// [indices i32 [rows, lists, maxLen] padded with -1, lens i32 [rows, lists]] from lists one behind the other.
+napi_value ListPair(Call& call, int64_t rows, int64_t lists, const TopKResult& result) {
+  const int64_t max_len = std::max<int64_t>(1, result.MaxLen());
+  Tensor indices, lens;
+  const TensorId indices_id = call.NewTensor(DType::kI32, {rows, lists, max_len}, &indices);
+  const TensorId lens_id = call.NewTensor(DType::kI32, {rows, lists}, &lens);
+  std::fill(indices.as<int32_t>(), indices.as<int32_t>() + indices.size(), -1);
+  for (int64_t list = 0; list < rows * lists; list++) {
+    lens.as<int32_t>()[list] = static_cast<int32_t>(result.LenOf(list));
+    std::copy(result.values.begin() + result.offsets[list], result.values.begin() + result.offsets[list + 1],
+              indices.as<int32_t>() + list * max_len);
+  }
+  napi_value pair;
+  napi_create_array_with_length(call.env, 2, &pair);
+  napi_set_element(call.env, pair, 0, call.Value(indices_id));
+  napi_set_element(call.env, pair, 1, call.Value(lens_id));
+  return pair;
+}
+
+napi_value Nucleus(Call& call) {
+  const Tensor weights = call.TensorOf(0, "weights", DType::kF32, {-1, -1, -1});
+  TopKResult result;
+  call.Check(TopP({.weights = weights.as<float>(),
+                   .lists = weights.dim(0) * weights.dim(1),
+                   .length = weights.dim(2),
+                   .mass = call.Number(1, "mass"),
+                   .protect_first = static_cast<int32_t>(call.Int(2, "protectFirst", 0, INT32_MAX)),
+                   .protect_last = static_cast<int32_t>(call.Int(3, "protectLast", 0, INT32_MAX))},
+                  &result));
+  return ListPair(call, weights.dim(0), weights.dim(1), result);
+}
+
+napi_value Take(Call& call) {
+  const Tensor values = call.AnyTensor(0, "values");
+  if ((values.dtype != DType::kF32 && values.dtype != DType::kI32) || values.rank != 3) call.Refuse("values", "f32 or i32 of rank 3", Describe(values));
+  const Tensor index = call.TensorOf(1, "index", DType::kI32, {values.dim(0), values.dim(1), -1});
+  Tensor out;
+  const TensorId id = MakeLike(call, values.dtype, index, 0, &out);
+  const int64_t lists = values.dim(0) * values.dim(1);
+  call.Check(values.dtype == DType::kF32 ? TakeLists(values.as<float>(), values.dim(2), index.as<int32_t>(), lists, index.dim(2),
+                                                     -INFINITY, out.as<float>())
+                                         : TakeLists(values.as<int32_t>(), values.dim(2), index.as<int32_t>(), lists, index.dim(2), -1,
+                                                     out.as<int32_t>()));
+  return call.Value(id);
+}
+
+napi_value Complement(Call& call) {
+  const Tensor values = call.TensorOf(0, "values", DType::kI32, {-1, -1, -1});
+  const int64_t lists = values.dim(0) * values.dim(1);
+  const Tensor lens = call.TensorOf(1, "lens", DType::kI32, {values.dim(0), values.dim(1)});
+  const Span<const int32_t> wholes = call.Ints(2, "wholes");
+  if (wholes.size != lists) call.Refuse("wholes", std::to_string(lists) + " lengths", std::to_string(wholes.size));
+  TopKResult result;
+  result.offsets.assign(1, 0);
+  for (int64_t list = 0; list < lists; list++) {
+    const int32_t* named = values.as<int32_t>() + list * values.dim(2);
+    const int32_t len = lens.as<int32_t>()[list];
+    if (len < -1 || len > values.dim(2)) call.Refuse("lens", "-1 to " + std::to_string(values.dim(2)), std::to_string(len));
+    int32_t next = 0;
+    for (int32_t slot = 0; len >= 0 && slot < wholes[list]; slot++) {
+      while (next < len && named[next] < slot) next++;
+      if (next == len || named[next] != slot) result.values.push_back(slot);
+    }
+    result.offsets.push_back(static_cast<int64_t>(result.values.size()));
+  }
+  return ListPair(call, values.dim(0), values.dim(1), result);
+}
+
+/// Rows of the last T entries of each list of a plane with room to grow.
+napi_value WriteEntries(Call& call) {
+  const Tensor source = call.AnyTensor(0, "source");
+  const Tensor plane = call.AnyTensor(1, "plane");
+  const Span<const int32_t> ends = call.Ints(2, "ends");
+  if (source.rank != 4 || plane.rank != 4 || source.dtype != plane.dtype || source.dim(0) != plane.dim(0) ||
+      source.dim(1) != plane.dim(1) || source.dim(3) != plane.dim(3)) {
+    call.Refuse("source", "rows, heads, width and dtype of " + Describe(plane), Describe(source));
+  }
+  const int64_t lists = source.dim(0) * source.dim(1);
+  if (ends.size != lists) call.Refuse("ends", std::to_string(lists) + " lengths", std::to_string(ends.size));
+  const size_t width = static_cast<size_t>(source.dim(3)) * SizeOf(source.dtype);
+  for (int64_t list = 0; list < lists; list++) {
+    if (ends[list] < source.dim(2) || ends[list] > plane.dim(2)) {
+      call.Refuse("ends", std::to_string(source.dim(2)) + " to " + std::to_string(plane.dim(2)), std::to_string(ends[list]));
+    }
+    std::memcpy(plane.data + (static_cast<size_t>(list * plane.dim(2)) + ends[list] - source.dim(2)) * width,
+                source.data + static_cast<size_t>(list * source.dim(2)) * width, static_cast<size_t>(source.dim(2)) * width);
+  }
+  return call.Nothing();
+}
+
+}  // namespace
+
+void RegisterListOps(napi_env env, napi_value exports, Runtime& runtime) {
+  Register(env, exports, runtime,
+           {{"softmaxLists", Softmax},
+            {"entropyLists", Entropy},
+            {"argmaxLists", Largest},
+            {"topP", Nucleus},
+            {"takeLists", Take},
+            {"complementLists", Complement},
+            {"writeEntries", WriteEntries}});
+}
+
+}  // namespace winnow
