@@ -96,13 +96,17 @@ export interface Addon {
   embed(weight: WeightId, ids: TensorId, scale: number, out: TensorId): void;
   /** out = x * rsqrt(mean(x^2) + eps) * (gain + gainOffset); x f32 [T, D], out act or f32 [T, D]. */
   rmsNorm(x: TensorId, gain: TensorId, eps: number, gainOffset: number, out: TensorId): void;
-  /** out (+)= x . weight^T (+ bias); x act or f32 [T, cols], out f32 or act [T, rows]; accumulate only into f32. bias f32 [rows] or 0. */
-  linear(x: TensorId, weight: WeightId, bias: TensorId, accumulate: 0 | 1, out: TensorId): void;
+  /**
+   * out (+)= x . weight^T (+ bias); x act or f32 [T, cols], out f32 or act [T, rows]; accumulate only into f32. bias f32 [rows] or 0.
+   * step 1: x holds tokens of a decode step; with bf16 activations such products keep block weights exact (scales come in
+   * once per block) and are read at memory speed. A token's bits depend on step, never on what it shares the call with.
+   */
+  linear(x: TensorId, weight: WeightId, bias: TensorId, accumulate: 0 | 1, out: TensorId, step?: 0 | 1): void;
   /**
    * out[t, i] = act(gate) * up of x . weight^T in one pass: the bits of `linear` into f32, then `gatedActivation`, without the
    * wide intermediate. weight: gate and up packed with interleave 32 (its `linear` columns are woven the same way). out act or f32 [T, F].
    */
-  linearGated(x: TensorId, weight: WeightId, kind: 0 | 1, out: TensorId): void;
+  linearGated(x: TensorId, weight: WeightId, kind: 0 | 1, out: TensorId, step?: 0 | 1): void;
   /** out[t, i] = act(gate) * up, where gateUp f32 or act [T, 2F] is gate then up; kind 0 SiLU, 1 GELU (tanh). out act [T, F]. */
   gatedActivation(gateUp: TensorId, kind: 0 | 1, out: TensorId): void;
   /**

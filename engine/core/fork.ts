@@ -34,6 +34,7 @@ export const createFork = (context: ModelContext, group: Group, shared: boolean)
           positions,
           caches: copies,
           queryLen: chunk.length,
+          isStep: false,
           logits: 'none',
           attend(layer, q, out) {
             rows.forEach((_, r) => {

@@ -17,6 +17,7 @@ export const allLogits = (context: ModelContext, ids: Int32Array): Float32Array 
         positions: Int32Array.from({ length: part.length }, (_, i) => start + i),
         caches: Int32Array.of(cache),
         queryLen: part.length,
+        isStep: false,
         logits: 'all',
         attend(layer, q, attended) {
           const shape = shapes[layer]!;

@@ -55,6 +55,7 @@ export const prefill = (
       positions: Int32Array.from({ length: count }, (_, i) => request.firstPosition + start + i),
       caches: Int32Array.of(cache),
       queryLen: count,
+      isStep: false,
       logits: isLast && request.wantLogits ? 'last' : 'none',
       attend(layer, q, out) {
         const shape = shapes[layer]!;

@@ -83,6 +83,7 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
       positions,
       caches,
       queryLen,
+      isStep: true,
       logits: request.logits,
       attend(layer, q, out) {
         const shape = shapes[layer]!;

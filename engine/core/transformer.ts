@@ -46,6 +46,8 @@ export interface Pass {
   readonly positions: Int32Array;
   readonly caches: Int32Array;
   readonly queryLen: number;
+  /** Tokens of a step: few rows, weights read at memory speed. Part of a token's bits, unlike what it shares the pass with. */
+  readonly isStep: boolean;
   /** Which logits are wanted: none, the last token of each row, or every token. */
   readonly logits: 'none' | 'last' | 'all';
   /** Reads the caches, which already hold this pass's keys and values. q, out: act [rows * queryLen, Hq * d]. */
@@ -167,6 +169,7 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
     for (const position of pass.positions) if (position > lastPosition) lastPosition = position;
     const cosSin = ropeTable(lastPosition + 1);
     const s = scratchFor(tokens);
+    const step = pass.isStep ? 1 : 0;
     addon.upload(s.ids.id, pass.ids);
     addon.upload(s.positions.id, pass.positions);
     addon.embed(weights.embedding, s.ids.id, arch.embeddingScale, s.hidden.id);
@@ -174,7 +177,7 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
     weights.layers.forEach((w, layer) => {
       const shape = arch.layers[layer]!;
       addon.rmsNorm(s.hidden.id, w.attentionNorm, arch.normEps, arch.normGainOffset, s.normed.id);
-      addon.linear(s.normed.id, w.qkv, w.qkvBias, 0, s.qkv.id);
+      addon.linear(s.normed.id, w.qkv, w.qkvBias, 0, s.qkv.id, step);
       addon.ropeAppend(
         s.qkv.id,
         s.positions.id,
@@ -189,14 +192,14 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
         s.q.id,
       );
       pass.attend(layer, s.q, s.attended);
-      addon.linear(s.attended.id, w.output, 0, 1, s.hidden.id);
+      addon.linear(s.attended.id, w.output, 0, 1, s.hidden.id, step);
       addon.rmsNorm(s.hidden.id, w.ffnNorm, arch.normEps, arch.normGainOffset, s.normed.id);
-      if (s.gateUp === undefined) addon.linearGated(s.normed.id, w.gateUp, activation, s.gated.id);
+      if (s.gateUp === undefined) addon.linearGated(s.normed.id, w.gateUp, activation, s.gated.id, step);
       else {
-        addon.linear(s.normed.id, w.gateUp, 0, 0, s.gateUp.id);
+        addon.linear(s.normed.id, w.gateUp, 0, 0, s.gateUp.id, step);
         addon.gatedActivation(s.gateUp.id, activation, s.gated.id);
       }
-      addon.linear(s.gated.id, w.down, 0, 1, s.hidden.id);
+      addon.linear(s.gated.id, w.down, 0, 1, s.hidden.id, step);
     });
 
     if (pass.logits === 'none') return undefined;
@@ -207,7 +210,7 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
       for (let row = 0; row < rows; row++)
         addon.copyRows(s.hidden.id, (row + 1) * pass.queryLen - 1, out.rows.id, row, 1);
     addon.rmsNorm(out.rows.id, weights.finalNorm, arch.normEps, arch.normGainOffset, out.normed.id);
-    addon.linear(out.normed.id, weights.head, 0, 0, out.logits.id);
+    addon.linear(out.normed.id, weights.head, 0, 0, out.logits.id, step);
     return out.logits;
   };
 

@@ -71,19 +71,19 @@ const benchStep = (addon: Addon, act: 'f32' | 'bf16'): void => {
   const head = addon.packWeight([source], 0);
   const megabytes = (addon.memory().weightBytes / 1e6).toFixed(0);
   console.log(`packed ${megabytes} MB in ${(performance.now() - packed).toFixed(0)} ms, bytes made up on the way`);
-  for (const rows of [1, 2, 4, 8, 16]) {
+  for (const rows of [1, 2, 4, 8, 16, 64]) {
     const scope = addon.openScope();
     const x = addon.tensor(act, [rows, HIDDEN]);
     const wide = addon.tensor(act, [rows, FFN]);
     const [qkv, hidden, gateUp, logits] = [QKV, HIDDEN, 2 * FFN, VOCABULARY].map((n) => addon.tensor('f32', [rows, n]));
     const { best, median } = time(30, () => {
       for (const w of layers) {
-        addon.linear(x, w.qkv, 0, 0, qkv!);
-        addon.linear(x, w.output, 0, 1, hidden!);
-        addon.linear(x, w.gateUp, 0, 0, gateUp!);
-        addon.linear(wide, w.down, 0, 1, hidden!);
+        addon.linear(x, w.qkv, 0, 0, qkv!, 1);
+        addon.linear(x, w.output, 0, 1, hidden!, 1);
+        addon.linear(x, w.gateUp, 0, 0, gateUp!, 1);
+        addon.linear(wide, w.down, 0, 1, hidden!, 1);
       }
-      addon.linear(x, head, 0, 0, logits!);
+      addon.linear(x, head, 0, 0, logits!, 1);
     });
     console.log(`step of ${rows} rows: best ${best.toFixed(2)} ms, median ${median.toFixed(2)} ms`);
     addon.closeScope(scope);

@@ -134,7 +134,8 @@ napi_value LinearCall(Call& call) {
   Tensor x = call.FloatTensor(0, "x", {-1, w.cols});
   Tensor bias = call.OptionalTensor(2, "bias", DType::kF32, {w.rows});
   Tensor out = call.FloatTensor(4, "out", {x.dim(0), w.rows});
-  call.Check(Linear(call.runtime.context, {.in = {x.data, x.dtype, x.dim(0), &w},
+  bool step = call.count > 5 && call.Flag(5, "step");
+  call.Check(Linear(call.runtime.context, {.in = {x.data, x.dtype, x.dim(0), &w, step},
                                            .bias = bias.as<float>(),
                                            .accumulate = call.Flag(3, "accumulate"),
                                            .out = out.data,
@@ -146,7 +147,8 @@ napi_value LinearGatedCall(Call& call) {
   const PackedMatrix& w = WeightOf(call, 1, "weight");
   Tensor x = call.FloatTensor(0, "x", {-1, w.cols});
   Tensor out = call.FloatTensor(3, "out", {x.dim(0), w.rows / 2});
-  call.Check(LinearGated(call.runtime.context, {.in = {x.data, x.dtype, x.dim(0), &w},
+  bool step = call.count > 4 && call.Flag(4, "step");
+  call.Check(LinearGated(call.runtime.context, {.in = {x.data, x.dtype, x.dim(0), &w, step},
                                                 .kind = call.Flag(2, "kind") ? GateKind::kGeluTanh : GateKind::kSilu,
                                                 .out = out.data,
                                                 .out_type = out.dtype}));

@@ -41,6 +41,17 @@ struct FewRowKernels {
 };
 WINNOW_DECLARE_KERNELS(FewRowKernels);
 
+/// Products of a decode step (see LinearInput::step): out = sum over blocks of d (x . codes) + m (sum of x), bf16 activations
+/// times exact codes. Two accumulators per output and block (even and odd k pairs), k ascending, blocks ascending.
+struct StepKernels {
+  static bool Take(WeightType type) { return IsBlockType(type); }
+  /// sums[b] = sum of the activations of block b.
+  void (*block_sums)(const uint16_t* x, int64_t blocks, float* sums);
+  /// Any number of rows of a packed block panel; sums [rows][k / 32]. Null where the set has no bf16 products.
+  void (*multiply)(const Panel& panel, const uint16_t* a, int64_t lda, const float* sums, int64_t rows, const Epilogue& e);
+};
+WINNOW_DECLARE_KERNELS(StepKernels);
+
 /// Products by 16 x 32 tiles, as the AMX instructions make them: each step of 32 k adds (sum over even k) + (sum over
 /// odd k) to the result, so bits differ from the vector products and every row count takes this path.
 ///

@@ -24,6 +24,7 @@ struct Products {
   explicit Products(const Context& context)
       : gemm(Kernels<GemmKernels>(context.isa)),
         few(Kernels<FewRowKernels>(context.isa)),
+        step(Kernels<StepKernels>(context.isa)),
         tiles(context.emulated_tiles          ? Kernels<EmulatedTileKernels>(context.isa).multiply
               : context.isa == Isa::kAmx ? AmxMultiply()
                                          : nullptr),
@@ -35,6 +36,7 @@ struct Products {
 
   const GemmKernels& gemm;
   const FewRowKernels& few;
+  const StepKernels& step;
   TileMultiply tiles;
   bool bf16;
 };
@@ -43,6 +45,7 @@ struct Products {
 struct Activations {
   const void* data;
   int64_t stride;
+  const float* sums;  ///< of each row and block of k, for a step; else null
 };
 
 Status ToProductType(const LinearInput& p, const Products& products, Activations* out) {
@@ -50,7 +53,7 @@ Status ToProductType(const LinearInput& p, const Products& products, Activations
   int64_t k = p.weight->cols, stride = products.DepthOf(k);
   bool has_type = p.x_type == (bf16 ? DType::kBf16 : DType::kF32);
   if (has_type && stride == k) {
-    *out = {p.x, k};
+    *out = {p.x, k, nullptr};
     return {};
   }
   void* copy = Pool::Scratch(1, static_cast<size_t>(p.num_rows * stride) * (bf16 ? 2 : 4));
@@ -72,7 +75,20 @@ Status ToProductType(const LinearInput& p, const Products& products, Activations
       for (int64_t i = 0; i < k; i++) static_cast<float*>(copy)[t * stride + i] = FromBf16(from[i]);
     }
   }
-  *out = {copy, stride};
+  *out = {copy, stride, nullptr};
+  return {};
+}
+
+Status AddBlockSums(const LinearInput& p, const Products& products, Activations* a) {
+  int64_t blocks = p.weight->cols / kBlock;
+  auto* sums = static_cast<float*>(Pool::Scratch(3, static_cast<size_t>(std::max<int64_t>(1, p.num_rows * blocks)) * 4));
+  if (sums == nullptr) return Status::Fail(Code::kOutOfMemory, "linear", "memory for sums of x", "none", "Use fewer rows.");
+  Pool::Instance().ParallelRanges(p.num_rows, 1 + 16384 / p.weight->cols, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; t++) {
+      products.step.block_sums(static_cast<const Bf16*>(a->data) + t * a->stride, blocks, sums + t * blocks);
+    }
+  });
+  a->sums = sums;
   return {};
 }
 
@@ -123,6 +139,8 @@ Status ForEachTile(const Context& context, const LinearInput& in, Tile tile) {
   Products products(context);
   Activations a;
   WINNOW_TRY(ToProductType(in, products, &a));
+  bool is_step = in.step && products.bf16 && in.weight->cols % kBlock == 0;
+  if (is_step) WINNOW_TRY(AddBlockSums(in, products, &a));
   const std::vector<Panel>& panels = in.weight->panels;
   int64_t blocks = std::max<int64_t>(1, in.num_rows / kRowBlock);
   std::atomic<bool> out_of_memory{false};
@@ -130,6 +148,11 @@ Status ForEachTile(const Context& context, const LinearInput& in, Tile tile) {
     const Panel& panel = panels[static_cast<size_t>(item / blocks)];
     int64_t begin = in.num_rows * (item % blocks) / blocks, end = in.num_rows * (item % blocks + 1) / blocks;
     auto multiply = [&](const Epilogue& e) {
+      if (is_step && StepKernels::Take(panel.type)) {
+        products.step.multiply(panel, static_cast<const Bf16*>(a.data) + begin * a.stride, a.stride,
+                               a.sums + begin * (panel.k / kBlock), end - begin, e);
+        return true;
+      }
       if (products.bf16) return MultiplyPanel(products, panel, static_cast<const Bf16*>(a.data) + begin * a.stride, a.stride, end - begin, e);
       return MultiplyPanel(products, panel, static_cast<const float*>(a.data) + begin * a.stride, a.stride, end - begin, e);
     };

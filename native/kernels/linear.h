@@ -14,6 +14,9 @@ struct LinearInput {
   DType x_type;
   int64_t num_rows;
   const PackedMatrix* weight;
+  /// The rows are tokens of a decode step, in which weights are read for few rows: bf16 activations meet the codes of block
+  /// weights as they are, and scales come in once per block. Other weights and f32 activations know no difference.
+  bool step = false;
 };
 
 struct LinearParams {
@@ -33,8 +36,9 @@ struct LinearParams {
 ///           out   [num_rows, rows]   f32 or bf16; must not alias x
 /// Limits    accumulate only into f32; bf16 x or out only where context.has_bf16()
 /// Numerics  with f32 activations w = fma(q, d, m), sum = fma(w, x, sum), k ascending: the same bits on every instruction
-///           set. With bf16 activations w is rounded to bf16 and pairs of k go through the set's dot product. Either way
-///           one accumulator per output: a row's bits depend neither on num_rows nor on the threads.
+///           set. With bf16 activations w is rounded to bf16 and pairs of k go through the set's dot product; in a step
+///           codes are exact: sum over blocks of d (x . q) + m (sum of x). Always one accumulator per output: a row's bits
+///           depend neither on num_rows nor on the threads (but on whether it is a step's).
 /// Error     against fp64, relative to sum |w x|: f32 <= 2e-6, bf16 <= 2^-8 (unit roundoff of a weight)
 /// Cost      2 * num_rows * rows * cols operations; packed bytes read once per thread that takes part in a panel
 /// Returns   Status with code and message; never throws, prints or exits

@@ -29,6 +29,9 @@ std::vector<Context> Contexts() {
 const char* NameOf(const Context& c) {
   return c.emulated_tiles ? " emulated tiles" : c.numerics == Numerics::kNative ? " native" : " reference";
 }
+/// Whether rows may be those of a step; with f32 activations that changes nothing.
+std::vector<bool> StepsOf(const Context& c) { return c.has_bf16() ? std::vector<bool>{false, true} : std::vector<bool>{false}; }
+const char* NameOfStep(bool step) { return step ? " step" : ""; }
 /// Software arithmetic: a thousand rows of it add nothing.
 bool IsSlow(const Context& c) { return c.isa == Isa::kScalar || c.emulated_tiles; }
 
@@ -63,7 +66,7 @@ double WorstError(const Guarded<float>& out, const std::vector<double>& expected
   return worst;
 }
 
-void AgainstReference(Report& report, const Context& context, WeightType type, Shape shape, int64_t rows, bool bias, bool accumulate) {
+void AgainstReference(Report& report, const Context& context, WeightType type, Shape shape, int64_t rows, bool step, bool bias, bool accumulate) {
   uint64_t seed = static_cast<uint64_t>(shape.rows * 1000 + shape.cols);
   MatrixCase matrix(type, shape.rows, shape.cols, seed);
   PackedMatrix packed;
@@ -75,20 +78,21 @@ void AgainstReference(Report& report, const Context& context, WeightType type, S
   std::vector<double> expected(out.size(), 0.0);
   if (accumulate) expected.assign(out.data(), out.data() + out.size());
   LinearReference(x.exact.data(), rows, matrix.Values().data(), shape.rows, shape.cols, bias ? b.data() : nullptr, expected.data());
-  Status status = Linear(context, {{x.data(), x.type(), rows, &packed}, bias ? b.data() : nullptr, accumulate, out.data(), DType::kF32});
-  // Relative to sum |w x|, the only scale that cancellation leaves alone. bf16: unit roundoff 2^-8 of each weight.
-  double bound = context.has_bf16() ? 0x1p-8 : 2e-6;
-  report.Check({"linear", context.isa, Name(type, shape, rows, NameOf(context)) + (bias ? " bias" : "") + (accumulate ? " accumulate" : ""), seed},
+  Status status = Linear(context, {{x.data(), x.type(), rows, &packed, step}, bias ? b.data() : nullptr, accumulate, out.data(), DType::kF32});
+  // Relative to sum |w x|, the only scale that cancellation leaves alone. bf16: unit roundoff 2^-8 of each weight, but none
+  // in a step, where only the sums round (of codes up to 255, hence more than in f32).
+  double bound = !context.has_bf16() ? 2e-6 : step && IsBlockType(type) ? 1e-5 : 0x1p-8;
+  report.Check({"linear", context.isa, Name(type, shape, rows, NameOf(context)) + NameOfStep(step) + (bias ? " bias" : "") + (accumulate ? " accumulate" : ""), seed},
                status.ok() ? WorstError(out, expected, x.exact, matrix.Values(), shape) : INFINITY, bound, out.intact());
   if (!context.has_bf16() || accumulate) return;
   Guarded<Bf16> narrow(out.size());
-  status = Linear(context, {{x.data(), x.type(), rows, &packed}, bias ? b.data() : nullptr, false, narrow.data(), DType::kBf16});
+  status = Linear(context, {{x.data(), x.type(), rows, &packed, step}, bias ? b.data() : nullptr, false, narrow.data(), DType::kBf16});
   double different = status.ok() ? 0 : INFINITY;
   for (size_t i = 0; i < out.size(); i++) {
     Bf16 rounded = ToBf16(out[i]);
     different += DifferentBytes(&narrow[i], &rounded, 2);
   }
-  report.Check({"linear", context.isa, Name(type, shape, rows, " bf16 out = rounded f32 out"), seed}, different, 0, narrow.intact());
+  report.Check({"linear", context.isa, Name(type, shape, rows, " bf16 out = rounded f32 out") + NameOfStep(step), seed}, different, 0, narrow.intact());
 }
 
 void LinearParity(Report& report) {
@@ -97,43 +101,47 @@ void LinearParity(Report& report) {
       bool block = IsBlockType(type);
       for (Shape shape : block ? std::vector<Shape>(std::begin(kBlockShapes), std::end(kBlockShapes))
                                : std::vector<Shape>(std::begin(kPlainShapes), std::end(kPlainShapes))) {
-        for (int64_t rows : kRows) AgainstReference(report, context, type, shape, rows, rows == 2, rows == 7);
+        for (int64_t rows : kRows)
+          for (bool step : StepsOf(context)) AgainstReference(report, context, type, shape, rows, step, rows == 2, rows == 7);
       }
     }
   }
 }
 
 /// A row's bits depend neither on the other rows nor on the threads.
-void RowParity(Report& report) {
+void RowParity(Report& report, const Context& context, bool is_step) {
   constexpr Shape shape{100, 288};
   constexpr int64_t kMost = 1000;
-  int threads = Pool::Instance().threads();
-  for (const Context& context : Contexts()) {
-    for (WeightType type : kWeightTypes) {
-      MatrixCase matrix(type, shape.rows, shape.cols, 21);
-      PackedMatrix packed;
-      if (!PackMatrix({matrix.source}, 0, arena, &packed).ok()) continue;
-      int64_t most = IsSlow(context) ? 64 : kMost;
-      Input x(context, most, shape.cols, 21);
-      std::vector<float> alone(static_cast<size_t>(most * shape.rows)), together(alone.size());
-      size_t step = static_cast<size_t>(shape.cols) * SizeOf(x.type());
-      Pool::Instance().SetThreads(1);
-      for (int64_t t = 0; t < most; t++) {
-        (void)Linear(context, {{static_cast<const std::byte*>(x.data()) + static_cast<size_t>(t) * step, x.type(), 1, &packed},
-                               nullptr, false, &alone[static_cast<size_t>(t * shape.rows)], DType::kF32});
-      }
-      for (int used : {1, 2, 3}) {
-        Pool::Instance().SetThreads(used);
-        for (int64_t rows : {2, 3, 5, 7, 8, 9, 16, 64, 1000}) {
-          if (rows > most) continue;
-          together.assign(together.size(), -1.f);
-          Status status = Linear(context, {{x.data(), x.type(), rows, &packed}, nullptr, false, together.data(), DType::kF32});
-          report.Check({"linear_rows", context.isa, Name(type, shape, rows, NameOf(context)) + " threads=" + std::to_string(used), 21},
-                       status.ok() ? DifferentBytes(alone.data(), together.data(), static_cast<size_t>(rows * shape.rows) * 4) : INFINITY, 0);
-        }
+  for (WeightType type : kWeightTypes) {
+    MatrixCase matrix(type, shape.rows, shape.cols, 21);
+    PackedMatrix packed;
+    if (!PackMatrix({matrix.source}, 0, arena, &packed).ok()) continue;
+    int64_t most = IsSlow(context) ? 64 : kMost;
+    Input x(context, most, shape.cols, 21);
+    std::vector<float> alone(static_cast<size_t>(most * shape.rows)), together(alone.size());
+    size_t step = static_cast<size_t>(shape.cols) * SizeOf(x.type());
+    Pool::Instance().SetThreads(1);
+    for (int64_t t = 0; t < most; t++) {
+      (void)Linear(context, {{static_cast<const std::byte*>(x.data()) + static_cast<size_t>(t) * step, x.type(), 1, &packed, is_step},
+                             nullptr, false, &alone[static_cast<size_t>(t * shape.rows)], DType::kF32});
+    }
+    for (int used : {1, 2, 3}) {
+      Pool::Instance().SetThreads(used);
+      for (int64_t rows : {2, 3, 5, 7, 8, 9, 16, 64, 1000}) {
+        if (rows > most) continue;
+        together.assign(together.size(), -1.f);
+        Status status = Linear(context, {{x.data(), x.type(), rows, &packed, is_step}, nullptr, false, together.data(), DType::kF32});
+        report.Check({"linear_rows", context.isa, Name(type, shape, rows, NameOf(context)) + NameOfStep(is_step) + " threads=" + std::to_string(used), 21},
+                     status.ok() ? DifferentBytes(alone.data(), together.data(), static_cast<size_t>(rows * shape.rows) * 4) : INFINITY, 0);
       }
     }
   }
+}
+
+void RowParity(Report& report) {
+  int threads = Pool::Instance().threads();
+  for (const Context& context : Contexts())
+    for (bool step : StepsOf(context)) RowParity(report, context, step);
   Pool::Instance().SetThreads(threads);
 }
 
@@ -165,17 +173,18 @@ void GatedParity(Report& report) {
     for (WeightType type : kWeightTypes) {
       for (int64_t rows : {1, 2, 7, 37, 200}) {
         if (IsSlow(context) && rows > 37) continue;
+        bool step = context.has_bf16() && rows < 37;
         constexpr int64_t kUnits = 96, kCols = 160;
         MatrixCase gate(type, kUnits, kCols, 41), up(type, kUnits, kCols, 42);
         PackedMatrix woven, stacked;
         if (!PackMatrix({gate.source, up.source}, 32, arena, &woven).ok() || !PackMatrix({gate.source, up.source}, 0, arena, &stacked).ok()) continue;
         Input x(context, rows, kCols, 43);
         std::vector<float> wide(static_cast<size_t>(rows * 2 * kUnits));
-        Status apart = Linear(context, {{x.data(), x.type(), rows, &stacked}, nullptr, false, wide.data(), DType::kF32});
+        Status apart = Linear(context, {{x.data(), x.type(), rows, &stacked, step}, nullptr, false, wide.data(), DType::kF32});
         for (GateKind kind : {GateKind::kSilu, GateKind::kGeluTanh}) {
           Guarded<float> expected(static_cast<size_t>(rows * kUnits)), out(expected.size());
           Status then = GatedActivation(context, {wide.data(), DType::kF32, kind, rows, kUnits, expected.data(), DType::kF32});
-          Status fused = LinearGated(context, {{x.data(), x.type(), rows, &woven}, kind, out.data(), DType::kF32});
+          Status fused = LinearGated(context, {{x.data(), x.type(), rows, &woven, step}, kind, out.data(), DType::kF32});
           bool ok = apart.ok() && then.ok() && fused.ok();
           report.Check({"linear_gated", context.isa, Name(type, {2 * kUnits, kCols}, rows, NameOf(context)) + (kind == GateKind::kSilu ? " silu" : " gelu"), 43},
                        ok ? DifferentBytes(out.data(), expected.data(), out.size() * 4) : INFINITY, 0, out.intact());
