@@ -54,6 +54,8 @@ export interface MethodRef {
   readonly id: string;
   readonly file?: string;
   readonly params: Readonly<Record<string, unknown>>;
+  /** File with what calibration found out, for methods that want it. */
+  readonly profile?: string;
   readonly parts?: readonly MethodRef[];
 }
 
@@ -138,6 +140,15 @@ export interface Sampling {
   readonly seed: number;
 }
 
+export interface CalibrateRequest {
+  readonly method: MethodRef;
+  /** Not the texts that it will be measured on; see datasets/calibration.ts. */
+  readonly texts: readonly string[];
+  readonly seed: number;
+  /** The profile is written here. */
+  readonly out: string;
+}
+
 export interface GenerateRequest {
   /** Text fed as it is when `raw`, else as one user turn of the chat template. */
   readonly text: string;
@@ -163,6 +174,8 @@ export interface Engine {
   evaluateBatch(requests: readonly SampleRequest[], signal?: AbortSignal): Promise<readonly SampleOutcome[]>;
   time(request: TimingRequest, signal?: AbortSignal): Promise<TimingOutcome>;
   generate(request: GenerateRequest, signal?: AbortSignal): Promise<GenerateOutcome>;
+  /** Writes a profile of this model for a method that calibrates; resolves to the profile's header. */
+  calibrate(request: CalibrateRequest, signal?: AbortSignal): Promise<Readonly<Record<string, unknown>>>;
   /** float32 [ids.length, vocabSize], row-major. */
   logits(ids: Int32Array, signal?: AbortSignal): Promise<Float32Array>;
   close(): Promise<void>;

@@ -99,6 +99,7 @@ export const openEngine = async (path: string, options: OpenOptions, identity?: 
     evaluateBatch: (request, signal) => call({ call: 'evaluateBatch', request }, signal) as Promise<SampleOutcome[]>,
     time: (request, signal) => call({ call: 'time', request }, signal) as Promise<TimingOutcome>,
     generate: (request, signal) => call({ call: 'generate', request }, signal) as Promise<GenerateOutcome>,
+    calibrate: (request, signal) => call({ call: 'calibrate', request }, signal) as Promise<Record<string, unknown>>,
     logits: (request, signal) => call({ call: 'logits', request }, signal) as Promise<Float32Array>,
     async close() {
       if (dead !== undefined) return;

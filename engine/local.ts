@@ -5,6 +5,7 @@ import type { Addon } from '../native/addon-types.js';
 import { loadAddon } from '../native/index.js';
 import { openCheckpoint } from './checkpoint.js';
 import type {
+  CalibrateRequest,
   GenerateOutcome,
   GenerateRequest,
   MethodRef,
@@ -14,15 +15,18 @@ import type {
   TimingOutcome,
   TimingRequest,
 } from './contract.js';
+import { calibrate } from './core/calibrate.js';
 import { createDevice } from './core/device.js';
 import { type EvaluateContext, evaluateSample, evaluateSamples, type TextModel } from './core/evaluate.js';
 import { generate } from './core/generate.js';
 import { architectureOf, loadWeights, modelFacts } from './core/load.js';
 import { allLogits } from './core/logits.js';
+import { createProfiles } from './core/profiles.js';
 import type { ModelContext } from './core/sample.js';
 import { plainServices } from './core/services.js';
 import { timeSample } from './core/time.js';
 import { createTransformer } from './core/transformer.js';
+import type { ProfileHeader } from './profile-file.js';
 import { preparePrompt, templateOf } from './prompt.js';
 import { loadTokenizer } from './tokenizer.js';
 
@@ -42,6 +46,8 @@ export interface LocalEngine {
   evaluateBatch(requests: readonly SampleRequest[]): Promise<SampleOutcome[]>;
   time(request: TimingRequest): Promise<TimingOutcome>;
   generate(request: GenerateRequest): Promise<GenerateOutcome>;
+  /** Writes a profile of this model; see the engine contract. */
+  calibrate(request: CalibrateRequest): Promise<ProfileHeader>;
   logits(ids: Int32Array): Float32Array;
   close(): void;
 }
@@ -99,6 +105,7 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     prepare: (parts) => preparePrompt(parts, tokenizer, template),
     decode: (ids) => tokenizer.decode(ids),
     isStop: (token) => stops.has(token),
+    encode: (plain) => tokenizer.encode(plain, { specials: 'none' }),
     countTokens: (plain) => tokenizer.encode(plain, { specials: 'none' }).length,
   };
   const context: ModelContext = {
@@ -111,11 +118,13 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     prefillChunk: options.prefillChunk,
     cancelled: options.cancelled,
   };
+  const profiles = createProfiles(device, model);
   const evaluateContext: EvaluateContext = {
     model: context,
     text,
     openServices: plainServices(text.countTokens),
     resolve: options.resolveMethod,
+    profiles,
     nativeNanoseconds: () => addon.nativeNanoseconds(),
   };
 
@@ -127,8 +136,10 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     evaluateBatch: (requests) => evaluateSamples(evaluateContext, requests),
     time: (request) => timeSample(evaluateContext, request),
     generate: (request) => generate(evaluateContext, request, (raw) => tokenizer.encode(raw, { specials: 'parse' })),
+    calibrate: (request) => calibrate(evaluateContext, request),
     logits: (ids) => allLogits(context, ids),
     close() {
+      profiles.close();
       for (const layer of weights.layers) {
         for (const w of [layer.qkv, layer.output, layer.gateUp, layer.down]) addon.freeWeight(w);
         for (const t of [layer.attentionNorm, layer.ffnNorm]) addon.free(t);

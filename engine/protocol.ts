@@ -1,7 +1,14 @@
 /** Messages between the engine's client and its worker thread. */
 import type { ErrorCode } from '../core/errors.js';
 import type { ModelFacts } from '../methods/contract.js';
-import type { Engine, GenerateRequest, OpenOptions, SampleRequest, TimingRequest } from './contract.js';
+import type {
+  CalibrateRequest,
+  Engine,
+  GenerateRequest,
+  OpenOptions,
+  SampleRequest,
+  TimingRequest,
+} from './contract.js';
 import type { ModelIdentity } from './local.js';
 
 export interface WorkerStart {
@@ -17,6 +24,7 @@ export type WorkerCall =
   | { readonly id: number; readonly call: 'evaluateBatch'; readonly request: readonly SampleRequest[] }
   | { readonly id: number; readonly call: 'time'; readonly request: TimingRequest }
   | { readonly id: number; readonly call: 'generate'; readonly request: GenerateRequest }
+  | { readonly id: number; readonly call: 'calibrate'; readonly request: CalibrateRequest }
   | { readonly id: number; readonly call: 'logits'; readonly request: Int32Array }
   | { readonly id: number; readonly call: 'close' };
 

@@ -48,10 +48,7 @@ const maxHeaderBytes = 100_000_000;
 const maxDimensions = 8;
 
 export function readSafetensors(file: BoundedFile): ReadonlyMap<string, SafetensorsTensor> {
-  const headerLength = Number(file.read(0, 8, 'header length').readBigUInt64LE());
-  const most = Math.min(maxHeaderBytes, file.size - 8);
-  if (headerLength < 2 || headerLength > most)
-    throw formatError(file.path, 'header length', 0, `2 to ${most} bytes`, headerLength);
+  const headerLength = readHeaderLength(file);
   const dataOffset = 8 + headerLength;
   const tensors = new Map<string, SafetensorsTensor>();
   for (const [name, info] of Object.entries(parseHeader(file, headerLength))) {
@@ -61,6 +58,22 @@ export function readSafetensors(file: BoundedFile): ReadonlyMap<string, Safetens
   }
   checkOverlap(file, tensors);
   return tensors;
+}
+
+/** The format's own place for words about a file; empty when there are none. */
+export function safetensorsMetadata(file: BoundedFile): Readonly<Record<string, string>> {
+  const metadata = parseHeader(file, readHeaderLength(file)).__metadata__ ?? {};
+  const isWords = typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata);
+  if (!isWords || !Object.values(metadata).every((value) => typeof value === 'string'))
+    throw formatError(file.path, '__metadata__', 8, 'an object of strings', metadata);
+  return metadata as Record<string, string>;
+}
+
+function readHeaderLength(file: BoundedFile): number {
+  const length = Number(file.read(0, 8, 'header length').readBigUInt64LE());
+  const most = Math.min(maxHeaderBytes, file.size - 8);
+  if (length < 2 || length > most) throw formatError(file.path, 'header length', 0, `2 to ${most} bytes`, length);
+  return length;
 }
 
 function parseHeader(file: BoundedFile, length: number): Record<string, unknown> {

@@ -32,6 +32,8 @@ const serve = async (engine: LocalEngine, message: WorkerCall): Promise<void> =>
         return reply({ kind: 'result', id: message.id, value: await engine.time(message.request) });
       case 'generate':
         return reply({ kind: 'result', id: message.id, value: await engine.generate(message.request) });
+      case 'calibrate':
+        return reply({ kind: 'result', id: message.id, value: await engine.calibrate(message.request) });
       case 'logits': {
         const value = engine.logits(message.request);
         return reply({ kind: 'result', id: message.id, value }, [value.buffer as ArrayBuffer]);

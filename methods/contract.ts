@@ -82,9 +82,13 @@ export interface Budget {
 
 export type Protocol = 'query-agnostic' | 'query-aware';
 
+/** What calibration found out. Hooks are also built without it, when only facts about the method are asked for. */
 export interface Profile {
   readonly header: Readonly<Record<string, unknown>>;
+  /** f32, on the device. */
   readonly tensors: Readonly<Record<string, Tensor>>;
+  /** The same on the host, for decisions at boundaries. */
+  values(name: string): Float32Array;
 }
 
 export interface Declaration {
@@ -422,6 +426,13 @@ export interface ModelView {
 export interface Calibration {
   readonly texts: readonly string[];
   readonly seed: number;
+  /** Token ids of a plain text: no template, no start tokens. */
+  tokens(text: string): Int32Array;
+  /** A dense pass over tokens on an empty cache. Tensors made by `onLayer` live until the pass ends. */
+  forward(tokenIds: Int32Array, onLayer: (view: StepView) => void): Promise<void>;
+  toHost(tensor: Tensor): Float32Array | Int32Array | Uint8Array;
+  /** A tensor for the profile. */
+  fromHost(shape: readonly number[], values: Float32Array): Tensor;
 }
 /**
  * A forward pass on a copy of the cache (KVzip-like): the tokens follow the prompt, positions go on, `onLayer` sees each layer after
@@ -451,7 +462,7 @@ export interface Hooks {
     recompute?(view: ChunkView): TokenPlan;
   };
   weights?(checkpoint: Checkpoint): ModelView;
-  calibrate?(run: Calibration): Promise<Profile>;
+  calibrate?(run: Calibration): Promise<Pick<Profile, 'header' | 'tensors'>>;
   readonly prefill?: {
     tokens?(view: ChunkView, at: 'layer' | 'attention' | 'ffn'): TokenPlan;
     plan?(view: ChunkView): AttentionPlan;

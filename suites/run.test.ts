@@ -126,6 +126,7 @@ const setUp = async (
       generatedTokens: 16,
       peakResidentBytes: 0,
     }),
+    calibrate: () => Promise.reject(new Error('not asked for')),
     evaluateBatch: () => Promise.reject(new Error('not asked for')),
     generate: () => Promise.reject(new Error('not asked for')),
     logits: () => Promise.reject(new Error('not asked for')),

@@ -2,6 +2,7 @@ import { asWinnowError, type WinnowError } from '../../core/errors.js';
 import type { PreparedPrompt, PromptParts, SampleOutcome, SampleRequest, SettingOutcome } from '../contract.js';
 import { decode } from './decode.js';
 import { failedOutcome, firstStop, type Job, outcomeOf } from './outcome.js';
+import type { Profiles } from './profiles.js';
 import { rewritePrompt } from './rewrite-prompt.js';
 import { type FedPrompt, type ModelContext, type OpenSample, openSample, QUERY_AWARE_TAIL, tailOf } from './sample.js';
 import type { OpenServices } from './services.js';
@@ -13,6 +14,8 @@ export interface TextModel {
   decode(ids: readonly number[]): string;
   isStop(token: number): boolean;
   countTokens(text: string): number;
+  /** Token ids of a plain text: no template, no start tokens. */
+  encode(text: string): Int32Array;
 }
 
 export interface EvaluateContext {
@@ -20,6 +23,7 @@ export interface EvaluateContext {
   readonly text: TextModel;
   readonly openServices: OpenServices;
   readonly resolve: ResolveMethod;
+  readonly profiles: Profiles;
   /** Nanoseconds spent inside native ops so far. */
   nativeNanoseconds(): number;
 }
@@ -89,7 +93,7 @@ const makeJobs = async (
       const name = JSON.stringify(setting.method);
       let method = bound.get(name);
       if (method === undefined) {
-        method = bindMethod(setting.method, context.resolve);
+        method = bindMethod(setting.method, context.resolve, context.profiles);
         bound.set(name, method);
       }
       const resolved = resolveSetting(

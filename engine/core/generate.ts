@@ -28,7 +28,7 @@ export const generate = async (
       });
   const prompt = { ...prepared, tailTokens: QUERY_AWARE_TAIL };
   const setting = request.setting ?? { key: 'dense', method: dense };
-  const bound = await bindMethod(setting.method, context.resolve);
+  const bound = await bindMethod(setting.method, context.resolve, context.profiles);
   const resolved = resolveSetting(setting, bound, model.facts, 'query-aware', prompt.contextIds.length);
   const sample = await openSample(
     model,

@@ -1,22 +1,50 @@
 import { WinnowError } from '../../core/errors.js';
-import type { Budget, Declaration, Hooks, Method, ModelFacts, Protocol, Setting } from '../../methods/contract.js';
+import type {
+  Budget,
+  Declaration,
+  Hooks,
+  Method,
+  ModelFacts,
+  Profile,
+  Protocol,
+  Setting,
+} from '../../methods/contract.js';
 import { parseParams } from '../../methods/params.js';
 import type { MethodRef, SettingRequest } from '../contract.js';
+import type { Profiles } from './profiles.js';
 
 /** A method with checked parameters, before any budget is known. */
 export interface BoundMethod {
   readonly method: Method;
   readonly params: object;
+  readonly profile?: Profile;
   /** Settings with equal identity share scores and hook calls. */
   readonly identity: string;
 }
 
 export type ResolveMethod = (ref: MethodRef) => Promise<Method>;
 
-export const bindMethod = async (ref: MethodRef, resolve: ResolveMethod): Promise<BoundMethod> => {
+/** Without `profiles` (when only facts about a method are asked for) a profile is neither read nor missed. */
+export const bindMethod = async (
+  ref: MethodRef,
+  resolve: ResolveMethod,
+  profiles?: Pick<Profiles, 'open'>,
+): Promise<BoundMethod> => {
   const method = await resolve(ref);
   const params = parseParams(method, ref.params);
-  return { method, params, identity: JSON.stringify([method.id, ref.file ?? '', params]) };
+  const identity = JSON.stringify([method.id, ref.file ?? '', ref.profile ?? '', params]);
+  if (profiles === undefined) return { method, params, identity };
+  if (ref.profile !== undefined)
+    return { method, params, identity, profile: profiles.open(ref.profile, method, params) };
+  if (method.training === 'calibration')
+    throw new WinnowError(
+      'ERR_USAGE',
+      `${method.id}.profile`,
+      'a profile of this model',
+      'none',
+      'Calibrate the method and give the file with --profile.',
+    );
+  return { method, params, identity };
 };
 
 /** Whether the method needs a prefill that no other setting shares. */
@@ -48,7 +76,8 @@ export const resolveSetting = (
   contextTokens: number,
 ): ResolvedSetting => {
   const budget = budgetOf(request, bound.method, contextTokens);
-  const setting: Setting = { params: bound.params, protocol, budget };
+  const { params, profile } = bound;
+  const setting: Setting = { params, protocol, budget, ...(profile === undefined ? {} : { profile }) };
   const declaration = bound.method.declare(setting, model);
   refuse(bound.method, declaration);
   return { key: request.key, bound, setting, declaration, hooks: () => bound.method.hooks(setting, model) };

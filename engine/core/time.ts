@@ -10,7 +10,7 @@ import { bindMethod, resolveSetting } from './settings.js';
 export const timeSample = async (context: EvaluateContext, request: TimingRequest): Promise<TimingOutcome> => {
   const { model, text } = context;
   const prompt = { ...text.prepare(request.prompt), tailTokens: QUERY_AWARE_TAIL };
-  const bound = await bindMethod(request.setting.method, context.resolve);
+  const bound = await bindMethod(request.setting.method, context.resolve, context.profiles);
   const resolved = resolveSetting(request.setting, bound, model.facts, request.protocol, prompt.contextIds.length);
   if (resolved.hooks().prompt !== undefined) {
     throw new WinnowError(
