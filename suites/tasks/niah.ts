@@ -1,16 +1,15 @@
 import { z } from 'zod';
-import { createRandom, type Random } from '../../core/random.js';
-import { ADJECTIVES, NOUNS } from '../../datasets/words.js';
+import { createRandom } from '../../core/random.js';
 import type { Task } from '../contract.js';
 import { defineTask, type SampleOrder } from './define-task.js';
 import { fitUnits } from './fit-units.js';
 import { type Haystack, HaystackParameter, openHaystack } from './haystack.js';
 import { DEPTHS, insertNeedles, type Needle } from './insert-needles.js';
-
-type TokenKind = 'words' | 'numbers' | 'uuids';
+import { distinctTokens, makeToken, needleLine, needleUnits, type TokenKind } from './needle-line.js';
 
 export interface NiahParams {
-  readonly haystack: Haystack;
+  /** `needles`: lines like the needles themselves, with other keys. */
+  readonly haystack: Haystack | 'needles';
   /** Different keys in the text. */
   readonly keys: number;
   /** Needles per key, each with a value of its own. */
@@ -51,7 +50,7 @@ const parametersOf = (preset: NiahParams): z.ZodType<NiahParams> => {
   const kind = z.enum(['words', 'numbers', 'uuids']);
   return z
     .strictObject({
-      haystack: HaystackParameter.default(preset.haystack as 'noise' | 'essay'),
+      haystack: z.union([HaystackParameter, z.literal('needles')]).default(preset.haystack as 'noise' | 'essay'),
       keys: z.int().min(1).max(DEPTHS.length).default(preset.keys),
       values: z.int().min(1).max(DEPTHS.length).default(preset.values),
       queries: z.int().min(1).max(DEPTHS.length).default(preset.queries),
@@ -100,18 +99,49 @@ export const NIAH_TASKS = [
     keyType: 'words',
     valueType: 'numbers',
   }),
+  niah('niah_multikey_2', 'The number of one key in a text of nothing but such numbers.', {
+    haystack: 'needles',
+    keys: 1,
+    values: 1,
+    queries: 1,
+    keyType: 'words',
+    valueType: 'numbers',
+  }),
+  niah('niah_multikey_3', 'The UUID of one UUID in a text of nothing but such pairs.', {
+    haystack: 'needles',
+    keys: 1,
+    values: 1,
+    queries: 1,
+    keyType: 'uuids',
+    valueType: 'uuids',
+  }),
+  niah('niah_multivalue', 'All four numbers of one key, in essays.', {
+    haystack: 'essay',
+    keys: 1,
+    values: 4,
+    queries: 1,
+    keyType: 'words',
+    valueType: 'numbers',
+  }),
+  niah('niah_multiquery', 'The numbers of four keys, in essays.', {
+    haystack: 'essay',
+    keys: 4,
+    values: 1,
+    queries: 4,
+    keyType: 'words',
+    valueType: 'numbers',
+  }),
 ] as const;
 
 const makeSample = (id: string, { params, length, maxNewTokens, seed, index, meter }: SampleOrder<NiahParams>) => {
   const random = createRandom(seed, id, length, index);
-  const keys = distinct(params.keys, () => makeToken(params.keyType, random));
-  const values = distinct(params.keys * params.values, () => makeToken(params.valueType, random));
+  const keys = distinctTokens(params.keys, () => makeToken(params.keyType, random));
+  const values = distinctTokens(params.keys * params.values, () => makeToken(params.valueType, random));
   const asked = random.sample(keys, params.queries);
   const depths = random.sample(DEPTHS, values.length);
   const needles = values.map((value, i): Needle => {
     const key = keys[Math.floor(i / params.values)]!;
-    const text = `One of the secret ${params.valueType} for ${key} is: ${value}.`;
-    return { text, depth: depths[i]!, isEvidence: asked.includes(key) };
+    return { text: needleLine(params.valueType, key, value), depth: depths[i]!, isEvidence: asked.includes(key) };
   });
   const references = asked.flatMap((key) => {
     const first = keys.indexOf(key) * params.values;
@@ -119,7 +149,10 @@ const makeSample = (id: string, { params, length, maxNewTokens, seed, index, met
   });
 
   const wording = wordingOf(params.valueType, asked, references.length === 1);
-  const units = openHaystack(params.haystack, seed, id, length, index);
+  const units =
+    params.haystack === 'needles'
+      ? needleUnits(params, [...keys, ...values], random)
+      : openHaystack(params.haystack, seed, id, length, index);
   const build = (count: number) => insertNeedles(`${wording.instruction}\n`, units, count, needles);
   const count = fitUnits({
     task: id,
@@ -157,29 +190,4 @@ const wordingOf = (kind: TokenKind, asked: readonly string[], isSingular: boolea
     question: `\nWhat are all the secret ${kind} for ${query} in the text above?`,
     answerPrefix: `The secret ${kind} for ${query} in the text above are`,
   };
-};
-
-const makeToken = (kind: TokenKind, random: Random): string => {
-  switch (kind) {
-    case 'words':
-      return `${random.pick(ADJECTIVES)}-${random.pick(NOUNS)}`;
-    case 'numbers':
-      return String(random.integer(1_000_000, 9_999_999));
-    case 'uuids': {
-      const hex = Array.from({ length: 4 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
-      // Version 4: the 13th digit is 4, the 17th is 8 to b.
-      const variant = '89ab'[random.integer(0, 3)]!;
-      return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
-    }
-  }
-};
-
-/** `count` tokens none of which holds another: `old-cat` beside `cold-cat` would answer for it. */
-const distinct = (count: number, make: () => string): string[] => {
-  const tokens: string[] = [];
-  while (tokens.length < count) {
-    const token = make();
-    if (!tokens.some((other) => other.includes(token) || token.includes(other))) tokens.push(token);
-  }
-  return tokens;
 };

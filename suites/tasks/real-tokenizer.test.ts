@@ -13,12 +13,15 @@ const skip =
 test('with the default model, prompts fill every length to within one unit of haystack', { skip }, () => {
   const meter = createTokenMeter(loadTokenizer(model!.path), true);
   for (const task of tasks()) {
-    for (const length of [512, 1024, 4096]) {
+    for (const length of [1024, 2048, 4096]) {
       const maxNewTokens = 24;
       for (const sample of task.generate({ params: task.defaults, length, samples: 3, seed: 1, meter, maxNewTokens })) {
         const unused = length - maxNewTokens - meter.countPrompt(sample);
-        // The longest sentence of the prose has 33 tokens.
-        assert.ok(unused >= 0 && unused < 36, `${task.id} at ${length}: ${unused} tokens are not used`);
+        // The longest sentence of the prose has 33 tokens, a line of two UUIDs up to 70.
+        assert.ok(
+          unused >= 0 && unused < (task.id === 'niah_multikey_3' ? 72 : 36),
+          `${task.id} at ${length}: ${unused} tokens are not used`,
+        );
       }
     }
   }
@@ -30,7 +33,7 @@ test('with the default model, the tokens of every evidence span hold its text', 
   for (const task of tasks()) {
     for (const sample of task.generate({
       params: task.defaults,
-      length: 700,
+      length: 900,
       samples: 3,
       seed: 2,
       meter,

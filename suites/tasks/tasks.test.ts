@@ -28,7 +28,7 @@ const draw = (
   return [...task.generate(options)][0]!;
 };
 const anyTask = fc.constantFrom(...tasks());
-const anyPlace = [anyTask, fc.integer({ min: 400, max: 1500 }), fc.nat(1000), fc.nat(200)] as const;
+const anyPlace = [anyTask, fc.integer({ min: 900, max: 1800 }), fc.nat(1000), fc.nat(200)] as const;
 const runs = { numRuns: 60 };
 
 test('every reference stands in an evidence span, and nowhere else in the context', () => {
@@ -71,8 +71,11 @@ test('the prompt leaves room for the answer, and one more unit of haystack would
       fc.property(...anyPlace, (task, length, seed, index) => {
         const sample = draw(task, length, seed, index, {}, meter);
         const unused = length - meter.countPrompt(sample) - MAX_NEW_TOKENS;
-        // The longest sentence of the prose has about 40 tokens.
-        assert.ok(unused >= 0 && unused < 45, `${task.id}: ${unused} tokens of ${length} are not used`);
+        // The longest sentence of the prose has about 40 tokens, a line of two UUIDs twice as many.
+        assert.ok(
+          unused >= 0 && unused < (task.id === 'niah_multikey_3' ? 100 : 45),
+          `${task.id}: ${unused} tokens of ${length} are not used`,
+        );
       }),
       runs,
     );
@@ -83,7 +86,7 @@ test('a sample depends on parameters, length, seed and index only, not on the sa
   for (const task of tasks()) {
     const options = {
       params: task.defaults,
-      length: 600,
+      length: 900,
       samples: 3,
       seed: 5,
       meter: wordMeter(),
@@ -96,14 +99,14 @@ test('a sample depends on parameters, length, seed and index only, not on the sa
     );
     assert.deepEqual([...task.generate({ ...options, first: 2 })], samples.slice(2));
     assert.deepEqual([...task.generate(options)], samples);
-    const contexts = new Set([...samples, draw(task, 600, 6, 0), draw(task, 601, 5, 0)].map(({ context }) => context));
+    const contexts = new Set([...samples, draw(task, 900, 6, 0), draw(task, 901, 5, 0)].map(({ context }) => context));
     assert.equal(contexts.size, 5, `${task.id} draws something new for every index, seed and length`);
   }
 });
 
 test('the scorer gives 1 for the references, also in a sentence, and 0 for nothing', () => {
   for (const task of tasks()) {
-    const sample = draw(task, 700, 0, 0);
+    const sample = draw(task, 900, 0, 0);
     const { score } = scorerById(task.scorer);
     assert.equal(score(sample.references.join(' '), sample), 1);
     assert.equal(score(` ${sample.references.join(', ')}. More text`, sample), 1);
@@ -113,7 +116,7 @@ test('the scorer gives 1 for the references, also in a sentence, and 0 for nothi
 
 test('the question and the answer prefix do not give the answer away', () => {
   for (const task of tasks()) {
-    const sample = draw(task, 700, 0, 0);
+    const sample = draw(task, 900, 0, 0);
     assert.equal(scorerById(task.scorer).score(sample.question + sample.answerPrefix, sample), 0);
   }
 });
@@ -122,7 +125,7 @@ test('samples are made one at a time: the first of a billion comes at once', () 
   for (const task of tasks()) {
     const options = {
       params: task.defaults,
-      length: 600,
+      length: 900,
       samples: 1e9,
       seed: 0,
       meter: wordMeter(),

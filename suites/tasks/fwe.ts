@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import { createRandom } from '../../core/random.js';
+import type { TextSpan } from '../../methods/contract.js';
+import { defineTask, type SampleOrder } from './define-task.js';
+import { fitUnits } from './fit-units.js';
+
+export interface FweParams {
+  /** Exponent of the word frequencies: word k stands k^-alpha / zeta(alpha) of the time. */
+  readonly alpha: number;
+}
+
+const CODE_LETTERS = 6;
+/** Ranks 2 to 4; the most frequent "word" is a row of dots. */
+const ANSWERS = 3;
+
+/**
+ * Frequent words, RULER (arXiv 2404.06654, section 3.3): a text of invented words whose frequencies fall as a power law, the most
+ * frequent one replaced by dots; the answer is the next three.
+ *
+ * From upstream: frequencies, vocabulary size ⌊(length − answer) / 50⌋, dots. Ours: wording, an order drawn anew for every sample
+ * (upstream shuffles all samples of a length alike), as many words as fit (upstream grows by a thirty-second of the length).
+ */
+export const fwe = defineTask<FweParams>({
+  id: 'fwe',
+  family: 'aggregation',
+  description: 'The three most frequent invented words of a text.',
+  source: {
+    title: "RULER: What's the Real Context Size of Your Long-Context Language Models?",
+    arxiv: '2404.06654',
+    url: 'https://github.com/NVIDIA/RULER',
+    licence: 'generated here (upstream: Apache-2.0)',
+  },
+  version: 1,
+  scorer: 'ruler/string_match_all',
+  maxNewTokens: 50,
+  parameters: z.strictObject({ alpha: z.number().min(1.1).max(5).default(2) }),
+  makeSample,
+});
+
+const HEAD =
+  'Count the invented words of the following text and remember the three that stand most often. Ignore the dots.\n';
+const QUESTION = '\nQuestion: Which three invented words stand most often in the text above? Ignore the dots.';
+const ANSWER_PREFIX = 'Answer: The three invented words that stand most often in the text above are:';
+
+function makeSample({ params, length, maxNewTokens, seed, index, meter }: SampleOrder<FweParams>) {
+  const random = createRandom(seed, 'fwe', length, index);
+  const size = Math.max(ANSWERS + 2, Math.floor((length - maxNewTokens) / 50));
+  const words = new Set<string>();
+  while (words.size < size)
+    words.add(Array.from({ length: CODE_LETTERS }, () => String.fromCharCode(97 + random.integer(0, 25))).join(''));
+  const vocabulary = ['...', ...[...words].slice(1)];
+  const scale = zeta(params.alpha);
+  const references = vocabulary.slice(1, 1 + ANSWERS);
+
+  const build = (total: number) => {
+    const text = vocabulary.flatMap((word, i) =>
+      new Array<string>(Math.floor((total * (i + 1) ** -params.alpha) / scale)).fill(word),
+    );
+    return joined(createRandom(seed, 'fwe order', length, index).shuffle(text), references);
+  };
+  // A word of the text is one of ever fewer new ones; on average it costs what the vocabulary costs by frequency.
+  const meanTokens = vocabulary.reduce(
+    (sum, word, i) => sum + (meter.count(` ${word}`) * (i + 1) ** -params.alpha) / scale,
+    0,
+  );
+  const count = fitUnits({
+    task: 'fwe',
+    length,
+    maxNewTokens,
+    promptTokens: (n) =>
+      meter.countPrompt({ context: HEAD + build(n).text, question: QUESTION, answerPrefix: ANSWER_PREFIX }),
+    unitTokens: () => meanTokens,
+  });
+  const { text, places } = build(count);
+  return {
+    context: HEAD + text,
+    documents: [],
+    question: QUESTION,
+    answerPrefix: ANSWER_PREFIX,
+    references,
+    evidence: places.map(({ start, end }) => ({ start: start + HEAD.length, end: end + HEAD.length })),
+    stop: [],
+    meta: { alpha: params.alpha, haystackUnits: count },
+  };
+}
+
+const joined = (
+  words: readonly string[],
+  wanted: readonly string[],
+): { readonly text: string; readonly places: readonly TextSpan[] } => {
+  const isWanted = new Set(wanted);
+  const places: TextSpan[] = [];
+  let offset = 0;
+  for (const word of words) {
+    if (isWanted.has(word)) places.push({ start: offset, end: offset + word.length });
+    offset += word.length + 1;
+  }
+  return { text: words.join(' '), places };
+};
+
+/** Riemann's zeta function for s > 1: the first terms and the Euler-Maclaurin remainder, exact to 12 digits. */
+export const zeta = (s: number): number => {
+  const terms = 50;
+  let sum = 0;
+  for (let k = 1; k < terms; k++) sum += k ** -s;
+  const n = terms;
+  return (
+    sum +
+    n ** (1 - s) / (s - 1) +
+    n ** -s / 2 +
+    (s * n ** (-s - 1)) / 12 -
+    (s * (s + 1) * (s + 2) * n ** (-s - 3)) / 720
+  );
+};
