@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { cwe } from './cwe.js';
-import { fwe, zeta } from './fwe.js';
+import { fwe } from './fwe.js';
 import { wordMeter } from './word-meter.js';
+import { zeta } from './zeta.js';
 
 const counted = (words: readonly string[]): Map<string, number> => {
   const counts = new Map<string, number>();

@@ -2,8 +2,11 @@ import { z } from 'zod';
 import { createRandom, type Random } from '../../core/random.js';
 import { ADJECTIVES, NOUNS } from '../../datasets/words.js';
 import type { TextSpan } from '../../methods/contract.js';
-import { defineTask, type SampleOrder } from './define-task.js';
+import { rulerCwe } from '../sampling/ruler-words.js';
+import { cweWording } from './aggregation-wording.js';
+import { defineTask, type SampleOrder, sampleOf } from './define-task.js';
 import { fitUnits } from './fit-units.js';
+import { Sampling } from './sampling.js';
 
 export interface CweParams {
   readonly commonWords: number;
@@ -11,6 +14,7 @@ export interface CweParams {
   readonly commonRepeats?: number | undefined;
   /** How often any other word does; 3 from 4 096 tokens on, else 1 unless given. */
   readonly otherRepeats?: number | undefined;
+  readonly sampling: Sampling;
 }
 
 /**
@@ -38,21 +42,26 @@ export const cwe = defineTask<CweParams>({
     commonWords: z.int().min(1).max(20).default(10),
     commonRepeats: z.int().min(2).optional(),
     otherRepeats: z.int().min(1).optional(),
+    sampling: Sampling,
   }),
   makeSample,
+  *upstream(order) {
+    const { commonWords, commonRepeats = 30, otherRepeats = 3 } = order.params;
+    for (const { units, ...prompt } of rulerCwe(
+      { commonWords, commonRepeats, otherRepeats },
+      { task: 'cwe', ...order },
+    ))
+      yield sampleOf(prompt, { commonRepeats, otherRepeats, haystackUnits: units });
+  },
 });
 
 const WORDS = [...new Set([...ADJECTIVES, ...NOUNS])];
-const INSTRUCTION =
-  'Some words stand more often than others in the following numbered list. Remember those that stand most often.\n';
-
 function makeSample({ params, length, maxNewTokens, seed, index, meter }: SampleOrder<CweParams>) {
   const random = createRandom(seed, 'cwe', length, index);
   const isLong = length >= 4096;
   const commonRepeats = params.commonRepeats ?? (isLong ? 30 : 6);
   const otherRepeats = params.otherRepeats ?? (isLong ? 3 : 1);
-  const question = `\nQuestion: What are the ${params.commonWords} words that stand most often in the list above?`;
-  const answerPrefix = `Answer: The ${params.commonWords} words that stand most often in the list are:`;
+  const { instruction, question, answerPrefix } = cweWording(params.commonWords);
 
   const words = wordSource(random);
   const common = words.take(params.commonWords, []);
@@ -66,7 +75,7 @@ function makeSample({ params, length, maxNewTokens, seed, index, meter }: Sample
     createRandom(seed, 'cwe example', length, index),
   );
   const answer = solved.map((word, i) => `${i + 1}. ${word}`).join(' ');
-  const head = `${INSTRUCTION}${example.text}${question}\n${answerPrefix} ${answer}\n\n${INSTRUCTION}`;
+  const head = `${instruction}${example.text}${question}\n${answerPrefix} ${answer}\n\n${instruction}`;
 
   const others: string[] = [];
   const build = (count: number) => {

@@ -19,12 +19,22 @@ export interface TaskDefinition<P extends object> extends Omit<Task<P>, 'parse' 
   readonly parameters: z.ZodType<P>;
   readonly maxNewTokens: number;
   /** Pure in its order: sample i never depends on the samples before it. */
-  makeSample(order: SampleOrder<P>): Omit<Sample, 'id' | 'maxNewTokens'>;
+  makeSample(order: SampleOrder<P>): MadeSample;
+  /** Of a task with a `sampling` parameter: all samples in order from one stream, for `sampling: upstream`. */
+  upstream?(order: Omit<SampleOrder<P>, 'index'>): Iterator<MadeSample>;
 }
+
+export type MadeSample = Omit<Sample, 'id' | 'maxNewTokens'>;
+
+/** A sample without documents or stop texts. */
+export const sampleOf = (
+  prompt: Pick<Sample, 'context' | 'question' | 'answerPrefix' | 'references' | 'evidence'>,
+  meta: Sample['meta'],
+): MadeSample => ({ ...prompt, documents: [], stop: [], meta });
 
 /** Completes a task: strict parameters with defaults, and lazy generation from one pure function per sample. */
 export const defineTask = <P extends object>(definition: TaskDefinition<P>): Task<P> => {
-  const { makeSample, ...fields } = definition;
+  const { makeSample, upstream, ...fields } = definition;
   const parse = (params: unknown): P => {
     const checked = checkData(definition.parameters, params ?? {});
     if ('value' in checked) return checked.value;
@@ -36,9 +46,15 @@ export const defineTask = <P extends object>(definition: TaskDefinition<P>): Tas
     defaults: parse({}),
     parse,
     *generate({ params, length, samples, seed, meter, maxNewTokens = definition.maxNewTokens, first = 0 }) {
-      for (let index = first; index < samples; index++) {
-        const sample = makeSample({ params, length, maxNewTokens, seed, index, meter });
-        yield { id: String(index).padStart(5, '0'), maxNewTokens, ...sample };
+      const isUpstream = 'sampling' in params && params.sampling === 'upstream';
+      const stream = isUpstream ? upstream?.({ params, length, maxNewTokens, seed, meter }) : undefined;
+      // One stream: what comes before the first sample must be drawn as well.
+      for (let index = stream === undefined ? first : 0; index < samples; index++) {
+        const sample =
+          stream === undefined
+            ? makeSample({ params, length, maxNewTokens, seed, index, meter })
+            : (stream.next().value as MadeSample);
+        if (index >= first) yield { id: String(index).padStart(5, '0'), maxNewTokens, ...sample };
       }
     },
   };

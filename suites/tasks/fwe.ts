@@ -1,12 +1,17 @@
 import { z } from 'zod';
 import { createRandom } from '../../core/random.js';
 import type { TextSpan } from '../../methods/contract.js';
-import { defineTask, type SampleOrder } from './define-task.js';
+import { rulerFwe } from '../sampling/ruler-words.js';
+import { fweWording } from './aggregation-wording.js';
+import { defineTask, type SampleOrder, sampleOf } from './define-task.js';
 import { fitUnits } from './fit-units.js';
+import { Sampling } from './sampling.js';
+import { zeta } from './zeta.js';
 
 export interface FweParams {
   /** Exponent of the word frequencies: word k stands k^-alpha / zeta(alpha) of the time. */
   readonly alpha: number;
+  readonly sampling: Sampling;
 }
 
 const CODE_LETTERS = 6;
@@ -33,14 +38,13 @@ export const fwe = defineTask<FweParams>({
   version: 1,
   scorer: 'ruler/string_match_all',
   maxNewTokens: 50,
-  parameters: z.strictObject({ alpha: z.number().min(1.1).max(5).default(2) }),
+  parameters: z.strictObject({ alpha: z.number().min(1.1).max(5).default(2), sampling: Sampling }),
   makeSample,
+  *upstream(order) {
+    for (const { units, ...prompt } of rulerFwe(order.params.alpha, { task: 'fwe', ...order }))
+      yield sampleOf(prompt, { alpha: order.params.alpha, haystackUnits: units });
+  },
 });
-
-const HEAD =
-  'Count the invented words of the following text and remember the three that stand most often. Ignore the dots.\n';
-const QUESTION = '\nQuestion: Which three invented words stand most often in the text above? Ignore the dots.';
-const ANSWER_PREFIX = 'Answer: The three invented words that stand most often in the text above are:';
 
 function makeSample({ params, length, maxNewTokens, seed, index, meter }: SampleOrder<FweParams>) {
   const random = createRandom(seed, 'fwe', length, index);
@@ -68,17 +72,24 @@ function makeSample({ params, length, maxNewTokens, seed, index, meter }: Sample
     length,
     maxNewTokens,
     promptTokens: (n) =>
-      meter.countPrompt({ context: HEAD + build(n).text, question: QUESTION, answerPrefix: ANSWER_PREFIX }),
+      meter.countPrompt({
+        context: fweWording.instruction + build(n).text,
+        question: fweWording.question,
+        answerPrefix: fweWording.answerPrefix,
+      }),
     unitTokens: () => meanTokens,
   });
   const { text, places } = build(count);
   return {
-    context: HEAD + text,
+    context: fweWording.instruction + text,
     documents: [],
-    question: QUESTION,
-    answerPrefix: ANSWER_PREFIX,
+    question: fweWording.question,
+    answerPrefix: fweWording.answerPrefix,
     references,
-    evidence: places.map(({ start, end }) => ({ start: start + HEAD.length, end: end + HEAD.length })),
+    evidence: places.map(({ start, end }) => ({
+      start: start + fweWording.instruction.length,
+      end: end + fweWording.instruction.length,
+    })),
     stop: [],
     meta: { alpha: params.alpha, haystackUnits: count },
   };
@@ -96,19 +107,4 @@ const joined = (
     offset += word.length + 1;
   }
   return { text: words.join(' '), places };
-};
-
-/** Riemann's zeta function for s > 1: the first terms and the Euler-Maclaurin remainder, exact to 12 digits. */
-export const zeta = (s: number): number => {
-  const terms = 50;
-  let sum = 0;
-  for (let k = 1; k < terms; k++) sum += k ** -s;
-  const n = terms;
-  return (
-    sum +
-    n ** (1 - s) / (s - 1) +
-    n ** -s / 2 +
-    (s * n ** (-s - 1)) / 12 -
-    (s * (s + 1) * (s + 2) * n ** (-s - 3)) / 720
-  );
 };

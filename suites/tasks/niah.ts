@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import { createRandom } from '../../core/random.js';
 import type { Task } from '../contract.js';
-import { defineTask, type SampleOrder } from './define-task.js';
+import { rulerNiah } from '../sampling/ruler-niah.js';
+import { defineTask, type SampleOrder, sampleOf } from './define-task.js';
 import { fitUnits } from './fit-units.js';
 import { type Haystack, HaystackParameter, openHaystack } from './haystack.js';
 import { DEPTHS, insertNeedles, type Needle } from './insert-needles.js';
 import { distinctTokens, makeToken, needleLine, needleUnits, type TokenKind } from './needle-line.js';
+import { niahWording } from './niah-wording.js';
+import { Sampling } from './sampling.js';
 
 export interface NiahParams {
   /** `needles`: lines like the needles themselves, with other keys. */
@@ -18,7 +21,10 @@ export interface NiahParams {
   readonly queries: number;
   readonly keyType: TokenKind;
   readonly valueType: TokenKind;
+  readonly sampling: Sampling;
 }
+
+type Preset = Omit<NiahParams, 'sampling'>;
 
 /**
  * Needle in a haystack, the family of RULER (arXiv 2404.06654, section 3.1): sentences that give a key a value are put into a text, and
@@ -28,7 +34,7 @@ export interface NiahParams {
  * prefix, the length rule. Ours: wording and word lists, generated essays that differ between samples, needle order drawn anew for
  * every sample (upstream repeats one order), noise needles on the depth grid too.
  */
-const niah = (id: string, description: string, preset: NiahParams): Task<NiahParams> =>
+const niah = (id: string, description: string, preset: Preset): Task<NiahParams> =>
   defineTask<NiahParams>({
     id,
     family: 'niah',
@@ -44,9 +50,13 @@ const niah = (id: string, description: string, preset: NiahParams): Task<NiahPar
     maxNewTokens: 128,
     parameters: parametersOf(preset),
     makeSample: (order) => makeSample(id, order),
+    *upstream(order) {
+      for (const { units, ...prompt } of rulerNiah(order.params, { task: id, ...order }))
+        yield sampleOf(prompt, { keys: order.params.keys, haystackUnits: units });
+    },
   });
 
-const parametersOf = (preset: NiahParams): z.ZodType<NiahParams> => {
+const parametersOf = (preset: Preset): z.ZodType<NiahParams> => {
   const kind = z.enum(['words', 'numbers', 'uuids']);
   return z
     .strictObject({
@@ -56,6 +66,7 @@ const parametersOf = (preset: NiahParams): z.ZodType<NiahParams> => {
       queries: z.int().min(1).max(DEPTHS.length).default(preset.queries),
       keyType: kind.default(preset.keyType),
       valueType: kind.default(preset.valueType),
+      sampling: Sampling,
     })
     .superRefine(({ keys, values, queries }, context) => {
       const issue = (path: string, message: string): void =>
@@ -148,7 +159,7 @@ const makeSample = (id: string, { params, length, maxNewTokens, seed, index, met
     return values.slice(first, first + params.values);
   });
 
-  const wording = wordingOf(params.valueType, asked, references.length === 1);
+  const wording = niahWording(params.valueType, asked, references.length === 1);
   const units =
     params.haystack === 'needles'
       ? needleUnits(params, [...keys, ...values], random)
@@ -171,23 +182,5 @@ const makeSample = (id: string, { params, length, maxNewTokens, seed, index, met
     evidence,
     stop: [],
     meta: { depth: needles.find(({ isEvidence }) => isEvidence)!.depth, keys: params.keys, haystackUnits: count },
-  };
-};
-
-/** One value: everything in the singular, as upstream does; the needle itself keeps its plural. */
-const wordingOf = (kind: TokenKind, asked: readonly string[], isSingular: boolean) => {
-  const query = asked.length < 3 ? asked.join(' and ') : `${asked.slice(0, -1).join(', ')}, and ${asked.at(-1)}`;
-  if (isSingular) {
-    const secret = `secret ${kind.slice(0, -1)}`;
-    return {
-      instruction: `A ${secret} is hidden in the following text. Remember it: you will be asked for it after the text.`,
-      question: `\nWhat is the ${secret} for ${query} in the text above?`,
-      answerPrefix: `The ${secret} for ${query} in the text above is`,
-    };
-  }
-  return {
-    instruction: `Some secret ${kind} are hidden in the following text. Remember them: you will be asked for them after the text.`,
-    question: `\nWhat are all the secret ${kind} for ${query} in the text above?`,
-    answerPrefix: `The secret ${kind} for ${query} in the text above are`,
   };
 };

@@ -1,13 +1,17 @@
 import { z } from 'zod';
 import { createRandom, type Random } from '../../core/random.js';
-import { defineTask, type SampleOrder } from './define-task.js';
+import { rulerVt } from '../sampling/ruler-vt.js';
+import { defineTask, type SampleOrder, sampleOf } from './define-task.js';
 import { fitUnits } from './fit-units.js';
 import { openHaystack } from './haystack.js';
 import { DEPTHS, insertNeedles } from './insert-needles.js';
+import { Sampling } from './sampling.js';
+import { vtInstruction, vtWording } from './vt-wording.js';
 
 export interface VtParams {
   /** Copies along the chain: hops + 1 variables hold the value. */
   readonly hops: number;
+  readonly sampling: Sampling;
 }
 
 /**
@@ -30,11 +34,14 @@ export const vt = defineTask<VtParams>({
   version: 1,
   scorer: 'ruler/string_match_all',
   maxNewTokens: 30,
-  parameters: z.strictObject({ hops: z.int().min(1).max(10).default(4) }),
+  parameters: z.strictObject({ hops: z.int().min(1).max(10).default(4), sampling: Sampling }),
   makeSample,
+  *upstream(order) {
+    for (const { units, ...prompt } of rulerVt(order.params.hops, { task: 'vt', ...order }))
+      yield sampleOf(prompt, { hops: order.params.hops, haystackUnits: units });
+  },
 });
 
-const INSTRUCTION = 'Follow the chain of variable assignments that is hidden in the following text.\n\n';
 const noise = openHaystack('noise');
 
 function makeSample({ params, length, maxNewTokens, seed, index, meter }: SampleOrder<VtParams>) {
@@ -44,11 +51,11 @@ function makeSample({ params, length, maxNewTokens, seed, index, meter }: Sample
   while (solved.value === chain.value) solved = makeChain(params.hops, 3, random);
 
   const exampleText = (lines: number): string => {
-    const { text } = insertNeedles(INSTRUCTION, noise, lines, solved.needles);
+    const { text } = insertNeedles(vtInstruction, noise, lines, solved.needles);
     return `${text}${solved.question}\n${solved.answerPrefix} ${solved.names.join(', ')}\n\n`;
   };
   const exampleLines = linesWithin(Math.min(500, length >> 2), (lines) => meter.count(exampleText(lines)));
-  const head = exampleText(exampleLines) + INSTRUCTION;
+  const head = exampleText(exampleLines) + vtInstruction;
 
   const build = (lines: number) => insertNeedles(head, noise, lines, chain.needles);
   const lines = fitUnits({
@@ -95,7 +102,6 @@ const makeChain = (hops: number, letters: number, random: Random) => {
     names,
     value,
     needles,
-    question: `\nQuestion: Find all variables that hold the value ${value} in the text above.`,
-    answerPrefix: `Answer: By the chain of assignments in the text above, ${names.length} variables hold the value ${value}, they are:`,
+    ...vtWording(String(value), names.length),
   };
 };
