@@ -164,6 +164,46 @@ export interface GenerateOutcome {
   readonly finishReason: 'stop' | 'length';
 }
 
+/** Log-probabilities of given continuations after one prompt. */
+export interface ScoreRequest {
+  /** As in `GenerateRequest`. */
+  readonly text: string;
+  readonly raw: boolean;
+  /** Tokenised apart from the prompt, as text that goes on after it. */
+  readonly continuations: readonly string[];
+  readonly setting?: SettingRequest;
+}
+export interface ContinuationScore {
+  readonly tokenIds: readonly number[];
+  /** Natural logarithms, by token. */
+  readonly logProbabilities: readonly number[];
+  readonly total: number;
+  /** Whether greedy decoding gives exactly these tokens first. */
+  readonly isGreedy: boolean;
+}
+export interface ScoreOutcome {
+  readonly promptTokens: number;
+  readonly continuations: readonly ContinuationScore[];
+}
+
+export interface PerplexityRequest {
+  /** Fed as it is; special tokens written in it are plain text. */
+  readonly text: string;
+  /** Begin with the model's begin-of-text token. */
+  readonly bos: boolean;
+  /** Tokens of one window, at most the model's positions; and how far the next one goes, less than a window. */
+  readonly window: number;
+  readonly stride: number;
+}
+export interface PerplexityOutcome {
+  readonly tokens: number;
+  readonly windows: number;
+  /** Negative log-likelihood in nats of every token but the first. */
+  readonly nll: Float64Array;
+  /** UTF-8 bytes of the text that those tokens stand for. */
+  readonly scoredBytes: number;
+}
+
 /** An open model. One at a time per engine; calls are queued. `signal` cancels between chunks and steps with ERR_INTERRUPTED. */
 export interface Engine {
   readonly facts: ModelFacts;
@@ -176,6 +216,8 @@ export interface Engine {
   generate(request: GenerateRequest, signal?: AbortSignal): Promise<GenerateOutcome>;
   /** Writes a profile of this model for a method that calibrates; resolves to the profile's header. */
   calibrate(request: CalibrateRequest, signal?: AbortSignal): Promise<Readonly<Record<string, unknown>>>;
+  score(request: ScoreRequest, signal?: AbortSignal): Promise<ScoreOutcome>;
+  perplexity(request: PerplexityRequest, signal?: AbortSignal): Promise<PerplexityOutcome>;
   /** float32 [ids.length, vocabSize], row-major. */
   logits(ids: Int32Array, signal?: AbortSignal): Promise<Float32Array>;
   close(): Promise<void>;

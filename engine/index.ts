@@ -1,7 +1,15 @@
 import { Worker } from 'node:worker_threads';
 import { reviveError, WinnowError } from '../core/errors.js';
 import type { ModelFacts } from '../methods/contract.js';
-import type { Engine, GenerateOutcome, OpenOptions, SampleOutcome, TimingOutcome } from './contract.js';
+import type {
+  Engine,
+  GenerateOutcome,
+  OpenOptions,
+  PerplexityOutcome,
+  SampleOutcome,
+  ScoreOutcome,
+  TimingOutcome,
+} from './contract.js';
 import type { ModelIdentity } from './local.js';
 import type { WorkerCall, WorkerReply, WorkerStart } from './protocol.js';
 
@@ -100,6 +108,8 @@ export const openEngine = async (path: string, options: OpenOptions, identity?: 
     time: (request, signal) => call({ call: 'time', request }, signal) as Promise<TimingOutcome>,
     generate: (request, signal) => call({ call: 'generate', request }, signal) as Promise<GenerateOutcome>,
     calibrate: (request, signal) => call({ call: 'calibrate', request }, signal) as Promise<Record<string, unknown>>,
+    score: (request, signal) => call({ call: 'score', request }, signal) as Promise<ScoreOutcome>,
+    perplexity: (request, signal) => call({ call: 'perplexity', request }, signal) as Promise<PerplexityOutcome>,
     logits: (request, signal) => call({ call: 'logits', request }, signal) as Promise<Float32Array>,
     async close() {
       if (dead !== undefined) return;

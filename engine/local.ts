@@ -10,8 +10,12 @@ import type {
   GenerateRequest,
   MethodRef,
   OpenOptions,
+  PerplexityOutcome,
+  PerplexityRequest,
   SampleOutcome,
   SampleRequest,
+  ScoreOutcome,
+  ScoreRequest,
   TimingOutcome,
   TimingRequest,
 } from './contract.js';
@@ -21,13 +25,16 @@ import { type EvaluateContext, evaluateSample, evaluateSamples, type TextModel }
 import { generate } from './core/generate.js';
 import { architectureOf, loadWeights, modelFacts } from './core/load.js';
 import { allLogits } from './core/logits.js';
+import { perplexity } from './core/perplexity.js';
 import { createProfiles } from './core/profiles.js';
 import type { ModelContext } from './core/sample.js';
+import { scoreContinuations } from './core/score.js';
 import { plainServices } from './core/services.js';
 import { timeSample } from './core/time.js';
 import { createTransformer } from './core/transformer.js';
 import type { ProfileHeader } from './profile-file.js';
 import { preparePrompt, templateOf } from './prompt.js';
+import { runningText } from './running-text.js';
 import { loadTokenizer } from './tokenizer.js';
 
 /** What identifies a model in records; a bare path is identified by its name alone. */
@@ -48,6 +55,8 @@ export interface LocalEngine {
   generate(request: GenerateRequest): Promise<GenerateOutcome>;
   /** Writes a profile of this model; see the engine contract. */
   calibrate(request: CalibrateRequest): Promise<ProfileHeader>;
+  score(request: ScoreRequest): Promise<ScoreOutcome>;
+  perplexity(request: PerplexityRequest): PerplexityOutcome;
   logits(ids: Int32Array): Float32Array;
   close(): void;
 }
@@ -137,6 +146,15 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     time: (request) => timeSample(evaluateContext, request),
     generate: (request) => generate(evaluateContext, request, (raw) => tokenizer.encode(raw, { specials: 'parse' })),
     calibrate: (request) => calibrate(evaluateContext, request),
+    score: (request) =>
+      scoreContinuations(evaluateContext, request, {
+        prompt: (raw) => tokenizer.encode(raw, { specials: 'parse' }),
+        continuation: (raw) => tokenizer.encode(raw, { specials: request.raw ? 'parse' : 'none', continues: true }),
+      }),
+    perplexity(request) {
+      const { ids, scoredBytes } = runningText(tokenizer, request);
+      return { ...perplexity(context, ids, request), scoredBytes };
+    },
     logits: (ids) => allLogits(context, ids),
     close() {
       profiles.close();

@@ -6,7 +6,9 @@ import type {
   Engine,
   GenerateRequest,
   OpenOptions,
+  PerplexityRequest,
   SampleRequest,
+  ScoreRequest,
   TimingRequest,
 } from './contract.js';
 import type { ModelIdentity } from './local.js';
@@ -25,6 +27,8 @@ export type WorkerCall =
   | { readonly id: number; readonly call: 'time'; readonly request: TimingRequest }
   | { readonly id: number; readonly call: 'generate'; readonly request: GenerateRequest }
   | { readonly id: number; readonly call: 'calibrate'; readonly request: CalibrateRequest }
+  | { readonly id: number; readonly call: 'score'; readonly request: ScoreRequest }
+  | { readonly id: number; readonly call: 'perplexity'; readonly request: PerplexityRequest }
   | { readonly id: number; readonly call: 'logits'; readonly request: Int32Array }
   | { readonly id: number; readonly call: 'close' };
 

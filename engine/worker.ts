@@ -34,6 +34,10 @@ const serve = async (engine: LocalEngine, message: WorkerCall): Promise<void> =>
         return reply({ kind: 'result', id: message.id, value: await engine.generate(message.request) });
       case 'calibrate':
         return reply({ kind: 'result', id: message.id, value: await engine.calibrate(message.request) });
+      case 'score':
+        return reply({ kind: 'result', id: message.id, value: await engine.score(message.request) });
+      case 'perplexity':
+        return reply({ kind: 'result', id: message.id, value: engine.perplexity(message.request) });
       case 'logits': {
         const value = engine.logits(message.request);
         return reply({ kind: 'result', id: message.id, value }, [value.buffer as ArrayBuffer]);

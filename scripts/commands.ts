@@ -5,7 +5,9 @@ import { doctor } from './commands/doctor.js';
 import { generate } from './commands/generate.js';
 import { list } from './commands/list.js';
 import { logits } from './commands/logits.js';
+import { logprobs } from './commands/logprobs.js';
 import { models } from './commands/models.js';
+import { perplexity } from './commands/perplexity.js';
 import { plan } from './commands/plan.js';
 import { report } from './commands/report.js';
 import { run } from './commands/run.js';
@@ -21,6 +23,8 @@ export const commands: readonly Command[] = [
   datasets,
   generate,
   logits,
+  logprobs,
+  perplexity,
   scoreFile,
   bench,
   doctor,

@@ -98,6 +98,14 @@ export const names = (describe: string, placeholder: string): Flag<readonly stri
   parse: (words, name) => (words.length === 0 ? undefined : split(words, name)),
 });
 
+/** One text for each time the flag is given, commas and all. */
+export const words = (describe: string, placeholder: string): Flag<readonly string[] | undefined> => ({
+  describe,
+  placeholder,
+  takes: 'value',
+  parse: (given) => (given.length === 0 ? undefined : given),
+});
+
 export const choices = <const T extends string>(
   describe: string,
   known: readonly T[],

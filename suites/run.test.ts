@@ -129,6 +129,8 @@ const setUp = async (
     calibrate: () => Promise.reject(new Error('not asked for')),
     evaluateBatch: () => Promise.reject(new Error('not asked for')),
     generate: () => Promise.reject(new Error('not asked for')),
+    score: () => Promise.reject(new Error('not asked for')),
+    perplexity: () => Promise.reject(new Error('not asked for')),
     logits: () => Promise.reject(new Error('not asked for')),
     async close() {
       fake.closed++;

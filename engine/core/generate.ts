@@ -16,17 +16,7 @@ export const generate = async (
 ): Promise<GenerateOutcome> => {
   const { model, text } = context;
   if (request.sampling !== undefined) checkSampling(request.sampling);
-  const prepared = request.raw
-    ? rawPrompt(encodeRaw(request.text))
-    : text.prepare({
-        context: request.text,
-        question: '',
-        answerPrefix: '',
-        documents: [],
-        evidence: [],
-        chatTemplate: true,
-      });
-  const prompt = { ...prepared, tailTokens: QUERY_AWARE_TAIL };
+  const prompt = promptOf(context, request, encodeRaw);
   const setting = request.setting ?? { key: 'dense', method: dense };
   const bound = await bindMethod(setting.method, context.resolve, context.profiles);
   const resolved = resolveSetting(setting, bound, model.facts, 'query-aware', prompt.contextIds.length);
@@ -60,6 +50,25 @@ export const generate = async (
   } finally {
     sample.close();
   }
+};
+
+/** The ids of a request's text: as they are, or as one user turn. */
+export const promptOf = (
+  { text }: EvaluateContext,
+  request: { readonly text: string; readonly raw: boolean },
+  encodeRaw: (text: string) => Int32Array,
+): FedPrompt => {
+  const prepared = request.raw
+    ? rawPrompt(encodeRaw(request.text))
+    : text.prepare({
+        context: request.text,
+        question: '',
+        answerPrefix: '',
+        documents: [],
+        evidence: [],
+        chatTemplate: true,
+      });
+  return { ...prepared, tailTokens: QUERY_AWARE_TAIL };
 };
 
 /** Without a template the whole text is context, but for the last token, which every setting reads through its own cache. */
