@@ -57,7 +57,15 @@ test('every default is written out', async () => {
   assert.deepEqual(suite.tasks[1], {
     id: 'niah_multikey_1',
     name: 'two-keys',
-    params: { haystack: 'essay', keys: 2, values: 1, queries: 1, keyType: 'words', valueType: 'numbers' },
+    params: {
+      haystack: 'essay',
+      keys: 2,
+      values: 1,
+      queries: 1,
+      keyType: 'words',
+      valueType: 'numbers',
+      sampling: 'independent',
+    },
     maxNewTokens: 16,
     lengths: [1024],
   });
