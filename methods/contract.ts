@@ -6,6 +6,9 @@
  * device or keeps anything in a closure between calls. Axis 0 of every tensor is rows (forks); ops never cross rows.
  */
 import type { z } from 'zod';
+import type { ListOps, SlotOps } from './contract-ops.js';
+
+export type { Clusters, ListOps, SlotOps } from './contract-ops.js';
 
 export type Scope = 'model' | 'layer' | 'kvHead' | 'queryHead';
 export type Axis = 'residentBytes' | 'bytesRead' | 'promptTokens' | 'density' | 'weightBytes' | 'none';
@@ -501,7 +504,7 @@ export type Reduce = 'sum' | 'mean' | 'max' | 'var' | 'entropy' | 'argmax' | 'di
 export type GqaReduce = 'none' | 'mean' | 'sum' | 'max' | 'layer';
 
 /** Shared primitives; every one takes a leading rows axis and bills its bytes to the setting that called it. Ties go to the lower index. */
-export interface Ops {
+export interface Ops extends SlotOps, ListOps {
   /**
    * Softmax attention of window queries (act [rows, w, Hq * d], the last w slots of each head) over all slots, reduced over the
    * window, pooled along slots, reduced over query heads. f32 [rows, S, maxLen]; -inf beyond a head's length.

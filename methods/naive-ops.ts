@@ -4,7 +4,9 @@
  */
 import { createRandom } from '../core/random.js';
 import type { GqaReduce, LayerShape, Ops, RowFacts, SlotsView, Tensor } from './contract.js';
+import { naiveListOps } from './naive-list-ops.js';
 import { dataOf, naiveTensor, padded, ragged, topAcross, topOf } from './naive-lists.js';
+import { naiveSlotOps } from './naive-slot-ops.js';
 
 /** Keys and values [row][KV head][slot][channel] of one layer; heads may hold different numbers of slots. */
 export interface NaiveSlots extends SlotsView {
@@ -33,6 +35,9 @@ export const naiveSlots = (
 };
 
 export const naiveOps: Ops = {
+  ...naiveListOps,
+  ...naiveSlotOps,
+
   windowScores: (queries, slots, { reduce, pool, gqa }) => {
     const { keys, shape, maxLen } = slots as NaiveSlots;
     const [rows = 0, window = 0] = queries.shape;
@@ -205,11 +210,11 @@ export const naiveOps: Ops = {
   },
 };
 
-const kvHeadOf = (shape: LayerShape, queryHead: number): number =>
+export const kvHeadOf = (shape: LayerShape, queryHead: number): number =>
   Math.floor(queryHead / (shape.numQueryHeads / shape.numKvHeads));
 
 /** Query j of a head: queries are [rows, w, numQueryHeads * headDim]. */
-const queryOf = (queries: Tensor, shape: LayerShape, row: number, j: number, head: number): number[] => {
+export const queryOf = (queries: Tensor, shape: LayerShape, row: number, j: number, head: number): number[] => {
   const at = ((row * queries.shape[1]! + j) * shape.numQueryHeads + head) * shape.headDim;
   return Array.from(dataOf(queries).subarray(at, at + shape.headDim));
 };
@@ -252,7 +257,7 @@ const pooled = (
 };
 
 /** Query-head lines to KV-head lines. */
-const grouped = (lines: readonly (readonly number[])[], shape: LayerShape, gqa: GqaReduce): number[][] => {
+export const grouped = (lines: readonly (readonly number[])[], shape: LayerShape, gqa: GqaReduce): number[][] => {
   if (gqa === 'none') return lines.map((line) => [...line]);
   const groups = gqa === 'layer' ? 1 : shape.numKvHeads;
   const size = lines.length / groups;

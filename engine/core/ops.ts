@@ -1,8 +1,11 @@
 import { WinnowError } from '../../core/errors.js';
 import type { GqaReduce, LayerShape, Ops, Ragged, RowFacts, Scope, SlotsView, Tensor } from '../../methods/contract.js';
 import { type Device, type DeviceSlots, type DeviceTensor, device as deviceOf } from './device.js';
+import { createListOps } from './list-ops.js';
+import { createSlotOps } from './slot-ops.js';
 
-const gqaCode = { none: 0, mean: 1, sum: 2, max: 3, layer: 4 } as const satisfies Record<GqaReduce, number>;
+/** How the addon names a reduction over query heads. */
+export const gqaCode = { none: 0, mean: 1, sum: 2, max: 3, layer: 4 } as const satisfies Record<GqaReduce, number>;
 const reduceCode = { mean: 0, sum: 1, max: 2, var: 3 } as const;
 const slotsOf = (slots: SlotsView): DeviceSlots => slots as unknown as DeviceSlots;
 
@@ -19,7 +22,8 @@ export interface OpsContext {
 }
 
 /** The shared primitives over the native backend. Every tensor returned lives until the engine closes the hook's scope. */
-export const createOps = ({ device, shapes, elementBytes, bill, allowHostLists }: OpsContext): Ops => {
+export const createOps = (context: OpsContext): Ops => {
+  const { device, shapes, elementBytes, bill, allowHostLists } = context;
   const { addon } = device;
   const shapeOf = (slots: SlotsView): LayerShape => shapes[slots.layer]!;
   /** Every row pays for its own slots; while one cache stands for all rows, each pays as if alone. */
@@ -39,6 +43,8 @@ export const createOps = ({ device, shapes, elementBytes, bill, allowHostLists }
   });
 
   return {
+    ...createSlotOps(context),
+    ...createListOps(context),
     windowScores(queries, slots, how) {
       const shape = shapeOf(slots);
       billSlots(slots, shape.headDim * elementBytes);

@@ -15,6 +15,12 @@ const SUITES = [
   'quantise',
   'random_scores',
   'axpby',
+  'channel_scores',
+  'plane_scores',
+  'project',
+  'pairwise_cosine',
+  'k_means',
+  'list_ops',
 ];
 
 describe('cache, attention and score kernels against their references', () => {

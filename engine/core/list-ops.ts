@@ -1,0 +1,47 @@
+import { WinnowError } from '../../core/errors.js';
+import type { ListOps, Ragged, Scope } from '../../methods/contract.js';
+import { type DeviceTensor, device as deviceOf } from './device.js';
+import type { OpsContext } from './ops.js';
+
+/** Primitives on lists of scores and slots; they read nothing of the cache. */
+export const createListOps = ({ device }: OpsContext): ListOps => {
+  const { addon } = device;
+  return {
+    constant(values, shape, dtype = 'f32') {
+      const size = shape.reduce((a, b) => a * b, 1);
+      if (values.length !== size)
+        throw new WinnowError('ERR_SHAPE', 'ops.constant', `${size} values for [${shape.join(', ')}]`, values.length);
+      const out = device.tensor(dtype, shape);
+      addon.upload(out.id, dtype === 'f32' ? Float32Array.from(values) : Int32Array.from(values));
+      return out;
+    },
+    softmax: (x) => device.wrap(addon.softmaxLists(deviceOf(x).id), 'f32'),
+    entropy: (weights) => device.wrap(addon.entropyLists(deviceOf(weights).id), 'f32'),
+    argmax: (x) => device.wrap(addon.argmaxLists(deviceOf(x).id), 'i32'),
+    topP(weights, mass, how) {
+      const [indices, lens] = addon.topP(deviceOf(weights).id, mass, how.sinks, how.recents);
+      return ragged(how.scope, device.wrap(indices, 'i32'), device.wrap(lens, 'i32'));
+    },
+    take(values, index) {
+      const from = deviceOf(values);
+      return device.wrap(addon.takeLists(from.id, deviceOf(index).id), from.dtype);
+    },
+    complement(lists, slots) {
+      const [values, named] = [deviceOf(lists.values), deviceOf(lists.lens)];
+      const [rows = 1, count = 1] = values.shape;
+      const wholes = Int32Array.from({ length: rows * count }, (_, i) => {
+        const row = slots.rows === 1 ? 0 : Math.floor(i / count);
+        return slots.lens[row * slots.numKvHeads + (count === 1 ? 0 : i % count)]!;
+      });
+      const [indices, lens] = addon.complementLists(values.id, named.id, wholes);
+      return ragged(lists.scope, device.wrap(indices, 'i32'), device.wrap(lens, 'i32'));
+    },
+  };
+};
+
+const ragged = (scope: Scope, values: DeviceTensor, lens: DeviceTensor): Ragged => ({
+  scope,
+  values,
+  lens,
+  maxLen: values.shape[2] ?? 0,
+});

@@ -1,0 +1,104 @@
+import { WinnowError } from '../../core/errors.js';
+import type { Clusters, GqaReduce, LayerShape, Ragged, SlotOps, SlotsView, Tensor } from '../../methods/contract.js';
+import { type DeviceSlots, type DeviceTensor, device as deviceOf } from './device.js';
+import { gqaCode, type OpsContext } from './ops.js';
+
+const slotsOf = (slots: SlotsView): DeviceSlots => slots as unknown as DeviceSlots;
+const whatCode = { keys: 0, values: 1 } as const;
+
+/** Primitives on parts of keys and on groups of slots. Each bills what it reads of the cache or of a plane, row by row. */
+export const createSlotOps = ({ device, shapes, elementBytes, bill }: OpsContext): SlotOps => {
+  const { addon } = device;
+  /** `bytes` of one head, given its length. */
+  const billHeads = (rows: number, heads: number, lens: Int32Array, bytes: (length: number) => number): void => {
+    const perRow = Array.from({ length: rows }, (_, row) =>
+      lens.subarray(row * heads, (row + 1) * heads).reduce((sum, length) => sum + bytes(length), 0),
+    );
+    bill(perRow);
+  };
+  const channelBytes = (slots: SlotsView, what: 'keys' | 'values'): number => {
+    const { headDim, headDimV } = shapes[slots.layer]!;
+    return (what === 'keys' ? headDim : headDimV) * elementBytes;
+  };
+
+  return {
+    channelScores(queries: Tensor, slots: SlotsView, channels: Ragged, gqa: GqaReduce) {
+      const shape = shapes[slots.layer]!;
+      const listsPerHead = channels.scope === 'queryHead' ? shape.numQueryHeads / shape.numKvHeads : 1;
+      const listed = Math.min(channels.maxLen, shape.headDim) * listsPerHead * elementBytes;
+      billHeads(slots.rows, slots.numKvHeads, slots.lens, (length) => length * listed);
+      const [values, lens] = [deviceOf(channels.values), deviceOf(channels.lens)];
+      const id = addon.channelScores(
+        deviceOf(queries).id,
+        slotsOf(slots).caches,
+        slots.layer,
+        device.repeat(values, rowsFor(values, slots.rows)).id,
+        device.repeat(lens, rowsFor(lens, slots.rows)).id,
+        gqaCode[gqa],
+      );
+      return device.wrap(id, 'f32');
+    },
+    projectKeys(slots, basis, last) {
+      billHeads(
+        slots.rows,
+        slots.numKvHeads,
+        slots.lens,
+        (length) => (last === 0 ? length : last) * channelBytes(slots, 'keys'),
+      );
+      return device.wrap(addon.projectSlots(slotsOf(slots).caches, slots.layer, 0, deviceOf(basis).id, last), 'f32');
+    },
+    projectQueries: (queries, basis, shape: LayerShape) =>
+      device.wrap(addon.projectQueries(deviceOf(queries).id, deviceOf(basis).id, shape.numQueryHeads), 'f32'),
+    planeScores(queries, plane, lens, shape, gqa) {
+      const entries = deviceOf(plane);
+      const [rows = 1, heads = 1, , width = 1] = entries.shape;
+      billHeads(rows, heads, lens, (length) => length * width * 4);
+      const id = addon.planeScores(deviceOf(queries).id, entries.id, lens, shape.numQueryHeads, gqaCode[gqa]);
+      return device.wrap(id, 'f32');
+    },
+    pairwiseCosine(slots, what, left, right) {
+      const listed = (left.maxLen + right.maxLen) * channelBytes(slots, what);
+      billHeads(slots.rows, slots.numKvHeads, slots.lens, () => listed);
+      const id = addon.pairwiseCosine(
+        slotsOf(slots).caches,
+        slots.layer,
+        whatCode[what],
+        ...heads(left, slots),
+        ...heads(right, slots),
+      );
+      return device.wrap(id, 'f32');
+    },
+    kMeans(slots, what, how): Clusters {
+      billHeads(slots.rows, slots.numKvHeads, slots.lens, (length) => length * channelBytes(slots, what));
+      const [centroids, assignment, sizes] = addon.kMeans(
+        slotsOf(slots).caches,
+        slots.layer,
+        whatCode[what],
+        how.clusters,
+        how.iterations,
+        how.seed === undefined ? 0 : 1,
+        how.seed ?? 0,
+      );
+      return {
+        centroids: device.wrap(centroids, 'f32'),
+        assignment: device.wrap(assignment, 'i32'),
+        sizes: device.wrap(sizes, 'i32'),
+      };
+    },
+  };
+};
+
+const rowsFor = (t: DeviceTensor, rows: number): number => (t.shape[0] === 1 ? rows : 1);
+
+/** Lists per KV head as the addon takes them. */
+const heads = (lists: Ragged, slots: SlotsView): [values: number, lens: number] => {
+  if (lists.scope !== 'kvHead' || lists.values.shape[0] !== slots.rows) {
+    throw new WinnowError(
+      'ERR_CONTRACT',
+      'ops.pairwiseCosine',
+      `lists per KV head of ${slots.rows} rows`,
+      `${lists.scope} of ${lists.values.shape[0]} rows`,
+    );
+  }
+  return [deviceOf(lists.values).id, deviceOf(lists.lens).id];
+};

@@ -1,0 +1,54 @@
+/** Primitives of the contract's `Ops` on parts of keys, on groups of slots and on lists. */
+import type { GqaReduce, LayerShape, Ragged, Scope, SlotsView, Tensor } from './contract.js';
+
+/** Groups of a head's slots: means f32 [rows, H, clusters, d], cluster of each slot i32 [rows, H, maxLen] (-1 beyond), sizes i32 [rows, H, clusters]. */
+export interface Clusters {
+  readonly centroids: Tensor;
+  readonly assignment: Tensor;
+  readonly sizes: Tensor;
+}
+
+/** Each bills what it reads of the cache or of a plane to the rows that called it; none crosses rows. */
+export interface SlotOps {
+  /**
+   * q.k over the listed channels of the keys only (lists per query head, KV head or layer; -1 all): the largest over the T queries (act
+   * [rows, T, Hq * d]), no softmax scale. f32 [rows, S, maxLen]; bills the listed channels once a list.
+   */
+  channelScores(queries: Tensor, slots: SlotsView, channels: Ragged, gqa: GqaReduce): Tensor;
+  /** basis . key of the last `last` slots of each head (0: of all), basis f32 [H, r, d]: f32 [rows, H, n, r], 0 beyond a head's length. */
+  projectKeys(slots: SlotsView, basis: Tensor, last: number): Tensor;
+  /** basis . query: act [rows, T, Hq * d] -> f32 [rows, T, Hq * r]. */
+  projectQueries(queries: Tensor, basis: Tensor, shape: LayerShape): Tensor;
+  /** q . entry, the largest over T, of the first `lens` [rows * H] entries of planes f32 [rows, H, capacity, w]: projected keys, centroids. f32 [rows, S, max(lens)]. */
+  planeScores(queries: Tensor, plane: Tensor, lens: Int32Array, shape: LayerShape, gqa: GqaReduce): Tensor;
+  /** Cosines of the keys or values of listed slots with other listed slots of their head: f32 [rows, H, left, right], -inf beyond a list. */
+  pairwiseCosine(slots: SlotsView, what: 'keys' | 'values', left: Ragged, right: Ragged): Tensor;
+  /** Lloyd's k-means over a head's keys or values; seeds are evenly spaced slots, or k-means++ by a hash of `seed`, layer and head. */
+  kMeans(
+    slots: SlotsView,
+    what: 'keys' | 'values',
+    how: { readonly clusters: number; readonly iterations: number; readonly seed?: number },
+  ): Clusters;
+}
+
+/** On lists that end with -inf where an entry is missing; ties go to the lower index. */
+export interface ListOps {
+  /** A constant made on the host, row-major: a basis, weights, deltas. */
+  constant(values: ArrayLike<number>, shape: readonly number[], dtype?: 'f32' | 'i32'): Tensor;
+  /** Along the last axis; -inf stays -inf. */
+  softmax(x: Tensor): Tensor;
+  /** Nats, of weights over their sum, along the last axis, which is dropped; -inf weighs nothing. */
+  entropy(weights: Tensor): Tensor;
+  /** i32, along the last axis, which is dropped; -1 where every entry is -inf. */
+  argmax(x: Tensor): Tensor;
+  /** The fewest largest weights of each list (f32 [rows, S, n], >= 0) that hold `mass` of their sum, ascending; protected ones as in topK. */
+  topP(
+    weights: Tensor,
+    mass: number,
+    how: { readonly scope: Scope; readonly sinks: number; readonly recents: number },
+  ): Ragged;
+  /** values[row, list, index[row, list, i]]; index -1 gives -inf, of i32 values -1. */
+  take(values: Tensor, index: Tensor): Tensor;
+  /** The slots of each KV head that its list does not name. */
+  complement(lists: Ragged, slots: SlotsView): Ragged;
+}
