@@ -97,7 +97,12 @@ suite('readGguf', () => {
       () => patched(b + 12, 2n ** 52n),
       /shape of b .*expected a tensor that fits/,
     ],
-    ['rows that are no whole blocks', () => patched(b + 4, 63n), /rows of a multiple of 32 values, got 63/],
+    ['rows that are no whole blocks', () => patched(b + 4, 63n), /rows of a multiple of 32 values \(Q4_1\), got 63/],
+    [
+      'rows that are no whole super-blocks',
+      () => patched(b + 20, 12),
+      /shape of b .*rows of a multiple of 256 values \(Q4_K\), got 64/,
+    ],
     ['an offset that is not aligned', () => patched(b + 24, 33n), /offset of b .*multiple of 32/],
     ['data beyond the end', () => patched(b + 24, 64n), /data of b at byte \d+: expected at most/],
     ['data over other data', () => patched(b + 24, 0n), /expected data after a, which ends at \d+, got "an overlap"/],
@@ -116,9 +121,9 @@ suite('readGguf', () => {
   }
 
   test('sound files that we cannot use are ERR_UNSUPPORTED', () => {
-    assert.throws(() => read(patched(b + 20, 12)), {
+    assert.throws(() => read(patched(b + 20, 10)), {
       code: 'ERR_UNSUPPORTED',
-      message: /F32, F16, Q4_0, Q4_1, Q8_0, BF16, got "Q4_K"/,
+      message: /F32, F16, Q4_0, Q4_1, Q5_0, .*Q6_K, IQ4_NL, BF16, got "Q2_K"/,
     });
     assert.throws(() => read(patched(4, 0x0300_0000)), { code: 'ERR_UNSUPPORTED', message: /big-endian/ });
     assert.throws(() => read(patched(4, 1)), { code: 'ERR_UNSUPPORTED', message: /version 1/ });

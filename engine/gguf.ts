@@ -119,7 +119,7 @@ function readTensorInfo(file: BoundedFile, cursor: GgufCursor): TensorInfo {
   }
   const rowLength = shape[shape.length - 1]!;
   if (rowLength % block.values !== 0)
-    throw formatError(file.path, what, at, `rows of a multiple of ${block.values} values`, rowLength);
+    throw formatError(file.path, what, at, `rows of a multiple of ${block.values} values (${block.type})`, rowLength);
   const offset = cursor.u64(`offset of ${name}`);
   return { name, type: block.type, shape, byteLength: (values / block.values) * block.bytes, offset, at };
 }

@@ -22,8 +22,23 @@ export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
 export type Isa = 'amx' | 'avx512bf16' | 'avx512' | 'avx2' | 'scalar';
 export type Numerics = 'native' | 'reference';
 
-/** Storage type of a checkpoint matrix, by GGUF name (safetensors F32, F16, BF16 use the same words). */
-export type WeightType = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_0' | 'Q4_1';
+/**
+ * Storage type of a checkpoint matrix, by GGUF name (safetensors F32, F16, BF16 use the same words). Rows are a multiple of 32
+ * values in the Q*_0, Q*_1 and IQ4_NL types, of 256 in the K types.
+ */
+export type WeightType =
+  | 'F32'
+  | 'F16'
+  | 'BF16'
+  | 'Q8_0'
+  | 'Q4_0'
+  | 'Q4_1'
+  | 'Q5_0'
+  | 'Q5_1'
+  | 'IQ4_NL'
+  | 'Q4_K'
+  | 'Q5_K'
+  | 'Q6_K';
 
 /** One source of a packed matrix: `rows` x `cols` row-major values of `type` at `byteOffset` of `bytes`. */
 export interface WeightSource {
@@ -83,7 +98,7 @@ export interface Addon {
   /**
    * Packs matrices that share `cols` into one, stacked along rows (q, k, v or gate, up). With `interleave` > 0 two sources of
    * equal size are woven in groups of that many rows, so that gate and up of one unit sit in one panel.
-   * Packed once, in parallel; the bytes stay in block form (4- and 8-bit stay 4- and 8-bit).
+   * Packed once, in parallel; block types stay in their bits (K types: six-bit scales become bytes, an eighth of a bit a weight).
    */
   packWeight(sources: WeightSource[], interleave: number): WeightId;
   /** A vector (norm gain, bias) as f32. */

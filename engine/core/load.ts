@@ -74,7 +74,11 @@ export const loadWeights = (device: Device, checkpoint: Checkpoint): ModelWeight
     return addon.packVector(tensor.bytes, tensor.byteOffset, tensor.type, tensor.shape[0]!);
   };
 
-  const woven = config.ffnSize % GATE_INTERLEAVE === 0;
+  // A file may store a gate and its up in different types; a weave needs one.
+  const sameTypes = Array.from({ length: config.numLayers }, (_, l) =>
+    ['gate', 'up'].map((part) => tensorOf(checkpoint, `layers.${l}.ffn.${part}`).type),
+  ).every(([gate, up]) => gate === up);
+  const woven = sameTypes && config.ffnSize % GATE_INTERLEAVE === 0;
   const embedding = matrix(['embedding']);
   const layers = Array.from({ length: config.numLayers }, (_, l) => {
     const at = `layers.${l}`;

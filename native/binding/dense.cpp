@@ -41,7 +41,7 @@ WeightSource Region(Call& call, napi_value array, double offset, const std::stri
   }
   WeightSource source{};
   if (!WeightTypeFromName(type_name.c_str(), &source.type)) {
-    call.Check(Status::Fail(Code::kUnsupported, std::string(call.name) + ".type", "F32, F16, BF16, Q8_0, Q4_0 or Q4_1", type_name));
+    call.Check(Status::Fail(Code::kUnsupported, std::string(call.name) + ".type", WeightTypeNames(), type_name));
   }
   source.bytes = static_cast<const std::byte*>(data) + static_cast<size_t>(offset);
   source.num_bytes = static_cast<int64_t>(length) - static_cast<int64_t>(offset);

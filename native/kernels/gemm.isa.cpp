@@ -7,26 +7,21 @@ namespace winnow {
 namespace WINNOW_ISA {
 namespace {
 
-template <bool kBytes>
-void UnpackBlocksF32(const Panel& panel, int64_t begin, int64_t end, float* out) {
-  constexpr int64_t kCell = kBytes ? 512 : 256;
-  int64_t width = panel.groups * kGroup;
-  auto* data = reinterpret_cast<const uint8_t*>(panel.data);
-  for (int64_t block = begin / kBlock; block < end / kBlock; block++) {
-    for (int g = 0; g < panel.groups; g++) {
-      int64_t cell = block * panel.groups + g;
-      float* at = out + (block * kBlock - begin) * width + g * kGroup;
-      ForEachBlockRow<kBytes>(data + cell * kCell, LoadScales(panel, cell), [=](int k, Lanes w) { Store(at + k * width, w); });
-    }
-  }
-}
-
 void UnpackF32(const Panel& panel, int64_t begin, int64_t end, float* out) {
-  if (panel.type == WeightType::kQ8_0) return UnpackBlocksF32<true>(panel, begin, end, out);
-  if (IsBlockType(panel.type)) return UnpackBlocksF32<false>(panel, begin, end, out);
   int64_t width = panel.groups * kGroup;
-  for (int64_t k = begin; k < end; k++)
-    for (int g = 0; g < panel.groups; g++) Store(out + (k - begin) * width + g * kGroup, PlainRow(panel, k, g));
+  if (!IsBlockType(panel.type)) {
+    for (int64_t k = begin; k < end; k++)
+      for (int g = 0; g < panel.groups; g++) Store(out + (k - begin) * width + g * kGroup, PlainRow(panel, k, g));
+    return;
+  }
+  WithCodes(panel.type, [&](auto tag) {
+    for (int64_t block = begin / kBlock; block < end / kBlock; block++) {
+      for (int g = 0; g < panel.groups; g++) {
+        float* at = out + (block * kBlock - begin) * width + g * kGroup;
+        ForEachBlockRow<tag.kCodes>(panel, block, g, [=](int k, Lanes w) { Store(at + k * width, w); });
+      }
+    }
+  });
 }
 
 // ---- multiply: register blocks of MR rows x NV vectors ----
@@ -108,14 +103,14 @@ void UnpackPlainBf16(const Panel& panel, int64_t begin, int64_t end, uint16_t* o
 void UnpackBf16(const Panel& panel, int64_t begin, int64_t end, uint16_t* out) {
   if (!IsBlockType(panel.type)) return UnpackPlainBf16(panel, begin, end, out);
   int64_t width = panel.groups * kGroup;
-  for (int64_t block = begin / kBlock; block < end / kBlock; block++) {
-    for (int g = 0; g < panel.groups; g++) {
-      uint16_t* at = out + ((block * kBlock - begin) / 2 * width + g * kGroup) * 2;
-      auto store = [=](int pair, __m512i w) { _mm512_storeu_si512(at + pair * width * 2, w); };
-      int64_t cell = block * panel.groups + g;
-      if (panel.type == WeightType::kQ8_0) ForEachPair<true>(panel, cell, store); else ForEachPair<false>(panel, cell, store);
+  WithCodes(panel.type, [&](auto tag) {
+    for (int64_t block = begin / kBlock; block < end / kBlock; block++) {
+      for (int g = 0; g < panel.groups; g++) {
+        uint16_t* at = out + ((block * kBlock - begin) / 2 * width + g * kGroup) * 2;
+        ForEachPair<tag.kCodes>(panel, block, g, [=](int pair, __m512i w) { _mm512_storeu_si512(at + pair * width * 2, w); });
+      }
     }
-  }
+  });
 }
 
 inline __m512 Dot(__m512 c, __m512i a, __m512i b) {

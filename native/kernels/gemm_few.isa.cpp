@@ -9,20 +9,17 @@ namespace {
 
 /// MR rows times one or two groups straight from the packed bytes: weights live only in registers. Two groups side by
 /// side hide the latency of the sums.
-template <int MR, int NG, bool kBytes>
+template <int MR, int NG, Codes kCodes>
 __attribute__((noinline)) void FewBlocksF32(const Panel& panel, int group, const float* a, int64_t lda, const Epilogue& e) {
-  constexpr int64_t kCell = kBytes ? 512 : 256;
   Lanes c[NG][MR];
   for (int g = 0; g < NG; g++)
     for (int i = 0; i < MR; i++) c[g][i] = Set(0);
-  auto* data = reinterpret_cast<const uint8_t*>(panel.data);
   int64_t blocks = panel.k / kBlock;
   for (int64_t block = 0; block < blocks; block++) {
 #pragma GCC unroll 2
     for (int g = 0; g < NG; g++) {
-      int64_t cell = block * panel.groups + group + g;
       const float* x = a + block * kBlock;
-      ForEachBlockRow<kBytes>(data + cell * kCell, LoadScales(panel, cell), [&](int k, Lanes w) {
+      ForEachBlockRow<kCodes>(panel, block, group + g, [&](int k, Lanes w) {
 #pragma GCC unroll 4
         for (int i = 0; i < MR; i++) c[g][i] = Fma(w, Set(x[i * lda + k]), c[g][i]);
       });
@@ -32,18 +29,18 @@ __attribute__((noinline)) void FewBlocksF32(const Panel& panel, int group, const
     for (int i = 0; i < MR; i++) Finish(e, i, group + g, c[g][i]);
 }
 
-template <bool kBytes>
+template <Codes kCodes>
 void FewRowsF32(const Panel& panel, const float* a, int64_t lda, int64_t rows, const Epilogue& e) {
   using Run = void (*)(const Panel&, int, const float*, int64_t, const Epilogue&);
-  static constexpr Run one[] = {FewBlocksF32<1, 1, kBytes>, FewBlocksF32<2, 1, kBytes>, FewBlocksF32<3, 1, kBytes>, FewBlocksF32<4, 1, kBytes>};
-  static constexpr Run two[] = {FewBlocksF32<1, 2, kBytes>, FewBlocksF32<2, 2, kBytes>, FewBlocksF32<3, 2, kBytes>, FewBlocksF32<4, 2, kBytes>};
+  static constexpr Run one[] = {FewBlocksF32<1, 1, kCodes>, FewBlocksF32<2, 1, kCodes>, FewBlocksF32<3, 1, kCodes>, FewBlocksF32<4, 1, kCodes>};
+  static constexpr Run two[] = {FewBlocksF32<1, 2, kCodes>, FewBlocksF32<2, 2, kCodes>, FewBlocksF32<3, 2, kCodes>, FewBlocksF32<4, 2, kCodes>};
   int group = 0;
   for (; group + 2 <= panel.groups; group += 2) two[rows - 1](panel, group, a, lda, e);
   if (group < panel.groups) one[rows - 1](panel, group, a, lda, e);
 }
 
 void FewF32(const Panel& panel, const float* a, int64_t lda, int64_t rows, const Epilogue& e) {
-  if (panel.type == WeightType::kQ8_0) FewRowsF32<true>(panel, a, lda, rows, e); else FewRowsF32<false>(panel, a, lda, rows, e);
+  WithCodes(panel.type, [&](auto tag) { FewRowsF32<tag.kCodes>(panel, a, lda, rows, e); });
 }
 
 #if defined(WINNOW_ISA_AVX512BF16)
@@ -58,19 +55,21 @@ inline __m512 DotBroadcast(__m512 c, const uint16_t* pair, __m512i w) {
 }
 
 /// Asks for what the loop reads some blocks later: the hardware follows neither the jump to the scales nor page ends.
-template <bool kBytes>
-inline void PrefetchCell(const Panel& panel, int64_t cell) {
-  constexpr int64_t kCell = kBytes ? 512 : 256, kAhead = 4096;
-  auto* data = reinterpret_cast<const char*>(panel.data) + cell * kCell + kAhead;
+template <Codes kCodes>
+inline void PrefetchCell(const Panel& panel, int64_t block, int group) {
+  constexpr int64_t kCell = CellBytes(kCodes), kAhead = 4096;
+  auto* data = reinterpret_cast<const char*>(panel.data) + (block * panel.groups + group) * kCell + kAhead;
 #pragma GCC unroll 8
   for (int64_t line = 0; line < kCell; line += 64) _mm_prefetch(data + line, _MM_HINT_T0);
-  int64_t scale_bytes = panel.type == WeightType::kQ4_1 ? 64 : 32;
-  _mm_prefetch(reinterpret_cast<const char*>(panel.scales) + (cell + kAhead / kCell) * scale_bytes, _MM_HINT_T0);
+  int64_t ahead = block + kAhead / kCell / panel.groups;
+  auto* record = reinterpret_cast<const char*>(panel.record(ahead, group));
+  _mm_prefetch(record, _MM_HINT_T0);
+  if (IsSuperBlockType(panel.type)) _mm_prefetch(record + 32 + ahead % 8 * 32, _MM_HINT_T0);
 }
 
 /// MR rows times all NG groups of a panel straight from the packed bytes: weights live only in registers, bytes are read
 /// in order.
-template <int MR, int NG, bool kBytes>
+template <int MR, int NG, Codes kCodes>
 __attribute__((noinline)) void FewBlocksBf16(const Panel& panel, const uint16_t* a, int64_t lda, const Epilogue& e) {
   __m512 c[NG][MR];
   for (int g = 0; g < NG; g++)
@@ -80,9 +79,8 @@ __attribute__((noinline)) void FewBlocksBf16(const Panel& panel, const uint16_t*
     const uint16_t* x = a + block * kBlock;
 #pragma GCC unroll 4
     for (int g = 0; g < NG; g++) {
-      int64_t cell = block * NG + g;
-      PrefetchCell<kBytes>(panel, cell);
-      ForEachPair<kBytes>(panel, cell, [&](int pair, __m512i w) {
+      PrefetchCell<kCodes>(panel, block, g);
+      ForEachPair<kCodes>(panel, block, g, [&](int pair, __m512i w) {
 #pragma GCC unroll 4
         for (int i = 0; i < MR; i++) c[g][i] = DotBroadcast(c[g][i], x + i * lda + 2 * pair, w);
       });
@@ -92,21 +90,23 @@ __attribute__((noinline)) void FewBlocksBf16(const Panel& panel, const uint16_t*
     for (int i = 0; i < MR; i++) Finish(e, i, g, Lanes{c[g][i]});
 }
 
-template <int MR, bool kBytes>
+template <int MR, Codes kCodes>
 void FewRowsBf16(const Panel& panel, const uint16_t* a, int64_t lda, const Epilogue& e) {
   switch (panel.groups) {
-    case 1: return FewBlocksBf16<MR, 1, kBytes>(panel, a, lda, e);
-    case 2: return FewBlocksBf16<MR, 2, kBytes>(panel, a, lda, e);
-    case 3: return FewBlocksBf16<MR, 3, kBytes>(panel, a, lda, e);
-    default: return FewBlocksBf16<MR, 4, kBytes>(panel, a, lda, e);
+    case 1: return FewBlocksBf16<MR, 1, kCodes>(panel, a, lda, e);
+    case 2: return FewBlocksBf16<MR, 2, kCodes>(panel, a, lda, e);
+    case 3: return FewBlocksBf16<MR, 3, kCodes>(panel, a, lda, e);
+    default: return FewBlocksBf16<MR, 4, kCodes>(panel, a, lda, e);
   }
 }
 
 void FewBf16(const Panel& panel, const uint16_t* a, int64_t lda, int64_t rows, const Epilogue& e) {
   using Run = void (*)(const Panel&, const uint16_t*, int64_t, const Epilogue&);
-  static constexpr Run nibbles[] = {FewRowsBf16<1, false>, FewRowsBf16<2, false>, FewRowsBf16<3, false>, FewRowsBf16<4, false>};
-  static constexpr Run bytes[] = {FewRowsBf16<1, true>, FewRowsBf16<2, true>, FewRowsBf16<3, true>, FewRowsBf16<4, true>};
-  (panel.type == WeightType::kQ8_0 ? bytes : nibbles)[rows - 1](panel, a, lda, e);
+  WithCodes(panel.type, [&](auto tag) {
+    constexpr Codes kCodes = tag.kCodes;
+    static constexpr Run runs[] = {FewRowsBf16<1, kCodes>, FewRowsBf16<2, kCodes>, FewRowsBf16<3, kCodes>, FewRowsBf16<4, kCodes>};
+    runs[rows - 1](panel, a, lda, e);
+  });
 }
 #endif
 

@@ -20,19 +20,59 @@ inline __attribute__((always_inline)) __m512 DotPair(__m512 c, const uint16_t* p
 }
 
 /// Asks for what the loop reads some blocks later: the hardware follows neither the jump to the scales nor page ends.
-inline void PrefetchCell(const Panel& panel, int64_t cell, int64_t cell_bytes) {
-  constexpr int64_t kAhead = 4096;
-  auto* data = reinterpret_cast<const char*>(panel.data) + cell * cell_bytes + kAhead;
-  for (int64_t line = 0; line < cell_bytes; line += 64) _mm_prefetch(data + line, _MM_HINT_T0);
-  int64_t scale_bytes = panel.type == WeightType::kQ4_1 ? 64 : 32;
-  _mm_prefetch(reinterpret_cast<const char*>(panel.scales) + (cell + kAhead / cell_bytes) * scale_bytes, _MM_HINT_T0);
+template <Codes kCodes>
+inline void PrefetchCell(const Panel& panel, int64_t block, int group) {
+  constexpr int64_t kCell = CellBytes(kCodes), kAhead = 4096;
+  auto* data = reinterpret_cast<const char*>(panel.data) + (block * panel.groups + group) * kCell + kAhead;
+  for (int64_t line = 0; line < kCell; line += 64) _mm_prefetch(data + line, _MM_HINT_T0);
+  int64_t ahead = block + kAhead / kCell / panel.groups;
+  auto* record = reinterpret_cast<const char*>(panel.record(ahead, group));
+  _mm_prefetch(record, _MM_HINT_T0);
+  if (IsSuperBlockType(panel.type)) _mm_prefetch(record + 32 + ahead % 8 * 32, _MM_HINT_T0);
 }
 
-/// Sums over the even and over the odd k pairs of a block of x . codes, for MR rows: the codes are exact in bf16. Two sums,
-/// because eight rows alone do not hide the latency of the product.
-template <int MR, bool kBytes>
-inline __attribute__((always_inline)) void DotCodes(const uint8_t* cell, const uint16_t* const (&x)[MR], __m512 (&sum)[2][MR]) {
-  if constexpr (kBytes) {
+/// Bits shifted right within half words; left where `bits` is negative.
+template <int kBits>
+inline __m512i ShiftHalves(__m512i x) {
+  return kBits < 0 ? _mm512_slli_epi16(x, kBits < 0 ? -kBits : 0) : _mm512_srli_epi16(x, kBits < 0 ? 0 : kBits);
+}
+
+template <int kValue>
+struct Constant {
+  static constexpr int value = kValue;
+};
+
+/// bf16 of what 32 codes stand for; fewer codes are there twice, because the permute that looks them up reads 5 bits and the
+/// fifth belongs to the next nibble.
+template <Codes kCodes>
+inline __m512i CodeTable() {
+  alignas(64) static const uint16_t kLinear[32] = {
+      0x0000, 0x3f80, 0x4000, 0x4040, 0x4080, 0x40a0, 0x40c0, 0x40e0, 0x4100, 0x4110, 0x4120, 0x4130, 0x4140, 0x4150, 0x4160, 0x4170,
+      0x4180, 0x4188, 0x4190, 0x4198, 0x41a0, 0x41a8, 0x41b0, 0x41b8, 0x41c0, 0x41c8, 0x41d0, 0x41d8, 0x41e0, 0x41e8, 0x41f0, 0x41f8};
+  if constexpr (kCodes == Codes::kFive) return _mm512_load_si512(kLinear);
+  if constexpr (kCodes == Codes::kTable) {
+    __m256i values = PackBf16_(Lanes{TableFloats()});
+    return _mm512_inserti64x4(_mm512_castsi256_si512(values), values, 1);
+  }
+  return _mm512_broadcast_i64x4(_mm256_load_si256(reinterpret_cast<const __m256i*>(kLinear)));
+}
+
+/// bf16 of code - 32 for the 64 codes of six bits.
+struct SixBitTable {
+  __m512i low, high;
+};
+inline SixBitTable SignedSixBits() {
+  __m512 first = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  auto from = [&](float start) { return PackBf16_(Lanes{_mm512_add_ps(first, _mm512_set1_ps(start))}); };
+  return {_mm512_inserti64x4(_mm512_castsi256_si512(from(-32)), from(-16), 1), _mm512_inserti64x4(_mm512_castsi256_si512(from(0)), from(16), 1)};
+}
+
+/// Sums over the even and over the odd k pairs of one part of a block of x . codes, for MR rows: the codes are exact in bf16.
+/// Two sums, because eight rows alone do not hide the latency of the product. Six bits have two parts of 16 k, each with a
+/// scale of its own and codes less 32, all others one.
+template <int MR, Codes kCodes>
+inline __attribute__((always_inline)) void DotCodes(const uint8_t* cell, int part, const uint16_t* const (&x)[MR], __m512 (&sum)[2][MR]) {
+  if constexpr (kCodes == Codes::kBytes) {
 #pragma GCC unroll 16
     for (int pair = 0; pair < 16; pair++) {
       __m512i both = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(cell + pair * 32)));
@@ -43,29 +83,51 @@ inline __attribute__((always_inline)) void DotCodes(const uint8_t* cell, const u
 #pragma GCC unroll 8
       for (int r = 0; r < MR; r++) sum[pair % 2][r] = DotPair(sum[pair % 2][r], x[r] + 2 * pair, w);
     }
+  } else if constexpr (kCodes == Codes::kSix) {
+    const SixBitTable table = SignedSixBits();
+    __m512i top = _mm512_loadu_si512(cell + 256 + part * 64);
+    auto word = [&](auto v_tag) {
+      constexpr int v = v_tag.value;
+      __m512i nibbles = _mm512_loadu_si512(cell + (2 * part + v) * 64);
+      auto four = [&](auto i_tag) {
+        constexpr int i = i_tag.value;
+        // The nibble below, two upper bits of it above.
+        __m512i index = _mm512_ternarylogic_epi32(ShiftHalves<4 * i>(nibbles), ShiftHalves<4 * i + 2 * v - 4>(top),
+                                                  _mm512_set1_epi16(15), 0xe4);
+        __m512i w = _mm512_permutex2var_epi16(table.low, index, table.high);
+#pragma GCC unroll 8
+        for (int r = 0; r < MR; r++) sum[i % 2][r] = DotPair(sum[i % 2][r], x[r] + 16 * part + 8 * v + 2 * i, w);
+      };
+      four(Constant<0>()), four(Constant<1>()), four(Constant<2>()), four(Constant<3>());
+    };
+    word(Constant<0>()), word(Constant<1>());
   } else {
-    // bf16 of 0 to 15, twice: the permute reads 5 bits of each index, the fifth belongs to the next nibble.
-    alignas(64) static const uint16_t kCodes[32] = {
-        0x0000, 0x3f80, 0x4000, 0x4040, 0x4080, 0x40a0, 0x40c0, 0x40e0, 0x4100, 0x4110, 0x4120, 0x4130, 0x4140, 0x4150, 0x4160, 0x4170,
-        0x0000, 0x3f80, 0x4000, 0x4040, 0x4080, 0x40a0, 0x40c0, 0x40e0, 0x4100, 0x4110, 0x4120, 0x4130, 0x4140, 0x4150, 0x4160, 0x4170};
-    const __m512i codes = _mm512_load_si512(kCodes);
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; v++) {
+    const __m512i codes = CodeTable<kCodes>();
+    [[maybe_unused]] __m512i top{};
+    if constexpr (kCodes == Codes::kFive) top = _mm512_loadu_si512(cell + 256);
+    auto word = [&](auto v_tag) {
+      constexpr int v = v_tag.value;
       __m512i nibbles = _mm512_loadu_si512(cell + v * 64);
-#pragma GCC unroll 4
-      for (int i = 0; i < 4; i++) {
-        __m512i w = _mm512_permutexvar_epi16(_mm512_srli_epi16(nibbles, 4 * i), codes);
+      auto four = [&](auto i_tag) {
+        constexpr int i = i_tag.value;
+        __m512i index = ShiftHalves<4 * i>(nibbles);
+        if constexpr (kCodes == Codes::kFive)
+          index = _mm512_ternarylogic_epi32(index, ShiftHalves<4 * i + v - 4>(top), _mm512_set1_epi16(15), 0xe4);
+        __m512i w = _mm512_permutexvar_epi16(index, codes);
 #pragma GCC unroll 8
         for (int r = 0; r < MR; r++) sum[i % 2][r] = DotPair(sum[i % 2][r], x[r] + 8 * v + 2 * i, w);
-      }
-    }
+      };
+      four(Constant<0>()), four(Constant<1>()), four(Constant<2>()), four(Constant<3>());
+    };
+    word(Constant<0>()), word(Constant<1>()), word(Constant<2>()), word(Constant<3>());
   }
 }
 
-template <int MR, bool kBytes>
+template <int MR, Codes kCodes>
 __attribute__((noinline)) void StepRows(const Panel& panel, const uint16_t* a, int64_t lda, const float* sums, int64_t row,
                                         const Epilogue& e) {
-  constexpr int64_t kCell = kBytes ? 512 : 256;
+  constexpr int64_t kCell = CellBytes(kCodes);
+  constexpr int kParts = kCodes == Codes::kSix ? 2 : 1;
   __m512 total[kPanelWidth / kGroup][MR];
   for (int g = 0; g < panel.groups; g++)
     for (int r = 0; r < MR; r++) total[g][r] = _mm512_setzero_ps();
@@ -76,20 +138,22 @@ __attribute__((noinline)) void StepRows(const Panel& panel, const uint16_t* a, i
 #pragma GCC unroll 8
     for (int r = 0; r < MR; r++) x[r] = a + r * lda + block * kBlock;
     for (int g = 0; g < panel.groups; g++) {
-      int64_t cell = block * panel.groups + g;
-      PrefetchCell(panel, cell, kCell);
-      __m512 sum[2][MR];
+      PrefetchCell<kCodes>(panel, block, g);
+#pragma GCC unroll 2
+      for (int part = 0; part < kParts; part++) {
+        __m512 sum[2][MR];
 #pragma GCC unroll 8
-      for (int r = 0; r < MR; r++) sum[0][r] = sum[1][r] = _mm512_setzero_ps();
-      // Hides that the addresses stay the same, or gcc 12 keeps one for each row and pair on the stack.
+        for (int r = 0; r < MR; r++) sum[0][r] = sum[1][r] = _mm512_setzero_ps();
+        // Hides that the addresses stay the same, or gcc 12 keeps one for each row and pair on the stack.
 #pragma GCC unroll 8
-      for (int r = 0; r < MR; r++) __asm__("" : "+r"(x[r]));
-      DotCodes<MR, kBytes>(data + cell * kCell, x, sum);
-      Scales s = LoadScales(panel, cell);
+        for (int r = 0; r < MR; r++) __asm__("" : "+r"(x[r]));
+        DotCodes<MR, kCodes>(data + (block * panel.groups + g) * kCell, part, x, sum);
+        Scales s = LoadScales(panel, block, g, part);
 #pragma GCC unroll 8
-      for (int r = 0; r < MR; r++) {
-        __m512 scaled = _mm512_fmadd_ps(_mm512_add_ps(sum[0][r], sum[1][r]), s.d.v, total[g][r]);
-        total[g][r] = _mm512_fmadd_ps(s.m.v, _mm512_set1_ps(sums[r * blocks + block]), scaled);
+        for (int r = 0; r < MR; r++) {
+          total[g][r] = _mm512_fmadd_ps(_mm512_add_ps(sum[0][r], sum[1][r]), s.d.v, total[g][r]);
+          if constexpr (kCodes != Codes::kSix) total[g][r] = _mm512_fmadd_ps(s.m.v, _mm512_set1_ps(sums[r * blocks + block]), total[g][r]);
+        }
       }
     }
   }
@@ -97,18 +161,18 @@ __attribute__((noinline)) void StepRows(const Panel& panel, const uint16_t* a, i
     for (int r = 0; r < MR; r++) Finish(e, row + r, g, Lanes{total[g][r]});
 }
 
-template <bool kBytes>
+template <Codes kCodes>
 void AllRows(const Panel& panel, const uint16_t* a, int64_t lda, const float* sums, int64_t rows, const Epilogue& e) {
   using Run = void (*)(const Panel&, const uint16_t*, int64_t, const float*, int64_t, const Epilogue&);
-  static constexpr Run rest[] = {nullptr,             StepRows<1, kBytes>, StepRows<2, kBytes>, StepRows<3, kBytes>,
-                                 StepRows<4, kBytes>, StepRows<5, kBytes>, StepRows<6, kBytes>, StepRows<7, kBytes>};
+  static constexpr Run rest[] = {nullptr,             StepRows<1, kCodes>, StepRows<2, kCodes>, StepRows<3, kCodes>,
+                                 StepRows<4, kCodes>, StepRows<5, kCodes>, StepRows<6, kCodes>, StepRows<7, kCodes>};
   int64_t blocks = panel.k / kBlock, row = 0;
-  for (; row + 8 <= rows; row += 8) StepRows<8, kBytes>(panel, a + row * lda, lda, sums + row * blocks, row, e);
+  for (; row + 8 <= rows; row += 8) StepRows<8, kCodes>(panel, a + row * lda, lda, sums + row * blocks, row, e);
   if (row < rows) rest[rows - row](panel, a + row * lda, lda, sums + row * blocks, row, e);
 }
 
 void Multiply(const Panel& panel, const uint16_t* a, int64_t lda, const float* sums, int64_t rows, const Epilogue& e) {
-  if (panel.type == WeightType::kQ8_0) AllRows<true>(panel, a, lda, sums, rows, e); else AllRows<false>(panel, a, lda, sums, rows, e);
+  WithCodes(panel.type, [&](auto tag) { AllRows<tag.kCodes>(panel, a, lda, sums, rows, e); });
 }
 
 void BlockSums(const uint16_t* x, int64_t blocks, float* sums) {

@@ -25,13 +25,47 @@ inline Lanes LoadF16(const uint16_t* p) {
 #endif
 }
 
-inline Scales LoadScales(const Panel& panel, int64_t cell) {
-  if (panel.type == WeightType::kQ4_1) {
-    const uint16_t* p = panel.scales + cell * 2 * kGroup;
-    return {LoadF16(p), LoadF16(p + kGroup)};
+/// 16 signed or unsigned bytes as floats.
+template <bool kSigned>
+inline Lanes LoadSmall(const uint8_t* p) {
+#if defined(WINNOW_ISA_AVX512)
+  __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm512_cvtepi32_ps(kSigned ? _mm512_cvtepi8_epi32(x) : _mm512_cvtepu8_epi32(x))};
+#elif defined(WINNOW_ISA_AVX2)
+  auto side = [](const uint8_t* at) {
+    __m128i x = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(at));
+    return _mm256_cvtepi32_ps(kSigned ? _mm256_cvtepi8_epi32(x) : _mm256_cvtepu8_epi32(x));
+  };
+  return {side(p), side(p + 8)};
+#else
+  Lanes r;
+  for (int i = 0; i < kLanes; i++) r.v[i] = kSigned ? static_cast<float>(static_cast<int8_t>(p[i])) : static_cast<float>(p[i]);
+  return r;
+#endif
+}
+
+/// Scales of one cell, of half of it for Q6_K, from its record (weight_types.h).
+inline Scales LoadScales(const Panel& panel, int64_t block, int group, int half) {
+  const std::byte* record = panel.record(block, group);
+  auto* small = reinterpret_cast<const uint8_t*>(record);
+  Lanes d = LoadF16(reinterpret_cast<const uint16_t*>(record));
+  auto with_minimum = [&](float times) { return Scales{d, Mul(Set(times), d)}; };
+  switch (panel.type) {
+    case WeightType::kQ8_0: return with_minimum(-128.f);
+    case WeightType::kQ4_0: return with_minimum(-8.f);
+    case WeightType::kQ5_0: return with_minimum(-16.f);
+    case WeightType::kIQ4_NL: return {d, Set(0)};
+    case WeightType::kQ6_K:
+      d = Mul(d, LoadSmall<true>(small + 32 + (block % 8 * 2 + half) * 16));
+      return with_minimum(-32.f);
+    case WeightType::kQ4_K:
+    case WeightType::kQ5_K: {
+      const uint8_t* at = small + 64 + block % 8 * 32;
+      Lanes least = LoadF16(reinterpret_cast<const uint16_t*>(record) + kGroup);
+      return {Mul(d, LoadSmall<false>(at)), Mul(least, LoadSmall<false>(at + 16))};
+    }
+    default: return {d, LoadF16(reinterpret_cast<const uint16_t*>(record) + kGroup)};
   }
-  Lanes d = LoadF16(panel.scales + cell * kGroup);
-  return {d, Mul(Set(panel.type == WeightType::kQ8_0 ? -128.f : -8.f), d)};
 }
 
 /// Nibbles are not shifted into place: nibble i of a half word is q * 16^i, and fma(q * 16^i, d / 16^i, m) is the same
@@ -86,6 +120,8 @@ inline Lanes NibbleInPlace(Words w, int i) {
 }
 #endif
 
+#include "gemm_unpack_top.isa.h"
+
 /// Values of 16 outputs at one k, from the 32 bytes of a k pair.
 inline Lanes ByteRow(const uint8_t* pair, int p) {
 #if defined(WINNOW_ISA_AVX512)
@@ -128,9 +164,11 @@ inline Lanes PlainRow(const Panel& panel, int64_t k, int group) {
 }
 
 /// Calls put(k, values) for the 32 k of one block and group, ascending.
-template <bool kBytes, class Put>
-inline void ForEachBlockRow(const uint8_t* cell, const Scales& s, Put put) {
-  if constexpr (kBytes) {
+template <Codes kCodes, class Put>
+inline void ForEachBlockRow(const Panel& panel, int64_t block, int group, Put put) {
+  auto* cell = reinterpret_cast<const uint8_t*>(panel.data) + (block * panel.groups + group) * CellBytes(kCodes);
+  Scales s = LoadScales(panel, block, group, 0);
+  if constexpr (kCodes == Codes::kBytes) {
 #pragma GCC unroll 2
     for (int pair = 0; pair < 16; pair++) {
       put(2 * pair, Fma(ByteRow(cell + pair * 32, 0), s.d, s.m));
@@ -139,11 +177,12 @@ inline void ForEachBlockRow(const uint8_t* cell, const Scales& s, Put put) {
   } else {
     NibbleScales n = ForNibbles(s);
     for (int v = 0; v < 4; v++) {
-      Words even = LoadNibbles(cell + v * 64), odd = HighHalves(even);
+      if (kCodes == Codes::kSix && v == 2) n = ForNibbles(LoadScales(panel, block, group, 1));
+      CodeWords<kCodes> words(cell, v);
 #pragma GCC unroll 4
       for (int i = 0; i < 4; i++) {
-        put(8 * v + 2 * i, Fma(NibbleInPlace(even, i), n.d[i], n.m));
-        put(8 * v + 2 * i + 1, Fma(NibbleInPlace(odd, i), n.d[i], n.m));
+        put(8 * v + 2 * i, Fma(words.Even(i), n.d[kCodes == Codes::kTable ? 0 : i], n.m));
+        put(8 * v + 2 * i + 1, Fma(words.Odd(i), n.d[kCodes == Codes::kTable ? 0 : i], n.m));
       }
     }
   }
@@ -155,8 +194,7 @@ struct PairScales {
   __m512 d_low, d_high, m_low, m_high;
 };
 
-inline PairScales LoadPairScales(const Panel& panel, int64_t cell) {
-  Scales s = LoadScales(panel, cell);
+inline PairScales LoadPairScales(Scales s) {
   __m512i low = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
   __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
   return {_mm512_permutexvar_ps(low, s.d.v), _mm512_permutexvar_ps(high, s.d.v), _mm512_permutexvar_ps(low, s.m.v),
@@ -164,10 +202,10 @@ inline PairScales LoadPairScales(const Panel& panel, int64_t cell) {
 }
 
 /// Calls put(pair, values) for the 16 k pairs of one block and group, in order.
-template <class Put>
+template <Codes kCodes, class Put>
 inline void ForEachNibblePair(const uint8_t* cell, const Scales& s, Put put) {
   // A register permute reads only the low 4 bits of each index: it turns a nibble into a float without masking.
-  const __m512 values = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512 values = kCodes == Codes::kTable ? TableFloats() : _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const __m512i words = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const __m512i interleave = _mm512_or_si512(words, _mm512_slli_epi32(_mm512_add_epi32(words, _mm512_set1_epi32(16)), 16));
 #pragma GCC unroll 4
@@ -193,17 +231,53 @@ inline void ForEachBytePair(const uint8_t* cell, const PairScales& s, Put put) {
   }
 }
 
-/// The same for either kind of block, scales loaded.
-template <bool kBytes, class Put>
-inline void ForEachPair(const Panel& panel, int64_t cell, Put put) {
-  auto* data = reinterpret_cast<const uint8_t*>(panel.data);
-  if constexpr (kBytes) {
-    ForEachBytePair(data + cell * 512, LoadPairScales(panel, cell), put);
+/// Codes of 5 and 6 bits.
+template <Codes kCodes, class Put>
+inline void ForEachTopPair(const Panel& panel, int64_t block, int group, const uint8_t* cell, Put put) {
+  const __m512i words = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i interleave = _mm512_or_si512(words, _mm512_slli_epi32(_mm512_add_epi32(words, _mm512_set1_epi32(16)), 16));
+  NibbleScales n = ForNibbles(LoadScales(panel, block, group, 0));
+#pragma GCC unroll 4
+  for (int v = 0; v < 4; v++) {
+    if (kCodes == Codes::kSix && v == 2) n = ForNibbles(LoadScales(panel, block, group, 1));
+    CodeWords<kCodes> code(cell, v);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+      __m512 even = Fma(code.Even(i), n.d[i], n.m).v, odd = Fma(code.Odd(i), n.d[i], n.m).v;
+      put(v * 4 + i, _mm512_permutexvar_epi16(interleave, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd, even))));
+    }
+  }
+}
+
+/// The same for every kind of codes, scales loaded.
+template <Codes kCodes, class Put>
+inline void ForEachPair(const Panel& panel, int64_t block, int group, Put put) {
+  auto* cell = reinterpret_cast<const uint8_t*>(panel.data) + (block * panel.groups + group) * CellBytes(kCodes);
+  if constexpr (kCodes == Codes::kBytes) {
+    ForEachBytePair(cell, LoadPairScales(LoadScales(panel, block, group, 0)), put);
+  } else if constexpr (kCodes == Codes::kFive || kCodes == Codes::kSix) {
+    ForEachTopPair<kCodes>(panel, block, group, cell, put);
   } else {
-    ForEachNibblePair(data + cell * 256, LoadScales(panel, cell), put);
+    ForEachNibblePair<kCodes>(cell, LoadScales(panel, block, group, 0), put);
   }
 }
 #endif
+
+template <Codes kValue>
+struct CodesTag {
+  static constexpr Codes kCodes = kValue;
+};
+/// Calls run(tag) with the kind of a block type's codes as a constant.
+template <class Run>
+inline void WithCodes(WeightType type, Run run) {
+  switch (CodesOf(type)) {
+    case Codes::kNibbles: return run(CodesTag<Codes::kNibbles>());
+    case Codes::kTable: return run(CodesTag<Codes::kTable>());
+    case Codes::kFive: return run(CodesTag<Codes::kFive>());
+    case Codes::kSix: return run(CodesTag<Codes::kSix>());
+    case Codes::kBytes: return run(CodesTag<Codes::kBytes>());
+  }
+}
 
 }  // namespace
 }  // namespace winnow::WINNOW_ISA

@@ -1,6 +1,5 @@
 #include "weights.h"
 
-#include <cmath>
 #include <cstring>
 
 #include "numerics.h"
@@ -10,19 +9,13 @@ namespace winnow {
 
 namespace {
 
-constexpr const char* kTypeNames[] = {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1"};
-
-int64_t BlockBytes(WeightType t) { return t == WeightType::kQ8_0 ? 34 : t == WeightType::kQ4_0 ? 18 : 20; }
-int ScalesPerOutput(WeightType t) { return t == WeightType::kQ4_1 ? 2 : IsBlockType(t) ? 1 : 0; }
-
 /// Packed bytes of one panel, without scales.
 int64_t DataBytes(WeightType type, int64_t groups, int64_t k) {
   switch (type) {
     case WeightType::kF32: return k * groups * kGroup * 4;
     case WeightType::kF16: return k * groups * kGroup * 2;
     case WeightType::kBf16: return (k + 1) / 2 * groups * kGroup * 4;
-    case WeightType::kQ8_0: return k * groups * kGroup;
-    default: return k * groups * kGroup / 2;
+    default: return k / kBlock * groups * CellBytes(CodesOf(type));
   }
 }
 
@@ -61,37 +54,43 @@ inline uint32_t JoinNibbles(uint64_t x) {
   return static_cast<uint32_t>((x | x >> 24) & 0xffffu);
 }
 
-/// 16 nibble bytes of a block (low nibbles k 0-15, high nibbles k 16-31) -> the four words of one output.
-inline void SplitNibbles(const std::byte* bytes, uint32_t (&out)[4]) {
+/// The 32 codes of output r of a cell, in their places (see Panel).
+void PackNibbles(const uint8_t (&codes)[kBlock], Codes kind, int r, std::byte* cell) {
   for (int v = 0; v < 4; v++) {
     uint64_t eight;
-    std::memcpy(&eight, bytes + v % 2 * 8, 8);
-    eight >>= v / 2 * 4;
-    out[v] = JoinNibbles(eight) | JoinNibbles(eight >> 8) << 16;
+    std::memcpy(&eight, codes + 8 * v, 8);
+    uint32_t nibbles = JoinNibbles(eight) | JoinNibbles(eight >> 8) << 16;
+    std::memcpy(cell + v * 64 + r * 4, &nibbles, 4);
+    if (kind != Codes::kFive && kind != Codes::kSix) continue;
+    bool six = kind == Codes::kSix;
+    uint64_t upper = eight >> 4 & 0x0303030303030303ull;
+    uint32_t top = JoinNibbles(upper) | JoinNibbles(upper >> 8) << 16, others;
+    std::byte* at = cell + 256 + (six ? v / 2 * 64 : 0) + r * 4;
+    std::memcpy(&others, at, 4);
+    others |= top << (six ? v % 2 * 2 : v);
+    std::memcpy(at, &others, 4);
   }
 }
 
-void PackBlocks(const Panel& panel, const std::byte* const* rows, std::byte* data, uint16_t* scales) {
-  int64_t blocks = panel.k / kBlock, block_bytes = BlockBytes(panel.type);
-  int per_output = ScalesPerOutput(panel.type);
-  bool wide = panel.type == WeightType::kQ8_0;
+void PackBytes(const uint8_t (&codes)[kBlock], int r, std::byte* cell) {
+  for (int i = 0; i < kBlock; i++) cell[i / 2 * 32 + 2 * r + i % 2] = std::byte{codes[i]};
+}
+
+/// Bits beyond the fourth are added to what is there: data must be zero for types that have them.
+void PackBlocks(const Panel& panel, const std::byte* const* rows, std::byte* data, std::byte* scales) {
+  Codes kind = CodesOf(panel.type);
+  int64_t blocks = panel.k / kBlock, cells = RecordCells(panel.type), block_bytes = BlockBytes(panel.type);
   for (int64_t b = 0; b < blocks; b++) {
     for (int column = 0; column < panel.width; column++) {
-      const std::byte* block = rows[column] + b * block_bytes;
-      int64_t cell = b * panel.groups + column / kGroup;
+      int64_t group = column / kGroup;
       int r = column % kGroup;
-      for (int s = 0; s < per_output; s++) std::memcpy(scales + (cell * per_output + s) * kGroup + r, block + 2 * s, 2);
-      if (wide) {
-        std::byte* out = data + cell * 512 + 2 * r;
-        for (int pair = 0; pair < 16; pair++) {
-          out[pair * 32] = block[2 + 2 * pair] ^ std::byte{0x80};  // q + 128
-          out[pair * 32 + 1] = block[3 + 2 * pair] ^ std::byte{0x80};
-        }
-      } else {
-        uint32_t nibbles[4];
-        SplitNibbles(block + 2 * per_output, nibbles);
-        for (int v = 0; v < 4; v++) std::memcpy(data + cell * 256 + v * 64 + r * 4, &nibbles[v], 4);
-      }
+      uint8_t codes[kBlock];
+      DecodeCodes(panel.type, rows[column], b, codes);
+      std::byte* cell = data + (b * panel.groups + group) * CellBytes(kind);
+      if (kind == Codes::kBytes) PackBytes(codes, r, cell); else PackNibbles(codes, kind, r, cell);
+      if (b % cells != 0) continue;
+      std::byte* record = scales + (b / cells * panel.groups + group) * RecordBytes(panel.type);
+      DecodeScales(panel.type, rows[column] + b / cells * block_bytes, r, record);
     }
   }
 }
@@ -110,6 +109,8 @@ void PackPlain(const Panel& panel, const std::byte* const* rows, std::byte* data
   }
 }
 
+}  // namespace
+
 Status CheckSource(const WeightSource& s, int64_t cols) {
   auto fail = [](const char* what, std::string expected, int64_t actual) {
     return Status::Fail(Code::kModelFormat, std::string("packWeight.") + what, std::move(expected), std::to_string(actual));
@@ -118,7 +119,9 @@ Status CheckSource(const WeightSource& s, int64_t cols) {
   if (s.rows < 1 || s.rows > kMost) return fail("rows", "1 to 2^28 rows", s.rows);
   if (s.cols != cols) return fail("cols", std::to_string(cols) + " columns as in the first source", s.cols);
   if (s.cols < 1 || s.cols > kMost) return fail("cols", "1 to 2^28 columns", s.cols);
-  if (IsBlockType(s.type) && s.cols % kBlock != 0) return fail("cols", "a multiple of 32 columns for a block type", s.cols);
+  if (int64_t values = BlockValues(s.type); s.cols % values != 0) {
+    return fail("cols", "a multiple of " + std::to_string(values) + " columns for " + NameOf(s.type), s.cols);
+  }
   if (s.interleaved_heads < 0 || (s.interleaved_heads > 0 && s.rows % (2 * s.interleaved_heads) != 0)) {
     return fail("interleavedHeads", "heads of an even number of rows out of " + std::to_string(s.rows), s.interleaved_heads);
   }
@@ -127,64 +130,6 @@ Status CheckSource(const WeightSource& s, int64_t cols) {
     return fail("bytes", std::to_string(s.rows) + " rows of " + std::to_string(row) + " bytes", s.num_bytes);
   }
   return {};
-}
-
-float ScaleOf(const Panel& panel, int64_t cell, int which, int r) {
-  return FromF16(panel.scales[(cell * ScalesPerOutput(panel.type) + which) * kGroup + r]);
-}
-
-/// The stored integer of output r of a cell at i of its 32 k.
-int PanelCode(const Panel& panel, int64_t cell, int r, int i) {
-  if (panel.type == WeightType::kQ8_0) return static_cast<uint8_t>(panel.data[cell * 512 + i / 2 * 32 + 2 * r + i % 2]);
-  uint32_t word;
-  std::memcpy(&word, panel.data + cell * 256 + i / 8 * 64 + r * 4, 4);
-  return static_cast<int>(word >> ((i % 8 / 2 + i % 2 * 4) * 4) & 15u);
-}
-
-float PanelWeight(const Panel& panel, int64_t column, int64_t k) {
-  int64_t width = panel.groups * kGroup;
-  switch (panel.type) {
-    case WeightType::kF32: {
-      float w;
-      std::memcpy(&w, panel.data + (k * width + column) * 4, 4);
-      return w;
-    }
-    case WeightType::kF16: {
-      uint16_t h;
-      std::memcpy(&h, panel.data + (k * width + column) * 2, 2);
-      return FromF16(h);
-    }
-    case WeightType::kBf16: {
-      Bf16 h;
-      std::memcpy(&h, panel.data + ((k / 2 * width + column) * 2 + k % 2) * 2, 2);
-      return FromBf16(h);
-    }
-    default: break;
-  }
-  int64_t cell = k / kBlock * panel.groups + column / kGroup;
-  int r = static_cast<int>(column % kGroup), i = static_cast<int>(k % kBlock);
-  float d = ScaleOf(panel, cell, 0, r);
-  float m = panel.type == WeightType::kQ4_1 ? ScaleOf(panel, cell, 1, r) : panel.type == WeightType::kQ4_0 ? -8.f * d : -128.f * d;
-  return std::fma(static_cast<float>(PanelCode(panel, cell, r, i)), d, m);
-}
-
-}  // namespace
-
-const char* NameOf(WeightType type) { return kTypeNames[static_cast<int>(type)]; }
-
-bool WeightTypeFromName(const char* name, WeightType* out) {
-  for (int i = 0; i < 6; i++) {
-    if (std::strcmp(name, kTypeNames[i]) == 0) {
-      *out = static_cast<WeightType>(i);
-      return true;
-    }
-  }
-  return false;
-}
-
-int64_t RowBytes(WeightType type, int64_t cols) {
-  if (IsBlockType(type)) return cols / kBlock * BlockBytes(type);
-  return cols * (type == WeightType::kF32 ? 4 : 2);
 }
 
 std::shared_ptr<std::byte> WeightArena::Allocate(size_t bytes) {
@@ -234,7 +179,7 @@ Status PackMatrix(const std::vector<WeightSource>& sources, int64_t weave, Weigh
     data_at.push_back(total);
     total += RoundUp(DataBytes(type, panel.groups, packed.cols), 64);
     scales_at.push_back(total);
-    if (IsBlockType(type)) total += RoundUp(packed.cols / kBlock * panel.groups * ScalesPerOutput(type) * kGroup * 2, 64);
+    if (IsBlockType(type)) total += RoundUp(packed.cols / BlockValues(type) * panel.groups * RecordBytes(type), 64);
     for (int64_t r = row; r < end; r++) packed.panel_of_row[r] = static_cast<int32_t>(packed.panels.size());
     packed.panels.push_back(panel);
     row = end;
@@ -249,9 +194,10 @@ Status PackMatrix(const std::vector<WeightSource>& sources, int64_t weave, Weigh
   Pool::Instance().ParallelFor(static_cast<int64_t>(packed.panels.size()), [&](int64_t i) {
     Panel& panel = packed.panels[i];
     std::byte* data = packed.bytes.get() + data_at[i];
-    auto* scales = reinterpret_cast<uint16_t*>(packed.bytes.get() + scales_at[i]);
+    std::byte* scales = packed.bytes.get() + scales_at[i];
     int64_t end = i + 1 < static_cast<int64_t>(packed.panels.size()) ? data_at[i + 1] : total;
-    if (panel.width % kGroup != 0 || !IsBlockType(panel.type)) std::memset(data, 0, static_cast<size_t>(end - data_at[i]));
+    bool overwrites_all = panel.width % kGroup == 0 && (CodesOf(panel.type) == Codes::kBytes || CellBytes(CodesOf(panel.type)) == 256);
+    if (!overwrites_all || !IsBlockType(panel.type)) std::memset(data, 0, static_cast<size_t>(end - data_at[i]));
     const std::byte* rows[kPanelWidth];
     for (int c = 0; c < panel.width; c++) {
       const Origin& origin = order[panel.first_row + c];
@@ -267,51 +213,6 @@ Status PackMatrix(const std::vector<WeightSource>& sources, int64_t weave, Weigh
   });
   *out = std::move(packed);
   return {};
-}
-
-Status UnpackVector(const WeightSource& source, float* out) {
-  WINNOW_TRY(CheckSource(source, source.cols));
-  if (!IsBlockType(source.type)) {
-    for (int64_t i = 0; i < source.cols; i++) {
-      uint16_t half = 0;
-      if (source.type == WeightType::kF32) {
-        std::memcpy(out + i, source.bytes + 4 * i, 4);
-        continue;
-      }
-      std::memcpy(&half, source.bytes + 2 * i, 2);
-      out[i] = source.type == WeightType::kF16 ? FromF16(half) : FromBf16(half);
-    }
-    return {};
-  }
-  WeightArena arena;
-  PackedMatrix one;
-  WINNOW_TRY(PackMatrix({source}, 0, arena, &one));
-  UnpackRow(one, 0, out);
-  return {};
-}
-
-float WeightAt(const PackedMatrix& m, int64_t row, int64_t col) {
-  const Panel& panel = m.panels[m.panel_of_row[row]];
-  return PanelWeight(panel, row - panel.first_row, col);
-}
-
-void UnpackRow(const PackedMatrix& m, int64_t row, float* out) {
-  const Panel& panel = m.panels[m.panel_of_row[row]];
-  int64_t column = row - panel.first_row;
-  if (!IsBlockType(panel.type)) {
-    for (int64_t k = 0; k < m.cols; k++) out[k] = PanelWeight(panel, column, k);
-    return;
-  }
-  int r = static_cast<int>(column % kGroup);
-  for (int64_t block = 0; block < m.cols / kBlock; block++) {
-    int64_t cell = block * panel.groups + column / kGroup;
-    double d = ScaleOf(panel, cell, 0, r);
-    double least = panel.type == WeightType::kQ4_1 ? ScaleOf(panel, cell, 1, r) : panel.type == WeightType::kQ4_0 ? -8 * d : -128 * d;
-    for (int i = 0; i < kBlock; i++) {
-      // In double q * d + m is exact, so this rounds once, as fma does.
-      out[block * kBlock + i] = static_cast<float>(PanelCode(panel, cell, r, i) * d + least);
-    }
-  }
 }
 
 uint32_t WeightTable::Add(PackedMatrix matrix) {

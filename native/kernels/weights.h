@@ -7,18 +7,9 @@
 
 #include "status.h"
 #include "tensor.h"
+#include "weight_types.h"
 
 namespace winnow {
-
-/// Storage types of checkpoint matrices. Block types hold 32 values along a row with an f16 scale (and minimum).
-enum class WeightType : int32_t { kF32, kF16, kBf16, kQ8_0, kQ4_0, kQ4_1 };
-const char* NameOf(WeightType type);
-bool WeightTypeFromName(const char* name, WeightType* out);
-
-constexpr int kBlock = 32;
-constexpr bool IsBlockType(WeightType t) { return t >= WeightType::kQ8_0; }
-/// Bytes of one checkpoint row of `cols` values.
-int64_t RowBytes(WeightType type, int64_t cols);
 
 /// Columns of the product (matrix rows) of one panel, at most; a panel is 1 to 4 groups of 16.
 constexpr int kPanelWidth = 64;
@@ -26,16 +17,20 @@ constexpr int kGroup = 16;
 
 /// One panel in packed form, `groups` * 16 wide (padding is zero weight), k values deep.
 ///
-///   Q4_0, Q4_1  data [block][group][4][16 outputs] u32: nibble i + 4 p of word (v, r) holds the weight of output r at
-///               k = 32 block + 8 v + 2 i + p, so that a shift by 4 i leaves a k pair in the low bits of two half words
-///   Q8_0        data [block][group][16 pairs][16 outputs][2] u8: q + 128 at k = 32 block + 2 pair + p
-///   F32         data [k][groups * 16] float
-///   F16         data [k][groups * 16] half
-///   BF16        data [ceil(k / 2)][groups * 16][2] bf16
-///   scales      [block][group][16] f16 d, for Q4_1 followed by [16] f16 m
+///   block types  data [block][group] cells of 32 k and 16 outputs:
+///     nibbles    [4][16 outputs] u32: nibble i + 4 p of word (v, r) holds the low 4 bits of the code of output r at
+///                k = 32 block + 8 v + 2 i + p, so that a shift by 4 i leaves a k pair in the low bits of two half words
+///     5 bits     nibbles, then [16 outputs] u32: bit 4 n + v is the fifth bit of nibble n of word v
+///     6 bits     nibbles, then [2][16 outputs] u32: bits 4 n + 2 (v mod 2) and the next of word v / 2 are the upper two of
+///                nibble n of word v
+///     bytes      [16 pairs][16 outputs][2] u8: q + 128 at k = 32 block + 2 pair + p
+///   F32          data [k][groups * 16] float
+///   F16          data [k][groups * 16] half
+///   BF16         data [ceil(k / 2)][groups * 16][2] bf16
+///   scales       [block or super-block][group] records, see weight_types.h
 ///
-/// A weight is fma(q, d, m) in every path: Q4_1 as stored, Q4_0 with m = -8 d, Q8_0 with q + 128 and m = -128 d
-/// (both products exact in f32).
+/// A weight takes, packed: Q4_0, IQ4_NL 4.5 bits, Q4_1 5, Q4_K 4.625 (4.5 in the file: six-bit scales become bytes), Q5_0
+/// 5.5, Q5_1 6, Q5_K 5.625 (5.5), Q6_K 6.5625, Q8_0 8.5.
 struct Panel {
   WeightType type;
   int32_t groups;
@@ -43,7 +38,12 @@ struct Panel {
   int64_t first_row;  ///< first output column
   int64_t k;
   const std::byte* data;
-  const uint16_t* scales;
+  const std::byte* scales;
+
+  const std::byte* record(int64_t block, int group) const {
+    return scales + (block / RecordCells(type) * groups + group) * RecordBytes(type);
+  }
+  const std::byte* cell(int64_t block, int group) const { return data + (block * groups + group) * CellBytes(CodesOf(type)); }
 };
 
 struct PackedMatrix {
@@ -75,6 +75,9 @@ struct WeightSource {
   /// Heads whose rows hold interleaved RoPE pairs; row 2 i + p of a head becomes i + p * head_dim / 2. 0: none.
   int64_t interleaved_heads;
 };
+
+/// Refuses shapes that make no sense and sources that claim more bytes than they have.
+Status CheckSource(const WeightSource& source, int64_t cols);
 
 /// Packs sources that share `cols`, stacked along rows; with weave > 0 two equal sources alternate in groups of `weave`
 /// rows. Bytes stay in their type. Runs in parallel.

@@ -16,6 +16,41 @@ double Half(const std::byte* p) {
   return h & 0x8000 ? -magnitude : magnitude;
 }
 
+int U8(const std::byte* p) { return static_cast<int>(*p); }
+int I8(const std::byte* p) { return static_cast<int8_t>(*p); }
+
+/// Value i of a block of 32.
+double BlockValue(WeightType type, const std::byte* b, int i) {
+  auto nibble = [i](const std::byte* q) { return i < 16 ? U8(q + i) & 15 : U8(q + i - 16) >> 4; };
+  auto fifth = [i](const std::byte* bits) { return (U8(bits + i / 8) >> (i % 8) & 1) * 16; };
+  constexpr int kLevels[] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+  switch (type) {
+    case WeightType::kQ8_0: return Half(b) * I8(b + 2 + i);
+    case WeightType::kQ4_0: return Half(b) * (nibble(b + 2) - 8);
+    case WeightType::kQ4_1: return Half(b) * nibble(b + 4) + Half(b + 2);
+    case WeightType::kQ5_0: return Half(b) * (nibble(b + 6) + fifth(b + 2) - 16);
+    case WeightType::kQ5_1: return Half(b) * (nibble(b + 8) + fifth(b + 4)) + Half(b + 2);
+    default: return Half(b) * kLevels[nibble(b + 2)];
+  }
+}
+
+/// Value i of a super-block of 256.
+double SuperBlockValue(WeightType type, const std::byte* b, int i) {
+  if (type == WeightType::kQ6_K) {
+    int n = i / 128, quarter = i % 128 / 32, l = i % 32;
+    int low = U8(b + 64 * n + (quarter % 2) * 32 + l) >> (quarter / 2 * 4) & 15, high = U8(b + 128 + 32 * n + l) >> (2 * quarter) & 3;
+    return Half(b + 208) * I8(b + 192 + i / 16) * (low + 16 * high - 32);
+  }
+  int j = i / 32, l = i % 32;
+  const std::byte* s = b + 4;
+  int scale = j < 4 ? U8(s + j) & 63 : (U8(s + j + 4) & 15) + (U8(s + j - 4) >> 6) * 16;
+  int minimum = j < 4 ? U8(s + j + 4) & 63 : (U8(s + j + 4) >> 4) + (U8(s + j) >> 6) * 16;
+  bool five = type == WeightType::kQ5_K;
+  int q = U8(b + (five ? 48 : 16) + j / 2 * 32 + l) >> (j % 2 * 4) & 15;
+  if (five) q += (U8(b + 16 + l) >> j & 1) * 16;
+  return Half(b) * scale * q - Half(b + 2) * minimum;
+}
+
 }  // namespace
 
 double SourceValueReference(const WeightSource& s, int64_t row, int64_t col) {
@@ -40,16 +75,8 @@ double SourceValueReference(const WeightSource& s, int64_t row, int64_t col) {
     }
     default: break;
   }
-  int64_t block = col / 32, i = col % 32;
-  if (s.type == WeightType::kQ8_0) {
-    const std::byte* b = bytes + block * 34;
-    return Half(b) * static_cast<int8_t>(b[2 + i]);
-  }
-  bool has_minimum = s.type == WeightType::kQ4_1;
-  const std::byte* b = bytes + block * (has_minimum ? 20 : 18);
-  auto packed = static_cast<unsigned>(b[(has_minimum ? 4 : 2) + i % 16]);
-  int q = static_cast<int>(i < 16 ? packed & 15 : packed >> 4);
-  return has_minimum ? Half(b) * q + Half(b + 2) : Half(b) * (q - 8);
+  return IsSuperBlockType(s.type) ? SuperBlockValue(s.type, bytes + col / 256 * BlockBytes(s.type), static_cast<int>(col % 256))
+                                  : BlockValue(s.type, bytes + col / 32 * BlockBytes(s.type), static_cast<int>(col % 32));
 }
 
 }  // namespace winnow

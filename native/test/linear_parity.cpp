@@ -12,6 +12,15 @@ struct Shape {
 };
 constexpr Shape kPlainShapes[] = {{1, 1}, {3, 15}, {17, 16}, {64, 17}, {65, 3}, {100, 255}, {48, 256}, {15, 1000}};
 constexpr Shape kBlockShapes[] = {{1, 32}, {17, 64}, {48, 96}, {64, 576}, {65, 32}, {200, 256}};
+constexpr Shape kSuperShapes[] = {{1, 256}, {17, 512}, {48, 256}, {65, 768}, {200, 256}};
+
+std::vector<Shape> ShapesOf(WeightType type) {
+  if (IsSuperBlockType(type)) return {std::begin(kSuperShapes), std::end(kSuperShapes)};
+  if (IsBlockType(type)) return {std::begin(kBlockShapes), std::end(kBlockShapes)};
+  return {std::begin(kPlainShapes), std::end(kPlainShapes)};
+}
+/// `cols` or, for super-blocks, the next multiple of 256.
+int64_t ColsFor(WeightType type, int64_t cols) { return IsSuperBlockType(type) ? (cols + 255) / 256 * 256 : cols; }
 
 std::string Name(WeightType type, Shape s, int64_t t, const char* rest) {
   return std::string(NameOf(type)) + " T=" + std::to_string(t) + " N=" + std::to_string(s.rows) + " K=" + std::to_string(s.cols) + rest;
@@ -98,9 +107,7 @@ void AgainstReference(Report& report, const Context& context, WeightType type, S
 void LinearParity(Report& report) {
   for (const Context& context : Contexts()) {
     for (WeightType type : kWeightTypes) {
-      bool block = IsBlockType(type);
-      for (Shape shape : block ? std::vector<Shape>(std::begin(kBlockShapes), std::end(kBlockShapes))
-                               : std::vector<Shape>(std::begin(kPlainShapes), std::end(kPlainShapes))) {
+      for (Shape shape : ShapesOf(type)) {
         for (int64_t rows : kRows)
           for (bool step : StepsOf(context)) AgainstReference(report, context, type, shape, rows, step, rows == 2, rows == 7);
       }
@@ -110,9 +117,9 @@ void LinearParity(Report& report) {
 
 /// A row's bits depend neither on the other rows nor on the threads.
 void RowParity(Report& report, const Context& context, bool is_step) {
-  constexpr Shape shape{100, 288};
   constexpr int64_t kMost = 1000;
   for (WeightType type : kWeightTypes) {
+    const Shape shape{100, ColsFor(type, 288)};
     MatrixCase matrix(type, shape.rows, shape.cols, 21);
     PackedMatrix packed;
     if (!PackMatrix({matrix.source}, 0, arena, &packed).ok()) continue;
@@ -148,7 +155,7 @@ void RowParity(Report& report) {
 /// f32 products give the same bits on every instruction set.
 void IsaParity(Report& report) {
   for (WeightType type : kWeightTypes) {
-    for (Shape shape : {Shape{70, 96}, Shape{33, 576}}) {
+    for (Shape shape : {Shape{70, ColsFor(type, 96)}, Shape{33, ColsFor(type, 576)}}) {
       MatrixCase matrix(type, shape.rows, shape.cols, 31);
       PackedMatrix packed;
       if (!PackMatrix({matrix.source}, 0, arena, &packed).ok()) continue;
@@ -174,7 +181,8 @@ void GatedParity(Report& report) {
       for (int64_t rows : {1, 2, 7, 37, 200}) {
         if (IsSlow(context) && rows > 37) continue;
         bool step = context.has_bf16() && rows < 37;
-        constexpr int64_t kUnits = 96, kCols = 160;
+        constexpr int64_t kUnits = 96;
+        const int64_t kCols = ColsFor(type, 160);
         MatrixCase gate(type, kUnits, kCols, 41), up(type, kUnits, kCols, 42);
         PackedMatrix woven, stacked;
         if (!PackMatrix({gate.source, up.source}, 32, arena, &woven).ok() || !PackMatrix({gate.source, up.source}, 0, arena, &stacked).ok()) continue;

@@ -10,7 +10,9 @@
 namespace winnow::parity {
 
 constexpr WeightType kWeightTypes[] = {WeightType::kF32,  WeightType::kF16,  WeightType::kBf16,
-                                       WeightType::kQ8_0, WeightType::kQ4_0, WeightType::kQ4_1};
+                                       WeightType::kQ8_0, WeightType::kQ4_0, WeightType::kQ4_1,
+                                       WeightType::kQ5_0, WeightType::kQ5_1, WeightType::kIQ4_NL,
+                                       WeightType::kQ4_K, WeightType::kQ5_K, WeightType::kQ6_K};
 
 /// Checkpoint bytes of a random matrix, the same for a given (type, rows, cols, seed) everywhere.
 struct MatrixCase {
@@ -50,13 +52,16 @@ struct MatrixCase {
   }
   void FillBlocks(uint64_t seed) {
     for (size_t i = 0; i < bytes.size(); i++) bytes[i] = static_cast<std::byte>(static_cast<int>(256 * Uniform(seed, 101, i)));
-    size_t block = source.type == WeightType::kQ8_0 ? 34 : source.type == WeightType::kQ4_0 ? 18 : 20;
+    auto block = static_cast<size_t>(BlockBytes(source.type));
+    bool super = IsSuperBlockType(source.type);
+    bool six = source.type == WeightType::kQ6_K, has_minimum = RecordBytes(source.type) == 64 || (super && !six);
+    // Scales that put weights near 1, in units of the codes (and of the six- or eight-bit scales of a super-block).
+    float largest = source.type == WeightType::kQ8_0 || source.type == WeightType::kIQ4_NL ? 127.f : six ? 32.f * 128 : super ? 16.f * 63 : 16.f;
     for (size_t i = 0; i * block < bytes.size(); i++) {
-      float largest = source.type == WeightType::kQ8_0 ? 127.f : 8.f;
       uint16_t d = ToF16(static_cast<float>(0.5 + Uniform(seed, 102, i)) / largest);
-      uint16_t m = ToF16(static_cast<float>(-1 - 0.5 * Uniform(seed, 103, i)));
-      std::memcpy(&bytes[i * block], &d, 2);
-      if (source.type == WeightType::kQ4_1) std::memcpy(&bytes[i * block + 2], &m, 2);
+      uint16_t m = ToF16(static_cast<float>(1 + 0.5 * Uniform(seed, 103, i)) / (super ? 63.f : -1.f));
+      std::memcpy(&bytes[i * block + (six ? 208 : 0)], &d, 2);
+      if (has_minimum) std::memcpy(&bytes[i * block + 2], &m, 2);
     }
   }
 };

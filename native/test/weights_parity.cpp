@@ -33,8 +33,8 @@ void PackParity(Report& report) {
   uint64_t seed = 7;
   for (WeightType type : kWeightTypes) {
     for (int64_t rows : {1, 3, 15, 16, 17, 64, 65, 255}) {
-      for (int64_t cols : {1, 3, 17, 32, 96, 256}) {
-        if (IsBlockType(type) && cols % kBlock != 0) continue;
+      for (int64_t cols : {1, 3, 17, 32, 96, 256, 512}) {
+        if (cols % BlockValues(type) != 0) continue;
         MatrixCase matrix(type, rows, cols, ++seed);
         PackedMatrix packed;
         Status status = PackMatrix({matrix.source}, 0, arena, &packed);
@@ -43,7 +43,8 @@ void PackParity(Report& report) {
                      status.ok() ? WorstWeight(packed, matrix.Values()) : INFINITY, 1.2e-7);
       }
     }
-    MatrixCase q(type, 128, 64, ++seed, 2), k(WeightType::kF32, 32, 64, ++seed, 1), v(type, 20, 64, ++seed);
+    int64_t cols = IsSuperBlockType(type) ? 256 : 64;
+    MatrixCase q(type, 128, cols, ++seed, 2), k(WeightType::kF32, 32, cols, ++seed, 1), v(type, 20, cols, ++seed);
     PackedMatrix fused;
     Status status = PackMatrix({q.source, k.source, v.source}, 0, arena, &fused);
     std::vector<double> expected = q.Values(), rest = k.Values();
@@ -53,12 +54,12 @@ void PackParity(Report& report) {
     report.Check({"pack_weight", Isa::kScalar, std::string(NameOf(type)) + " with F32, RoPE pairs re-ordered", seed},
                  status.ok() ? WorstWeight(fused, expected) : INFINITY, 1.2e-7);
 
-    MatrixCase gate(type, 96, 64, ++seed), up(type, 96, 64, ++seed);
+    MatrixCase gate(type, 96, cols, ++seed), up(type, 96, cols, ++seed);
     PackedMatrix woven;
     status = PackMatrix({gate.source, up.source}, 32, arena, &woven);
     std::vector<double> a = gate.Values(), b = up.Values(), both;
     for (size_t group = 0; group < 3; group++)
-      for (const auto& part : {a, b}) both.insert(both.end(), part.begin() + group * 32 * 64, part.begin() + (group + 1) * 32 * 64);
+      for (const auto& part : {a, b}) both.insert(both.end(), part.begin() + static_cast<int64_t>(group) * 32 * cols, part.begin() + static_cast<int64_t>(group + 1) * 32 * cols);
     report.Check({"pack_weight", Isa::kScalar, std::string(NameOf(type)) + " woven by 32", seed},
                  status.ok() ? WorstWeight(woven, both) : INFINITY, 1.2e-7);
   }
@@ -66,8 +67,8 @@ void PackParity(Report& report) {
 
 void VectorParity(Report& report) {
   for (WeightType type : kWeightTypes) {
-    for (int64_t length : {1, 17, 32, 576}) {
-      if (IsBlockType(type) && length % kBlock != 0) continue;
+    for (int64_t length : {1, 17, 32, 512, 576}) {
+      if (length % BlockValues(type) != 0) continue;
       MatrixCase vector(type, 1, length, 9);
       Guarded<float> out(static_cast<size_t>(length));
       Status status = UnpackVector(vector.source, out.data());
@@ -97,6 +98,13 @@ void RefusalParity(Report& report) {
   s = whole.source;
   s.cols = 63;
   refused("columns that split a block", s, 0, Code::kModelFormat);
+  MatrixCase super(WeightType::kQ4_K, 4, 256, 3);
+  s = super.source;
+  s.cols = 64;
+  refused("columns that split a super-block", s, 0, Code::kModelFormat);
+  s = super.source;
+  s.num_bytes -= 1;
+  refused("one byte short of a super-block", s, 0, Code::kModelFormat);
   s = whole.source;
   s.interleaved_heads = 3;
   refused("heads that do not divide the rows", s, 0, Code::kModelFormat);
@@ -108,7 +116,7 @@ void UnpackParity(Report& report) {
     const GemmKernels& kernels = Kernels<GemmKernels>(isa);
     for (WeightType type : kWeightTypes) {
       for (int64_t rows : {3, 16, 40, 64}) {
-        int64_t cols = IsBlockType(type) ? 160 : 163;
+        int64_t cols = IsSuperBlockType(type) ? 512 : IsBlockType(type) ? 160 : 163;
         MatrixCase matrix(type, rows, cols, 11);
         PackedMatrix packed;
         if (!PackMatrix({matrix.source}, 0, arena, &packed).ok()) continue;
@@ -142,17 +150,18 @@ void UnpackParity(Report& report) {
 
 void EmbedParity(Report& report) {
   for (WeightType type : kWeightTypes) {
-    MatrixCase matrix(type, 200, 96, 5);
+    int64_t cols = IsSuperBlockType(type) ? 256 : 96;
+    MatrixCase matrix(type, 200, cols, 5);
     PackedMatrix packed;
     if (!PackMatrix({matrix.source}, 0, arena, &packed).ok()) continue;
     for (int rows : kRows) {
       std::vector<int32_t> ids;
       for (int t = 0; t < rows; t++) ids.push_back(static_cast<int32_t>(200 * Uniform(6, 0, static_cast<uint64_t>(t))));
-      Guarded<float> out(static_cast<size_t>(rows) * 96);
+      Guarded<float> out(static_cast<size_t>(rows * cols));
       Status status = Embed({}, {&packed, ids.data(), rows, 1.5f, out.data()});
       std::vector<double> expected;
       for (int32_t id : ids)
-        for (int64_t c = 0; c < 96; c++) expected.push_back(1.5 * SourceValueReference(matrix.source, id, c));
+        for (int64_t c = 0; c < cols; c++) expected.push_back(1.5 * SourceValueReference(matrix.source, id, c));
       report.Check({"embed", Isa::kScalar, std::string(NameOf(type)) + " T=" + std::to_string(rows), 6},
                    status.ok() ? RelativeRms(out.data(), expected.data(), out.size()) : INFINITY, 1e-6, out.intact());
     }
