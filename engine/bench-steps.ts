@@ -70,7 +70,7 @@ export const timedStep = (
     step,
     logits: accept === undefined ? 'last' : 'all',
     recall: false,
-    ...(accept === undefined ? {} : { accept }),
+    ...(accept === undefined ? {} : { accept: () => accept }),
     ...(poison
       ? {
           readFrom: (row: Row, layer: number, lists: readonly Int32Array[]) => {

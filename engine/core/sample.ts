@@ -8,7 +8,7 @@ import { createOps } from './ops.js';
 import { type PrefillResult, prefill } from './prefill.js';
 import { cacheRecall, keptPositions, type Row, totalHeads } from './rows.js';
 import type { ResolvedSetting } from './settings.js';
-import { rollBack } from './step.js';
+import { rollBack } from './step-books.js';
 import type { Transformer } from './transformer.js';
 
 /** What an open model offers to a sample. */

@@ -71,12 +71,11 @@ export const commit = (
   context: GroupContext,
   group: Group,
   request: StepRequest,
+  accepted: number,
   queries: readonly DeviceTensor[] | undefined,
 ): void => {
-  if (queries === undefined) return;
+  if (queries === undefined || accepted === 0) return;
   const { device } = context;
-  const accepted = request.accept ?? request.queryLen;
-  if (accepted === 0) return;
   queries.forEach((all, layer) => {
     const kept = device.tensor(all.dtype, [group.rows.length * accepted, all.shape[1]!]);
     for (let row = 0; row < group.rows.length; row++)

@@ -3,9 +3,9 @@ import type { Scope, StepView } from '../../methods/contract.js';
 import type { TensorId } from '../../native/addon-types.js';
 import { type Device, type DeviceTensor, device as deviceOf } from './device.js';
 import { type Group, type GroupContext, slotsView } from './group.js';
-import { headOffset } from './prefill.js';
-import { type Row, slotBytes } from './rows.js';
+import type { Row } from './rows.js';
 import { downloadLists, listsOf, meterLists, meterWholeLayer, type RowMeter } from './selection.js';
+import { addBills, appendedBytes, firstNewSlots, rollBack, settleMeters } from './step-books.js';
 import { commit, copyOf, lastOf, maintain, probsScope, readCaches, stepView } from './step-hooks.js';
 import type { Transformer } from './transformer.js';
 
@@ -18,8 +18,11 @@ export interface StepRequest {
   readonly phase: 'question' | 'answer';
   readonly step: number;
   readonly logits: 'last' | 'all';
-  /** Keep only the first `accept` tokens: the rest is dropped before commit and maintain. */
-  readonly accept?: number;
+  /**
+   * How many of a group's first tokens stay, decided when the logits are known (with `logits: 'all'`, rows of the group from
+   * `firstRow * queryLen` on); the rest is dropped before commit and maintain. Absent: all.
+   */
+  accept?(group: Group, logits: DeviceTensor, firstRow: number): number;
   /** Measure evidence read by selectors. */
   readonly recall: boolean;
   /** Replaces the caches that attention reads (conformance: poison); gets what the plan lists. */
@@ -61,7 +64,7 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
   const meters = rows.map(
     (): RowMeter => ({ slotsRead: new Int32Array(0), bytes: 0, recallSum: 0, recallHeads: 0, selected: false }),
   );
-  const lastQueries = new Map<Group, DeviceTensor[]>();
+  const stepQueries = new Map<Group, DeviceTensor[]>();
   const probabilities = new Map<Group, DeviceTensor[]>();
   const allQueries = new Map<Group, DeviceTensor[]>();
   const failures = new Map<Group, WinnowError>();
@@ -132,8 +135,7 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
             const slots = slotsView(context, group, layer, false);
             probs = device.tensor('f32', [count, shape.numQueryHeads, slots.maxLen]);
             push(probabilities, group, probs);
-          } else if (needsProbs)
-            push(lastQueries, group, lastOf(device, slice.q, count, queryLen, request.accept ?? queryLen));
+          } else if (needsProbs) push(stepQueries, group, copyOf(device, slice.q));
           if (hooks.decode?.select !== undefined || hooks.decode?.afterAttend !== undefined)
             view = stepView(context, group, layer, slice.q, request, () => probs);
           const plan = guarded(group, () => hooks.decode?.select?.(view!));
@@ -167,17 +169,26 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
       },
     });
 
-    const dropped = queryLen - (request.accept ?? queryLen);
-    for (const row of rows) {
-      row.nextPosition += queryLen - dropped;
-      row.fullReadBytes += queryLen * appendedBytes(context);
+    const accepted = acceptedTokens(request, logits!);
+    for (const group of groups) {
+      for (const row of group.rows) {
+        row.nextPosition += accepted.get(group)!;
+        row.fullReadBytes += queryLen * appendedBytes(context);
+      }
     }
     const attended = rows.map((row) => row.slots.slice());
     settleMeters(rows, meters);
-    if (dropped > 0) rollBack(context, groups, dropped);
-    for (const group of groups) guarded(group, () => commit(context, group, request, allQueries.get(group)));
-    for (const group of groups)
-      guarded(group, () => maintain(context, group, queryLen, lastQueries.get(group), probabilities.get(group)));
+    for (const group of groups) {
+      const kept = accepted.get(group)!;
+      if (kept < queryLen) rollBack(context, [group], queryLen - kept);
+      guarded(group, () => commit(context, group, request, kept, allQueries.get(group)));
+    }
+    for (const group of groups) {
+      const last = stepQueries
+        .get(group)
+        ?.map((q) => lastOf(device, q, group.rows.length, queryLen, accepted.get(group)!));
+      guarded(group, () => maintain(context, group, queryLen, last, probabilities.get(group)));
+    }
     addBills(groups, meters);
     return {
       failures,
@@ -190,6 +201,17 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
       })),
     };
   });
+};
+
+const acceptedTokens = ({ groups, queryLen, accept }: StepRequest, logits: DeviceTensor): Map<Group, number> => {
+  let first = 0;
+  return new Map(
+    groups.map((group) => {
+      const kept = accept?.(group, logits, first) ?? queryLen;
+      first += group.rows.length;
+      return [group, kept];
+    }),
+  );
 };
 
 /** Whether attention of this group must be called apart from the plain rows. */
@@ -240,48 +262,4 @@ const sliceGroups = (device: Device, groups: readonly Group[], queryLen: number)
     }));
     return cut;
   };
-};
-
-const firstNewSlots = (context: GroupContext, group: Group, layer: number, queryLen: number): number[] => {
-  const offset = headOffset(context.shapes, layer);
-  const heads = context.shapes[layer]!.numKvHeads;
-  return group.rows.map(
-    (row) => row.slots.subarray(offset, offset + heads).reduce((a, b) => Math.min(a, b)) - queryLen,
-  );
-};
-
-const appendedBytes = (context: GroupContext): number =>
-  context.shapes.reduce((sum, s) => sum + s.numKvHeads * slotBytes(s, context.elementBytes), 0);
-
-/** Rows without a selection read everything. */
-const settleMeters = (rows: readonly Row[], meters: readonly RowMeter[]): void => {
-  rows.forEach((row, r) => {
-    const meter = meters[r]!;
-    if (meter.selected) return;
-    meter.slotsRead = row.slots.slice();
-    meter.bytes = row.fullReadBytes;
-  });
-};
-
-/** What ops read counts as read, for every row of the group that called them. */
-const addBills = (groups: readonly Group[], meters: readonly RowMeter[]): void => {
-  let r = 0;
-  for (const group of groups) {
-    for (const bytes of group.takeBill()) meters[r++]!.bytes += bytes;
-  }
-};
-
-/** Takes the last slots of every head back, and what the books and page fields say of them. */
-export const rollBack = (context: GroupContext, groups: readonly Group[], dropped: number): void => {
-  for (const group of groups) {
-    for (const row of group.rows) {
-      context.device.addon.cacheDropLast(row.cache, dropped);
-      for (let i = 0; i < row.slots.length; i++) row.slots[i]! -= dropped;
-      row.fullReadBytes -= dropped * appendedBytes(context);
-    }
-    if (!group.state.hasPages) continue;
-    context.shapes.forEach((_, layer) => {
-      group.state.refresh(layer, [...group.caches], firstNewSlots(context, group, layer, 0));
-    });
-  }
 };
