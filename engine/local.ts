@@ -1,11 +1,12 @@
 import { basename } from 'node:path';
 import { WinnowError } from '../core/errors.js';
-import type { Method } from '../methods/contract.js';
+import type { Method, ModelFacts } from '../methods/contract.js';
 import type { Addon } from '../native/addon-types.js';
 import { loadAddon } from '../native/index.js';
 import { openCheckpoint } from './checkpoint.js';
 import type {
   CalibrateRequest,
+  Engine,
   GenerateOutcome,
   GenerateRequest,
   MethodRef,
@@ -33,9 +34,8 @@ import { plainServices } from './core/services.js';
 import { timeSample } from './core/time.js';
 import { createTransformer } from './core/transformer.js';
 import type { ProfileHeader } from './profile-file.js';
-import { preparePrompt, templateOf } from './prompt.js';
 import { runningText } from './running-text.js';
-import { loadTokenizer } from './tokenizer.js';
+import { openTextModel } from './text-model.js';
 
 /** What identifies a model in records; a bare path is identified by its name alone. */
 export interface ModelIdentity {
@@ -43,11 +43,10 @@ export interface ModelIdentity {
   readonly sha256: string;
 }
 
-/** An open model in this thread. `Engine` is the same behind a worker. */
-export interface LocalEngine {
-  readonly context: ModelContext;
-  readonly text: TextModel;
-  readonly machine: { readonly isa: string; readonly threads: number; readonly activations: 'f32' | 'bf16' };
+/** An open model of any backend in this thread; `Engine` is the same behind a worker. */
+export interface ServedEngine {
+  readonly facts: ModelFacts;
+  readonly machine: Engine['machine'];
   evaluate(request: SampleRequest): Promise<SampleOutcome>;
   /** Several samples as one decode batch; the answers are those that `evaluate` gives. */
   evaluateBatch(requests: readonly SampleRequest[]): Promise<SampleOutcome[]>;
@@ -56,6 +55,15 @@ export interface LocalEngine {
   /** Writes a profile of this model; see the engine contract. */
   calibrate(request: CalibrateRequest): Promise<ProfileHeader>;
   score(request: ScoreRequest): Promise<ScoreOutcome>;
+  perplexity(request: PerplexityRequest): PerplexityOutcome | Promise<PerplexityOutcome>;
+  logits(ids: Int32Array): Float32Array | Promise<Float32Array>;
+  close(): void | Promise<void>;
+}
+
+/** An open model of the cpu backend. */
+export interface LocalEngine extends ServedEngine {
+  readonly context: ModelContext;
+  readonly text: TextModel;
   perplexity(request: PerplexityRequest): PerplexityOutcome;
   logits(ids: Int32Array): Float32Array;
   close(): void;
@@ -76,9 +84,9 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     throw new WinnowError(
       'ERR_UNSUPPORTED',
       'backend',
-      'cpu',
+      'cpu or ort',
       options.backend,
-      'The other backends are not built yet; use --backend cpu.',
+      'The cuda backend is not built yet; use --backend cpu.',
     );
   }
   const loaded = loadAddon();
@@ -105,18 +113,9 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
   const model = modelFacts(checkpoint, identity.id, identity.sha256, elementBytes);
   const weights = loadWeights(device, checkpoint);
   checkpoint.close();
-  const tokenizer = loadTokenizer(path);
-  const template = templateOf(tokenizer);
+  const text = openTextModel(path);
   const transformer = createTransformer(device, architecture, weights);
 
-  const stops = new Set(tokenizer.stopIds);
-  const text: TextModel = {
-    prepare: (parts) => preparePrompt(parts, tokenizer, template),
-    decode: (ids) => tokenizer.decode(ids),
-    isStop: (token) => stops.has(token),
-    encode: (plain) => tokenizer.encode(plain, { specials: 'none' }),
-    countTokens: (plain) => tokenizer.encode(plain, { specials: 'none' }).length,
-  };
   const context: ModelContext = {
     device,
     shapes: model.layers,
@@ -138,21 +137,23 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
   };
 
   return {
+    facts: model,
     context,
     text,
     machine: { isa, threads, activations },
     evaluate: (request) => evaluateSample(evaluateContext, request),
     evaluateBatch: (requests) => evaluateSamples(evaluateContext, requests),
     time: (request) => timeSample(evaluateContext, request),
-    generate: (request) => generate(evaluateContext, request, (raw) => tokenizer.encode(raw, { specials: 'parse' })),
+    generate: (request) => generate(evaluateContext, request, text.encodeRaw),
     calibrate: (request) => calibrate(evaluateContext, request),
     score: (request) =>
       scoreContinuations(evaluateContext, request, {
-        prompt: (raw) => tokenizer.encode(raw, { specials: 'parse' }),
-        continuation: (raw) => tokenizer.encode(raw, { specials: request.raw ? 'parse' : 'none', continues: true }),
+        prompt: text.encodeRaw,
+        continuation: (raw) =>
+          text.tokenizer.encode(raw, { specials: request.raw ? 'parse' : 'none', continues: true }),
       }),
     perplexity(request) {
-      const { ids, scoredBytes } = runningText(tokenizer, request);
+      const { ids, scoredBytes } = runningText(text.tokenizer, request);
       return { ...perplexity(context, ids, request), scoredBytes };
     },
     logits: (ids) => allLogits(context, ids),

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { asWinnowError, WinnowError } from '../core/errors.js';
 import { resolveMethod } from '../methods/load.js';
-import { type LocalEngine, openLocal } from './local.js';
+import { type LocalOptions, openLocal, type ServedEngine } from './local.js';
 import type { WorkerCall, WorkerReply, WorkerStart } from './protocol.js';
 
 const start = workerData as WorkerStart;
@@ -21,7 +21,7 @@ const cancelled = (): void => {
   );
 };
 
-const serve = async (engine: LocalEngine, message: WorkerCall): Promise<void> => {
+const serve = async (engine: ServedEngine, message: WorkerCall): Promise<void> => {
   try {
     switch (message.call) {
       case 'evaluate':
@@ -37,13 +37,13 @@ const serve = async (engine: LocalEngine, message: WorkerCall): Promise<void> =>
       case 'score':
         return reply({ kind: 'result', id: message.id, value: await engine.score(message.request) });
       case 'perplexity':
-        return reply({ kind: 'result', id: message.id, value: engine.perplexity(message.request) });
+        return reply({ kind: 'result', id: message.id, value: await engine.perplexity(message.request) });
       case 'logits': {
-        const value = engine.logits(message.request);
+        const value = await engine.logits(message.request);
         return reply({ kind: 'result', id: message.id, value }, [value.buffer as ArrayBuffer]);
       }
       case 'close':
-        engine.close();
+        await engine.close();
         reply({ kind: 'result', id: message.id, value: undefined });
         return port.close();
     }
@@ -53,8 +53,12 @@ const serve = async (engine: LocalEngine, message: WorkerCall): Promise<void> =>
   }
 };
 
+/** ONNX Runtime is loaded for its own backend only. */
+const open = async (path: string, options: LocalOptions): Promise<ServedEngine> =>
+  options.backend === 'ort' ? (await import('./ort/engine.js')).openOrt(path, options) : openLocal(path, options);
+
 try {
-  const engine = openLocal(start.path, {
+  const engine = await open(start.path, {
     ...start.options,
     ...(start.identity === undefined ? {} : { identity: start.identity }),
     resolveMethod,
@@ -65,7 +69,7 @@ try {
   port.on('message', (message: WorkerCall) => {
     queue = queue.then(() => serve(engine, message));
   });
-  reply({ kind: 'open', facts: engine.context.facts, machine: engine.machine });
+  reply({ kind: 'open', facts: engine.facts, machine: engine.machine });
 } catch (thrown) {
   const error = asWinnowError(thrown, start.path);
   reply({ kind: 'failed-to-open', code: error.code, message: error.message, stack: error.stack });

@@ -12,6 +12,9 @@ export const engineFlags = {
     numerics,
   ),
   isa: choice('Instruction set of the CPU backend. Default auto: the best this machine has.', isas),
-  backend: choice('Where the operations run. Default cpu.', backends),
+  backend: choice(
+    'Where the operations run; ort: the whole decoder in ONNX Runtime, dense attention only. Default cpu.',
+    backends,
+  ),
   threads: whole('Threads of the CPU backend. Default: all cores.', 'N', 1),
 } as const;

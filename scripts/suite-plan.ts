@@ -53,11 +53,11 @@ export const planFromFlags = async (
   return { loaded, model: { ...model, bytes: sizeOf(model.path) }, options, plan, factsOf };
 };
 
-const readFacts = ({ path: file, id, sha256 }: ResolvedModel, { numerics }: OpenOptions): ModelFacts => {
+const readFacts = ({ path: file, id, sha256 }: ResolvedModel, { numerics, backend }: OpenOptions): ModelFacts => {
   const checkpoint = openCheckpoint(file);
   try {
     // An estimate only: machines without bf16 products keep 4 bytes in native numerics too.
-    return modelFacts(checkpoint, id, sha256, numerics === 'reference' ? 4 : 2);
+    return modelFacts(checkpoint, id, sha256, numerics === 'reference' || backend === 'ort' ? 4 : 2);
   } finally {
     checkpoint.close();
   }
