@@ -72,12 +72,12 @@ function openGguf(path: string): Checkpoint {
     const splits = gguf.metadata.get('split.count');
     if (typeof splits === 'number' && splits > 1)
       throw new WinnowError('ERR_UNSUPPORTED', `${path}, split.count`, 'a GGUF file in one piece', splits);
-    const config = configFromGguf(gguf, readRopeFactors(file, gguf));
+    const config = configFromGguf(gguf, (name) => readFactors(file, gguf, name));
     const find = (expected: ExpectedTensor): StoredTensor | undefined => {
       const tensor = gguf.tensors.get(expected.gguf);
       return tensor && { ...tensor, file };
     };
-    const tensors = collect(path, config, 'gguf', find);
+    const tensors = collect(path, config, 'gguf', find, gguf.tensors.keys());
     return { path, format: 'gguf', config, tensors, close: () => file.close() };
   } catch (error) {
     file.close();
@@ -85,11 +85,11 @@ function openGguf(path: string): Checkpoint {
   }
 }
 
-function readRopeFactors(file: BoundedFile, gguf: Gguf): number[] | undefined {
-  const tensor = gguf.tensors.get('rope_freqs.weight');
+/** Divisors of rotary frequencies, which GGUF files keep as tensors. */
+function readFactors(file: BoundedFile, gguf: Gguf, name: string): number[] | undefined {
+  const tensor = gguf.tensors.get(name);
   if (tensor === undefined) return undefined;
-  if (tensor.type !== 'F32')
-    throw new WinnowError('ERR_MODEL_FORMAT', `${gguf.path}, rope_freqs.weight`, 'F32', tensor.type);
+  if (tensor.type !== 'F32') throw new WinnowError('ERR_MODEL_FORMAT', `${gguf.path}, ${name}`, 'F32', tensor.type);
   const bytes = file.read(tensor.byteOffset, tensor.byteLength, tensor.name);
   return Array.from({ length: tensor.byteLength / 4 }, (_, index) => bytes.readFloatLE(index * 4));
 }
@@ -117,7 +117,7 @@ function openDirectory(path: string): Checkpoint {
         stored.set(tensorName, { ...tensor, file });
       }
     }
-    const tensors = collect(path, config, 'safetensors', ({ huggingFace }) => stored.get(huggingFace));
+    const tensors = collect(path, config, 'safetensors', ({ huggingFace }) => stored.get(huggingFace), stored.keys());
     return { path, format: 'safetensors', config, tensors, close };
   } catch (error) {
     close();
@@ -158,10 +158,13 @@ function collect(
   config: ModelConfig,
   format: Checkpoint['format'],
   find: (expected: ExpectedTensor) => StoredTensor | undefined,
+  names: Iterable<string>,
 ): Map<string, CheckpointTensor> {
   const tensors = new Map<string, CheckpointTensor>();
-  for (const expected of expectedTensors(config)) {
-    const fileName = format === 'gguf' ? expected.gguf : expected.huggingFace;
+  const wanted = expectedTensors(config);
+  const nameOf = (expected: ExpectedTensor): string => (format === 'gguf' ? expected.gguf : expected.huggingFace);
+  for (const expected of wanted) {
+    const fileName = nameOf(expected);
     const stored = find(expected);
     if (stored === undefined)
       throw new WinnowError(
@@ -171,19 +174,23 @@ function collect(
         'none of that name',
         'The checkpoint is incomplete.',
       );
-    const { type, shape, byteOffset, byteLength, file } = stored;
-    if (shape.length !== expected.shape.length || shape.some((size, axis) => size !== expected.shape[axis])) {
+    const { type, shape, file } = stored;
+    const whole = expected.within === undefined ? expected.shape : [expected.within.rows, ...expected.shape.slice(1)];
+    if (shape.length !== whole.length || shape.some((size, axis) => size !== whole[axis])) {
       throw new WinnowError(
         'ERR_MODEL_FORMAT',
-        `${file.path}, ${fileName} at byte ${byteOffset}`,
-        `shape [${expected.shape.join(', ')}]`,
+        `${file.path}, ${fileName} at byte ${stored.byteOffset}`,
+        `shape [${whole.join(', ')}]`,
         `[${shape.join(', ')}]`,
       );
     }
+    const rowBytes = expected.within === undefined ? 0 : stored.byteLength / expected.within.rows;
+    const byteOffset = stored.byteOffset + (expected.within?.firstRow ?? 0) * rowBytes;
+    const byteLength = expected.within === undefined ? stored.byteLength : expected.shape[0]! * rowBytes;
     tensors.set(expected.name, {
       name: expected.name,
       type,
-      shape,
+      shape: expected.shape,
       get bytes() {
         return file.read(byteOffset, byteLength, fileName);
       },
@@ -192,5 +199,27 @@ function collect(
       interleavedHeads: format === 'gguf' ? expected.rotaryHeads : 0,
     });
   }
+  refuseUnknown(path, format, names, new Set(wanted.map(nameOf)));
   return tensors;
+}
+
+/** A layer's tensor that the recipe has no place for would be left out in silence: a bias, a norm, an expert. */
+function refuseUnknown(
+  path: string,
+  format: Checkpoint['format'],
+  stored: Iterable<string>,
+  wanted: ReadonlySet<string>,
+): void {
+  const ofLayer = format === 'gguf' ? /^blk\.\d+\./ : /^model\.layers\.\d+\./;
+  for (const name of stored) {
+    // Old files keep the rotary frequencies, which follow from the configuration.
+    if (!ofLayer.test(name) || wanted.has(name) || name.endsWith('.rotary_emb.inv_freq')) continue;
+    throw new WinnowError(
+      'ERR_UNSUPPORTED',
+      `${path}, ${name}`,
+      "tensors that this family's layers have",
+      'one more',
+      'The model differs from its family in a way that is not known here.',
+    );
+  }
 }

@@ -1,22 +1,12 @@
 /** What the engine must know of a model besides its weights: one shape for every file format. */
 import { WinnowError } from '../core/errors.js';
+import { checkScaling, type RopeScaling } from './config-scaling.js';
 
-/** Rotary embedding whose angles are stretched for longer contexts. `factors` are divisors per pair that stand in the checkpoint. */
-export type RopeScaling =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'linear'; readonly factor: number }
-  | {
-      readonly kind: 'llama3';
-      readonly factor: number;
-      readonly lowFrequencyFactor: number;
-      readonly highFrequencyFactor: number;
-      readonly originalMaxPositions: number;
-    }
-  | { readonly kind: 'factors'; readonly factors: readonly number[] };
+/** Layer recipes. Llama 2 and 3, SmolLM2 and Mistral share one. */
+export type Family = 'llama' | 'qwen2' | 'qwen3' | 'gemma2' | 'gemma3' | 'phi3';
 
 export interface ModelConfig {
-  /** Layer recipe. Llama 2 and 3, SmolLM2 and Mistral share one. */
-  readonly architecture: 'llama';
+  readonly architecture: Family;
   /** The model's own name, as far as its files tell. */
   readonly name: string;
   readonly numLayers: number;
@@ -25,33 +15,43 @@ export interface ModelConfig {
   readonly numQueryHeads: number;
   readonly numKvHeads: number;
   readonly headDim: number;
-  /** Rotated channels of a head; the rest pass through. */
+  /** Rotated channels of a head, from the first; the rest pass through. */
   readonly ropeDims: number;
   readonly ropeTheta: number;
   readonly ropeScaling: RopeScaling;
+  /** Sliding layers rotate by this theta, unscaled; absent: all layers rotate alike. */
+  readonly slidingRopeTheta?: number;
+  readonly softmaxScale: number;
+  /** Attention logits are cap * tanh(logit / cap). */
+  readonly attentionSoftCap?: number;
+  /** The same for the logits of the vocabulary. */
+  readonly finalSoftCap?: number;
   readonly normEpsilon: number;
+  /** What the stored gains of all norms lack: 1 where a file holds gain - 1 (Gemma in safetensors). */
+  readonly normGainOffset: 0 | 1;
+  /** q, k and v have biases. */
+  readonly qkvBias: boolean;
+  /** Each head's query and key are normed before they are rotated. */
+  readonly qkNorm: boolean;
+  /** What attention and FFN give is normed before it is added (Gemma). */
+  readonly postNorms: boolean;
+  readonly embeddingScale: number;
   readonly activation: 'silu' | 'gelu-tanh';
   readonly vocabSize: number;
   /** The LM head is the embedding matrix. */
   readonly tiedEmbeddings: boolean;
   readonly maxPositions: number;
-  /** Positions that a query sees, itself included; absent: all. */
+  /** Positions that a query of a sliding layer sees, itself included; absent: no layer slides. */
   readonly slidingWindow?: number;
+  /** One entry a layer; absent: with a window, all layers slide. */
+  readonly slidingLayers?: readonly boolean[];
 }
 
-/** Names that `config.json` (`model_type`) and GGUF (`general.architecture`) use for the layer recipes that we run. */
-export const supportedArchitectures: readonly string[] = ['llama', 'mistral'];
-
-export function checkArchitecture(where: string, architecture: unknown): void {
-  if (typeof architecture === 'string' && supportedArchitectures.includes(architecture)) return;
-  throw new WinnowError(
-    'ERR_UNSUPPORTED',
-    where,
-    `one of ${supportedArchitectures.join(', ')}`,
-    architecture,
-    'Choose a model of the Llama family.',
-  );
-}
+/** The window of one layer, if it slides. */
+export const windowOfLayer = (
+  { slidingWindow, slidingLayers }: Pick<ModelConfig, 'slidingWindow' | 'slidingLayers'>,
+  layer: number,
+): number | undefined => ((slidingLayers?.[layer] ?? true) ? slidingWindow : undefined);
 
 /** Upper bounds far beyond any model: they keep products of sizes exact and loops finite. */
 const limits = {
@@ -77,52 +77,30 @@ export function checkConfig(where: string, config: ModelConfig): ModelConfig {
   if (!(Number.isInteger(config.maxPositions) && config.maxPositions >= 1 && config.maxPositions <= 1 << 28)) {
     throw refused(where, 'maxPositions', 'a number of tokens from 1 to 2^28', config.maxPositions);
   }
-  const { ropeDims, headDim, ropeTheta, normEpsilon, ropeScaling, slidingWindow } = config;
+  const { ropeDims, headDim, normEpsilon, ropeScaling, slidingWindow, slidingLayers, numLayers } = config;
   if (!(Number.isInteger(ropeDims) && ropeDims >= 2 && ropeDims <= headDim && ropeDims % 2 === 0)) {
     throw refused(where, 'ropeDims', `an even number up to headDim (${headDim})`, ropeDims);
   }
-  if (!(ropeTheta > 0 && Number.isFinite(ropeTheta))) throw refused(where, 'ropeTheta', 'a positive number', ropeTheta);
+  const positive = ['ropeTheta', 'slidingRopeTheta', 'softmaxScale', 'attentionSoftCap', 'finalSoftCap'] as const;
+  for (const name of [...positive, 'embeddingScale'] as const) {
+    const value = config[name];
+    if (value !== undefined && !(value > 0 && Number.isFinite(value)))
+      throw refused(where, name, 'a positive number', value);
+  }
   if (!(normEpsilon > 0 && normEpsilon < 1))
     throw refused(where, 'normEpsilon', 'a number between 0 and 1', normEpsilon);
   if (slidingWindow !== undefined && !(Number.isInteger(slidingWindow) && slidingWindow >= 1)) {
     throw refused(where, 'slidingWindow', 'a number of positions', slidingWindow);
   }
+  if (slidingLayers !== undefined && slidingLayers.length !== numLayers) {
+    throw refused(where, 'slidingLayers', `${numLayers} entries, one a layer`, slidingLayers.length);
+  }
   checkScaling(where, ropeScaling, ropeDims);
   return config;
 }
 
-function checkScaling(where: string, scaling: RopeScaling, ropeDims: number): void {
-  const numbers =
-    scaling.kind === 'linear'
-      ? { factor: scaling.factor }
-      : scaling.kind === 'llama3'
-        ? {
-            factor: scaling.factor,
-            lowFrequencyFactor: scaling.lowFrequencyFactor,
-            highFrequencyFactor: scaling.highFrequencyFactor,
-            originalMaxPositions: scaling.originalMaxPositions,
-          }
-        : {};
-  for (const [name, value] of Object.entries(numbers)) {
-    if (!(value > 0 && Number.isFinite(value))) throw refused(where, `ropeScaling.${name}`, 'a positive number', value);
-  }
-  if (scaling.kind === 'llama3' && scaling.highFrequencyFactor <= scaling.lowFrequencyFactor) {
-    throw refused(
-      where,
-      'ropeScaling.highFrequencyFactor',
-      `more than lowFrequencyFactor (${scaling.lowFrequencyFactor})`,
-      scaling.highFrequencyFactor,
-    );
-  }
-  if (scaling.kind === 'factors') {
-    if (scaling.factors.length !== ropeDims / 2)
-      throw refused(where, 'ropeScaling.factors', `${ropeDims / 2} numbers`, scaling.factors.length);
-    const bad = scaling.factors.find((factor) => !(factor > 0 && Number.isFinite(factor)));
-    if (bad !== undefined) throw refused(where, 'ropeScaling.factors', 'positive numbers', bad);
-  }
-}
-
-const refused = (where: string, name: string, expected: string, actual: unknown): WinnowError =>
+/** A value that no model of the recipe has. */
+export const refused = (where: string, name: string, expected: string, actual: unknown): WinnowError =>
   new WinnowError(
     'ERR_MODEL_FORMAT',
     `${where}, ${name}`,

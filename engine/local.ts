@@ -24,7 +24,7 @@ import { calibrate } from './core/calibrate.js';
 import { createDevice } from './core/device.js';
 import { type EvaluateContext, evaluateSample, evaluateSamples, type TextModel } from './core/evaluate.js';
 import { generate } from './core/generate.js';
-import { architectureOf, loadWeights, modelFacts } from './core/load.js';
+import { architectureOf, freeWeights, loadWeights, modelFacts } from './core/load.js';
 import { allLogits } from './core/logits.js';
 import { perplexity } from './core/perplexity.js';
 import { createProfiles } from './core/profiles.js';
@@ -159,13 +159,7 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     logits: (ids) => allLogits(context, ids),
     close() {
       profiles.close();
-      for (const layer of weights.layers) {
-        for (const w of [layer.qkv, layer.output, layer.gateUp, layer.down]) addon.freeWeight(w);
-        for (const t of [layer.attentionNorm, layer.ffnNorm]) addon.free(t);
-      }
-      addon.free(weights.finalNorm);
-      addon.freeWeight(weights.embedding);
-      if (weights.head !== weights.embedding) addon.freeWeight(weights.head);
+      freeWeights(device, weights);
       transformer.dispose();
     },
   };

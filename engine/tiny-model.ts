@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { createRandom } from '../core/random.js';
 import type { WeightType } from '../native/addon-types.js';
 import { type ExpectedTensor, expectedTensors } from './checkpoint-names.js';
-import type { ModelConfig, RopeScaling } from './config.js';
+import type { ModelConfig } from './config.js';
+import { familyParts } from './config-families.js';
+import type { RopeScaling } from './config-scaling.js';
 import { type FileTensor, type FileValue, ggufBytes, safetensorsBytes } from './tiny-model-files.js';
 import { encodeWeights } from './tiny-model-quantise.js';
 import { tinyChatTemplate, tinyStopId, tinyTokenizerJson, tinyVocabulary } from './tiny-model-tokenizer.js';
@@ -82,7 +84,11 @@ export function tinyConfig(options: Partial<TinyModelOptions> = {}): ModelConfig
     ropeDims: model.headDim,
     ropeTheta: model.ropeTheta,
     ropeScaling: model.ropeScaling,
+    softmaxScale: 1 / Math.sqrt(model.headDim),
     normEpsilon: 1e-5,
+    normGainOffset: 0,
+    ...familyParts.llama,
+    embeddingScale: 1,
     activation: 'silu',
     vocabSize: model.vocab,
     tiedEmbeddings: model.tiedEmbeddings,
@@ -201,21 +207,7 @@ function writeDirectory(dir: string, config: ModelConfig, model: TinyModelOption
 
 function huggingFaceConfig(config: ModelConfig): object {
   const { ropeScaling } = config;
-  if (ropeScaling.kind === 'factors') throw new RangeError('config.json cannot hold factors');
-  const scaling = {
-    none: null,
-    linear: ropeScaling.kind === 'linear' ? { rope_type: 'linear', factor: ropeScaling.factor } : null,
-    llama3:
-      ropeScaling.kind === 'llama3'
-        ? {
-            rope_type: 'llama3',
-            factor: ropeScaling.factor,
-            low_freq_factor: ropeScaling.lowFrequencyFactor,
-            high_freq_factor: ropeScaling.highFrequencyFactor,
-            original_max_position_embeddings: ropeScaling.originalMaxPositions,
-          }
-        : null,
-  }[ropeScaling.kind];
+  const scaling = scalingJson(ropeScaling);
   return {
     architectures: ['LlamaForCausalLM'],
     model_type: 'llama',
@@ -238,4 +230,44 @@ function huggingFaceConfig(config: ModelConfig): object {
     eos_token_id: tinyStopId,
     torch_dtype: 'float32',
   };
+}
+
+/** The scaling in the words of `config.json`. */
+function scalingJson(scaling: RopeScaling): object | null {
+  switch (scaling.kind) {
+    case 'none':
+      return null;
+    case 'linear':
+      return { rope_type: 'linear', factor: scaling.factor };
+    case 'dynamic':
+      return { rope_type: 'dynamic', factor: scaling.factor };
+    case 'llama3':
+      return {
+        rope_type: 'llama3',
+        factor: scaling.factor,
+        low_freq_factor: scaling.lowFrequencyFactor,
+        high_freq_factor: scaling.highFrequencyFactor,
+        original_max_position_embeddings: scaling.originalMaxPositions,
+      };
+    case 'yarn':
+      return {
+        rope_type: 'yarn',
+        factor: scaling.factor,
+        original_max_position_embeddings: scaling.originalMaxPositions,
+        attention_factor: scaling.attentionFactor,
+        beta_fast: scaling.betaFast,
+        beta_slow: scaling.betaSlow,
+        truncate: scaling.truncate,
+      };
+    case 'longrope':
+      return {
+        rope_type: 'longrope',
+        short_factor: scaling.shortFactors,
+        long_factor: scaling.longFactors,
+        original_max_position_embeddings: scaling.originalMaxPositions,
+        attention_factor: scaling.attentionFactor,
+      };
+    case 'factors':
+      throw new RangeError('config.json cannot hold factors');
+  }
 }

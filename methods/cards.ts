@@ -107,6 +107,7 @@ const sampleModel: ModelFacts = {
     headDim: 64,
     headDimV: 64,
     ropeDims: 64,
+    softmaxScale: 0.125,
     kvSource,
     fixedStateBytes: 0,
     evictable: true,

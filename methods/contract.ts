@@ -170,7 +170,11 @@ export interface LayerShape {
   readonly headDim: number;
   readonly headDimV: number;
   readonly ropeDims: number;
+  /** What attention multiplies q.k with: 1 / sqrt(headDim) unless the model says otherwise. */
+  readonly softmaxScale: number;
+  /** Positions that a query sees, its own included. */
   readonly slidingWindow?: number;
+  /** Logits are softCap * tanh(logit / softCap). */
   readonly softCap?: number;
   readonly latentRank?: number;
   /** The layer whose cache this one reads; itself unless shared. */

@@ -227,7 +227,7 @@ const softmaxRow = (
   shape: LayerShape,
 ): number[] => {
   const logits = keys.map((key, slot) =>
-    slot > own ? -Infinity : key.reduce((sum, k, c) => sum + k * query[c]!, 0) / Math.sqrt(shape.headDim),
+    slot > own ? -Infinity : key.reduce((sum, k, c) => sum + k * query[c]!, 0) * shape.softmaxScale,
   );
   const largest = Math.max(...logits);
   const weights = logits.map((logit) => Math.exp(logit - largest));

@@ -29,6 +29,7 @@ export const layerShape = (said: Partial<LayerShape> = {}): LayerShape => ({
   headDim: 16,
   headDimV: 16,
   ropeDims: 16,
+  softmaxScale: 1 / Math.sqrt(said.headDim ?? 16),
   kvSource: 0,
   fixedStateBytes: 0,
   evictable: true,

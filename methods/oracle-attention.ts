@@ -23,7 +23,7 @@ const scaledProduct = (sample: PlantedSample, layer: number, head: number, from:
   const query = sample.queries[layer]![from]!;
   let product = 0;
   for (let c = 0; c < shape.headDim; c++) product += query[head * shape.headDim + c]! * key[c]!;
-  return product / Math.sqrt(shape.headDim);
+  return product * shape.softmaxScale;
 };
 
 /** Query heads that read a KV head. */

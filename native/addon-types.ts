@@ -111,6 +111,10 @@ export interface Addon {
   embed(weight: WeightId, ids: TensorId, scale: number, out: TensorId): void;
   /** out = x * rsqrt(mean(x^2) + eps) * (gain + gainOffset); x f32 [T, D], out act or f32 [T, D]. */
   rmsNorm(x: TensorId, gain: TensorId, eps: number, gainOffset: number, out: TensorId): void;
+  /** out += x * rsqrt(mean(x^2) + eps) * gain; x, out f32 [T, D], distinct: what a norm behind a layer's part adds. */
+  rmsNormAdd(x: TensorId, gain: TensorId, eps: number, out: TensorId): void;
+  /** x = cap * tanh(x / cap) in place; x f32 of any shape, cap > 0. */
+  softCap(x: TensorId, cap: number): void;
   /**
    * out (+)= x . weight^T (+ bias); x act or f32 [T, cols], out f32 or act [T, rows]; accumulate only into f32. bias f32 [rows] or 0.
    * step 1: x holds tokens of a decode step; with bf16 activations such products keep block weights exact (scales come in
@@ -147,7 +151,7 @@ export interface Addon {
   argmax(logits: TensorId, out: TensorId): void;
 
   // ---- the KV cache: ragged per (layer, KV head), paged, copy-on-write ----
-  /** Geometry of all caches of a model: per layer KV heads, key dim, value dim. Pages hold 64 slots. */
+  /** Geometry of all caches of a model: per layer KV heads (0: a layer without attention), key dim, value dim. Pages hold 64 slots. */
   cacheLayout(numKvHeads: Int32Array, headDim: Int32Array, headDimV: Int32Array): LayoutId;
   cacheCreate(layout: LayoutId): CacheId;
   /** A copy that shares pages until one side writes. O(pages). */

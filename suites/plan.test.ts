@@ -126,6 +126,7 @@ const layer = {
   headDim: 64,
   headDimV: 64,
   ropeDims: 64,
+  softmaxScale: 0.125,
   fixedStateBytes: 0,
   evictable: true,
 } as const;

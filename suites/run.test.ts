@@ -33,6 +33,7 @@ const layer = {
   headDim: 16,
   headDimV: 16,
   ropeDims: 16,
+  softmaxScale: 0.25,
   kvSource: 0,
   fixedStateBytes: 0,
   evictable: true,

@@ -34,6 +34,7 @@ export function* logitBlocks(
         caches: Int32Array.of(cache),
         queryLen: part.length,
         isStep: false,
+        textLength: ids.length,
         logits: wanted ? 'all' : 'none',
         attend(layer, q, attended) {
           const shape = shapes[layer]!;
@@ -41,7 +42,7 @@ export function* logitBlocks(
             q.id,
             cache,
             layer,
-            1 / Math.sqrt(shape.headDim),
+            shape.softmaxScale,
             shape.softCap ?? 0,
             shape.slidingWindow ?? 0,
             0,

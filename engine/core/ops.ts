@@ -53,7 +53,7 @@ export const createOps = (context: OpsContext): Ops => {
         deviceOf(queries).id,
         slotsOf(slots).caches,
         slots.layer,
-        1 / Math.sqrt(shape.headDim),
+        shape.softmaxScale,
         reduceCode[how.reduce],
         pool,
         how.pool?.size ?? 1,

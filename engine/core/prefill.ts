@@ -56,6 +56,7 @@ export const prefill = (
       caches: Int32Array.of(cache),
       queryLen: count,
       isStep: false,
+      textLength: request.firstPosition + ids.length,
       logits: isLast && request.wantLogits ? 'last' : 'none',
       attend(layer, q, out) {
         const shape = shapes[layer]!;
@@ -85,7 +86,7 @@ export const prefill = (
           q.id,
           cache,
           layer,
-          1 / Math.sqrt(shape.headDim),
+          shape.softmaxScale,
           shape.softCap ?? 0,
           shape.slidingWindow ?? 0,
           plan,

@@ -85,6 +85,7 @@ export const createState = (
       },
     }),
     refresh(layer, caches, firstChangedSlot) {
+      if (shapes[layer]!.numKvHeads === 0) return;
       for (const [name, field] of fields) {
         if (field.per !== 'page') continue;
         const target = find(name, layer);

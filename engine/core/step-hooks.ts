@@ -132,7 +132,7 @@ export const reduceProbs = (
   const shape = shapes[layer]!;
   let all = probs;
   if (queryLen > 1 || all === undefined) {
-    const id = addon.windowScores(lastQuery!.id, group.caches, layer, 1 / Math.sqrt(shape.headDim), 0, 0, 1, 0);
+    const id = addon.windowScores(lastQuery!.id, group.caches, layer, shape.softmaxScale, 0, 0, 1, 0);
     all = device.wrap(id, 'f32');
   }
   const [rows = 0, heads = 0, length = 0] = all.shape;

@@ -90,7 +90,7 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
       logits: request.logits,
       attend(layer, q, out) {
         const shape = shapes[layer]!;
-        const scale = 1 / Math.sqrt(shape.headDim);
+        const scale = shape.softmaxScale;
         const cap = shape.softCap ?? 0;
         const sliding = shape.slidingWindow ?? 0;
         for (const slice of slices(q, out)) {

@@ -2,41 +2,55 @@ import { WinnowError } from '../../core/errors.js';
 import type { LayerShape } from '../../methods/contract.js';
 import type { CacheId, LayoutId, TensorId, WeightId } from '../../native/addon-types.js';
 import type { Device, DeviceTensor } from './device.js';
+import { createRotaryTables, type RotaryEmbedding } from './rotary.js';
+import { createScratch, type LayerScratch, type Scratch } from './scratch.js';
 
-/** Packed weights of one decoder layer. */
+/** Packed weights of one decoder layer; 0 stands for a norm or bias that the layer does not have. */
 export interface LayerWeights {
   readonly attentionNorm: TensorId;
   readonly qkv: WeightId;
   readonly qkvBias: TensorId;
+  /** f32 [headDim], on each head before rotation. */
   readonly qNorm: TensorId;
   readonly kNorm: TensorId;
   readonly output: WeightId;
+  /** On what attention gives, before it is added. */
+  readonly postAttentionNorm: TensorId;
   readonly ffnNorm: TensorId;
   readonly gateUp: WeightId;
-  readonly down: WeightId;
-}
-
-export interface ModelWeights {
   /** gate and up are woven for the fused pass; else their product goes through a wide intermediate. */
   readonly gateUpWoven: boolean;
+  readonly down: WeightId;
+  readonly postFfnNorm: TensorId;
+}
+
+/** Gains stand as they are multiplied: what a family adds to the stored ones was added when they were loaded. */
+export interface ModelWeights {
   readonly embedding: WeightId;
   readonly layers: readonly LayerWeights[];
   readonly finalNorm: TensorId;
   readonly head: WeightId;
 }
 
-/** Numbers of the architecture that the layer loop needs. */
+/** What the layer loop needs of one layer besides the shape that adapters see. */
+export interface Block {
+  readonly ffnSize: number;
+  /** Index in `rotary`. */
+  readonly rotary: number;
+}
+
+/** Numbers of the architecture that the layer loop needs. `layers` and `blocks` have one entry a layer. */
 export interface Architecture {
   readonly layers: readonly LayerShape[];
+  readonly blocks: readonly Block[];
+  readonly rotary: readonly RotaryEmbedding[];
   readonly hiddenSize: number;
-  readonly ffnSize: number;
   readonly vocabSize: number;
   readonly normEps: number;
-  readonly normGainOffset: number;
   readonly embeddingScale: number;
   readonly activation: 'silu' | 'gelu';
-  /** f32 [positions, ropeDims]: cosines, then sines, scaling applied. */
-  rotaryTable(positions: number): Float32Array;
+  /** Logits are cap * tanh(logit / cap); 0: as they are. */
+  readonly finalSoftCap: number;
 }
 
 /** One pass over all layers for `rows` sequences with `queryLen` tokens each. */
@@ -48,22 +62,12 @@ export interface Pass {
   readonly queryLen: number;
   /** Tokens of a step: few rows, weights read at memory speed. Part of a token's bits, unlike what it shares the pass with. */
   readonly isStep: boolean;
+  /** Tokens of the whole text of which this pass feeds a part (rotary scalings may depend on it); absent: each row's ends with its last token here. */
+  readonly textLength?: number;
   /** Which logits are wanted: none, the last token of each row, or every token. */
   readonly logits: 'none' | 'last' | 'all';
-  /** Reads the caches, which already hold this pass's keys and values. q, out: act [rows * queryLen, Hq * d]. */
+  /** Reads the caches, which already hold this pass's keys and values. q: act [rows * queryLen, Hq * d], out: [rows * queryLen, Hq * dV]. */
   attend(layer: number, q: DeviceTensor, out: DeviceTensor): void;
-}
-
-interface Scratch {
-  readonly ids: DeviceTensor;
-  readonly positions: DeviceTensor;
-  readonly hidden: DeviceTensor;
-  readonly normed: DeviceTensor;
-  readonly qkv: DeviceTensor;
-  readonly q: DeviceTensor;
-  readonly attended: DeviceTensor;
-  readonly gateUp: DeviceTensor | undefined;
-  readonly gated: DeviceTensor;
 }
 
 /** The decoder's layer loop. One per open model; not re-entrant. */
@@ -76,82 +80,106 @@ export interface Transformer {
   dispose(): void;
 }
 
-/** Scratch sets kept: one for the prefill chunk, the question, the batch and its tail. */
-const MAX_SCRATCH_SETS = 4;
-
 export const createTransformer = (device: Device, arch: Architecture, weights: ModelWeights): Transformer => {
   const { addon } = device;
-  const first = arch.layers[0]!;
   const activation = arch.activation === 'silu' ? 0 : 1;
   const layout = addon.cacheLayout(
     Int32Array.from(arch.layers, (l) => l.numKvHeads),
     Int32Array.from(arch.layers, (l) => l.headDim),
     Int32Array.from(arch.layers, (l) => l.headDimV),
   );
-  const scratchSets = new Map<number, Scratch>();
-  const logitSets = new Map<number, { rows: DeviceTensor; normed: DeviceTensor; logits: DeviceTensor }>();
-  let rope: DeviceTensor | undefined;
+  const scratch = createScratch(device, arch, weights);
+  const rotary = createRotaryTables(device, arch.rotary);
 
-  const freeAll = (set: object): void => {
-    for (const t of Object.values(set) as (DeviceTensor | undefined)[]) if (t !== undefined) device.free(t);
+  /** Adds what a layer's part gives to the hidden states, normed first where there is a norm. */
+  const addPart = (s: Scratch, x: DeviceTensor, weight: WeightId, norm: TensorId, step: 0 | 1): void => {
+    if (norm === 0) {
+      addon.linear(x.id, weight, 0, 1, s.hidden.id, step);
+      return;
+    }
+    addon.linear(x.id, weight, 0, 0, s.part!.id, step);
+    addon.rmsNormAdd(s.part!.id, norm, arch.normEps, s.hidden.id);
   };
 
-  const scratchFor = (tokens: number): Scratch => {
-    const known = scratchSets.get(tokens);
-    if (known !== undefined) {
-      scratchSets.delete(tokens);
-      scratchSets.set(tokens, known);
-      return known;
+  const runAttention = (pass: Pass, layer: number, s: Scratch, own: LayerScratch, spans: readonly RowSpan[]): void => {
+    const w = weights.layers[layer]!;
+    const { numQueryHeads } = arch.layers[layer]!;
+    const step = pass.isStep ? 1 : 0;
+    addon.rmsNorm(s.hidden.id, w.attentionNorm, arch.normEps, 0, s.normed.id);
+    addon.linear(s.normed.id, w.qkv, w.qkvBias, 0, own.qkv.id, step);
+    for (const span of spans) {
+      const isWhole = span.rows === pass.caches.length;
+      const cut = (t: DeviceTensor): TensorId =>
+        isWhole ? t.id : device.slice(t, span.first * pass.queryLen, span.rows * pass.queryLen).id;
+      addon.ropeAppend(
+        cut(own.qkv),
+        cut(s.positions),
+        span.table(arch.blocks[layer]!.rotary).id,
+        numQueryHeads,
+        isWhole ? pass.caches : pass.caches.subarray(span.first, span.first + span.rows),
+        layer,
+        0,
+        w.qNorm,
+        w.kNorm,
+        arch.normEps,
+        cut(own.q),
+      );
     }
-    if (scratchSets.size >= MAX_SCRATCH_SETS) {
-      const [oldest, set] = scratchSets.entries().next().value!;
-      scratchSets.delete(oldest);
-      freeAll(set);
-    }
-    const qWidth = first.numQueryHeads * first.headDim;
-    const made: Scratch = {
-      ids: device.lasting('i32', [tokens]),
-      positions: device.lasting('i32', [tokens]),
-      hidden: device.lasting('f32', [tokens, arch.hiddenSize]),
-      normed: device.lasting(device.act, [tokens, arch.hiddenSize]),
-      qkv: device.lasting('f32', [tokens, qWidth + first.numKvHeads * (first.headDim + first.headDimV)]),
-      q: device.lasting(device.act, [tokens, qWidth]),
-      attended: device.lasting(device.act, [tokens, first.numQueryHeads * first.headDimV]),
-      gateUp: weights.gateUpWoven ? undefined : device.lasting('f32', [tokens, 2 * arch.ffnSize]),
-      gated: device.lasting(device.act, [tokens, arch.ffnSize]),
-    };
-    scratchSets.set(tokens, made);
-    return made;
+    pass.attend(layer, own.q, own.attended);
+    addPart(s, own.attended, w.output, w.postAttentionNorm, step);
   };
 
-  const logitsFor = (rows: number) => {
-    let set = logitSets.get(rows);
-    if (set === undefined) {
-      if (logitSets.size >= MAX_SCRATCH_SETS) {
-        const [oldest, old] = logitSets.entries().next().value!;
-        logitSets.delete(oldest);
-        freeAll(old);
+  const runFfn = (pass: Pass, layer: number, s: Scratch, own: LayerScratch): void => {
+    const w = weights.layers[layer]!;
+    const step = pass.isStep ? 1 : 0;
+    addon.rmsNorm(s.hidden.id, w.ffnNorm, arch.normEps, 0, s.normed.id);
+    if (own.gateUp === undefined) addon.linearGated(s.normed.id, w.gateUp, activation, own.gated.id, step);
+    else {
+      addon.linear(s.normed.id, w.gateUp, 0, 0, own.gateUp.id, step);
+      addon.gatedActivation(own.gateUp.id, activation, own.gated.id);
+    }
+    addPart(s, own.gated, w.down, w.postFfnNorm, step);
+  };
+
+  /** Runs of rows that rotate by one set of angles: one run, unless lengths differ and the scaling depends on them. */
+  const spansOf = (pass: Pass): RowSpan[] => {
+    const { queryLen, positions, caches } = pass;
+    const spans: (RowSpan & { key: string; last: number })[] = [];
+    for (let row = 0; row < caches.length; row++) {
+      const last = largestIn(positions, row * queryLen, queryLen);
+      const length = pass.textLength ?? last + 1;
+      const sets = arch.rotary.map((embedding) => embedding.setOf(length, queryLen === 1));
+      const key = sets.join();
+      const before = spans.at(-1);
+      if (before?.key === key) {
+        before.rows++;
+        before.last = Math.max(before.last, last);
+        continue;
       }
-      set = {
-        rows: device.lasting('f32', [rows, arch.hiddenSize]),
-        normed: device.lasting(device.act, [rows, arch.hiddenSize]),
-        logits: device.lasting('f32', [rows, arch.vocabSize]),
+      const span = {
+        key,
+        first: row,
+        rows: 1,
+        last,
+        table: (embedding: number) => rotary.table(embedding, sets[embedding]!, span.last + 1),
       };
-      logitSets.set(rows, set);
+      spans.push(span);
     }
-    return set;
+    return spans;
   };
 
-  /** cos and sin of every position up to `positions`, grown by doubling. */
-  const ropeTable = (positions: number): DeviceTensor => {
-    if (rope !== undefined && rope.shape[0]! >= positions) return rope;
-    let rows = 4096;
-    while (rows < positions) rows *= 2;
-    const table = arch.rotaryTable(rows);
-    if (rope !== undefined) device.free(rope);
-    rope = device.lasting('f32', [rows, table.length / rows]);
-    addon.upload(rope.id, table);
-    return rope;
+  const logitsOf = (pass: Pass, s: Scratch): DeviceTensor => {
+    const rows = pass.caches.length;
+    const wanted = pass.logits === 'all' ? pass.ids.length : rows;
+    const out = scratch.forLogits(wanted);
+    if (pass.logits === 'all' || pass.queryLen === 1) addon.copyRows(s.hidden.id, 0, out.rows.id, 0, wanted);
+    else
+      for (let row = 0; row < rows; row++)
+        addon.copyRows(s.hidden.id, (row + 1) * pass.queryLen - 1, out.rows.id, row, 1);
+    addon.rmsNorm(out.rows.id, weights.finalNorm, arch.normEps, 0, out.normed.id);
+    addon.linear(out.normed.id, weights.head, 0, 0, out.logits.id, pass.isStep ? 1 : 0);
+    if (arch.finalSoftCap > 0) addon.softCap(out.logits.id, arch.finalSoftCap);
+    return out.logits;
   };
 
   const run = (pass: Pass): DeviceTensor | undefined => {
@@ -165,62 +193,36 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
         `${tokens} ids, ${pass.positions.length} positions`,
       );
     }
-    let lastPosition = 0;
-    for (const position of pass.positions) if (position > lastPosition) lastPosition = position;
-    const cosSin = ropeTable(lastPosition + 1);
-    const s = scratchFor(tokens);
-    const step = pass.isStep ? 1 : 0;
+    const s = scratch.forTokens(tokens);
+    const spans = spansOf(pass);
     addon.upload(s.ids.id, pass.ids);
     addon.upload(s.positions.id, pass.positions);
     addon.embed(weights.embedding, s.ids.id, arch.embeddingScale, s.hidden.id);
-
-    weights.layers.forEach((w, layer) => {
-      const shape = arch.layers[layer]!;
-      addon.rmsNorm(s.hidden.id, w.attentionNorm, arch.normEps, arch.normGainOffset, s.normed.id);
-      addon.linear(s.normed.id, w.qkv, w.qkvBias, 0, s.qkv.id, step);
-      addon.ropeAppend(
-        s.qkv.id,
-        s.positions.id,
-        cosSin.id,
-        shape.numQueryHeads,
-        pass.caches,
-        layer,
-        0,
-        w.qNorm,
-        w.kNorm,
-        arch.normEps,
-        s.q.id,
-      );
-      pass.attend(layer, s.q, s.attended);
-      addon.linear(s.attended.id, w.output, 0, 1, s.hidden.id, step);
-      addon.rmsNorm(s.hidden.id, w.ffnNorm, arch.normEps, arch.normGainOffset, s.normed.id);
-      if (s.gateUp === undefined) addon.linearGated(s.normed.id, w.gateUp, activation, s.gated.id, step);
-      else {
-        addon.linear(s.normed.id, w.gateUp, 0, 0, s.gateUp.id, step);
-        addon.gatedActivation(s.gateUp.id, activation, s.gated.id);
-      }
-      addon.linear(s.gated.id, w.down, 0, 1, s.hidden.id, step);
+    arch.layers.forEach(({ mixer }, layer) => {
+      const own = s.layers[layer]!;
+      if (mixer === 'softmax') runAttention(pass, layer, s, own, spans);
+      runFfn(pass, layer, s, own);
     });
-
-    if (pass.logits === 'none') return undefined;
-    const wanted = pass.logits === 'all' ? tokens : rows;
-    const out = logitsFor(wanted);
-    if (pass.logits === 'all' || pass.queryLen === 1) addon.copyRows(s.hidden.id, 0, out.rows.id, 0, wanted);
-    else
-      for (let row = 0; row < rows; row++)
-        addon.copyRows(s.hidden.id, (row + 1) * pass.queryLen - 1, out.rows.id, row, 1);
-    addon.rmsNorm(out.rows.id, weights.finalNorm, arch.normEps, arch.normGainOffset, out.normed.id);
-    addon.linear(out.normed.id, weights.head, 0, 0, out.logits.id, step);
-    return out.logits;
+    return pass.logits === 'none' ? undefined : logitsOf(pass, s);
   };
 
   const dispose = (): void => {
-    for (const set of [...scratchSets.values(), ...logitSets.values()]) freeAll(set);
-    scratchSets.clear();
-    logitSets.clear();
-    if (rope !== undefined) device.free(rope);
-    rope = undefined;
+    scratch.dispose();
+    rotary.dispose();
   };
 
   return { layout, run, newCache: () => addon.cacheCreate(layout), dispose };
+};
+
+/** Neighbouring rows that share their rotary tables. */
+interface RowSpan {
+  readonly first: number;
+  rows: number;
+  table(embedding: number): DeviceTensor;
+}
+
+const largestIn = (values: Int32Array, start: number, count: number): number => {
+  let most = 0;
+  for (let i = start; i < start + count; i++) if (values[i]! > most) most = values[i]!;
+  return most;
 };

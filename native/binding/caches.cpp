@@ -30,6 +30,7 @@ CacheList CachesOf(const Call& call, int i, int layer_argument) {
     list.caches.push_back(found);
   }
   list.layer = LayerOf(call, layer_argument, *list.caches[0]);
+  if (list.geometry().num_kv_heads == 0) call.Refuse("layer", "a layer with KV heads", "one without");
   for (const Cache* cache : list.caches) {
     if (&cache->layout() == &list.caches[0]->layout()) continue;
     const auto& layers = cache->layout().layers;
@@ -44,6 +45,7 @@ CacheList CachesOf(const Call& call, int i, int layer_argument) {
 
 int32_t QueryHeadsOf(const Call& call, int64_t width, const LayerGeometry& geometry) {
   const int64_t heads = width / geometry.head_dim;
+  if (geometry.num_kv_heads == 0) call.Refuse("layer", "a layer with KV heads", "one without");
   if (heads < 1 || width % geometry.head_dim != 0 || heads % geometry.num_kv_heads != 0 || heads > (1 << 20)) {
     call.Refuse("q",
                 "rows of query heads of " + std::to_string(geometry.head_dim) + " channels, a multiple of " +

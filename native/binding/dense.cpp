@@ -3,6 +3,7 @@
 #include "../kernels/gated_activation.h"
 #include "../kernels/linear.h"
 #include "../kernels/rms_norm.h"
+#include "../kernels/soft_cap.h"
 #include "../kernels/weights.h"
 #include "call.h"
 
@@ -129,6 +130,30 @@ napi_value RmsNormCall(Call& call) {
   return call.Nothing();
 }
 
+napi_value RmsNormAddCall(Call& call) {
+  Tensor x = call.TensorOf(0, "x", DType::kF32, {-1, -1});
+  Tensor gain = call.TensorOf(1, "gain", DType::kF32, {x.dim(1)});
+  Tensor out = call.TensorOf(3, "out", DType::kF32, {x.dim(0), x.dim(1)});
+  call.Check(RmsNorm(call.runtime.context, {.x = x.as<float>(),
+                                            .gain = gain.as<float>(),
+                                            .num_rows = x.dim(0),
+                                            .width = x.dim(1),
+                                            .eps = static_cast<float>(call.Number(2, "eps")),
+                                            .gain_offset = 0,
+                                            .out = out.data,
+                                            .out_type = DType::kF32,
+                                            .accumulate = true}));
+  return call.Nothing();
+}
+
+napi_value SoftCapCall(Call& call) {
+  Tensor x = call.AnyTensor(0, "x");
+  if (x.dtype != DType::kF32) call.Refuse("x", "f32", Describe(x));
+  call.Check(SoftCap(call.runtime.context,
+                     {.x = x.as<float>(), .count = x.size(), .cap = static_cast<float>(call.Number(1, "cap"))}));
+  return call.Nothing();
+}
+
 napi_value LinearCall(Call& call) {
   const PackedMatrix& w = WeightOf(call, 1, "weight");
   Tensor x = call.FloatTensor(0, "x", {-1, w.cols});
@@ -188,6 +213,8 @@ void init_dense(napi_env env, napi_value exports, Runtime& runtime) {
             {"weightShape", WeightShape},
             {"embed", EmbedCall},
             {"rmsNorm", RmsNormCall},
+            {"rmsNormAdd", RmsNormAddCall},
+            {"softCap", SoftCapCall},
             {"linear", LinearCall},
             {"linearGated", LinearGatedCall},
             {"gatedActivation", GatedActivationCall},

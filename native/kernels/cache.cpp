@@ -38,8 +38,8 @@ Status MakeLayout(const std::vector<int32_t>& num_kv_heads, const std::vector<in
   CacheLayout layout;
   layout.element = element;
   for (size_t layer = 0; layer < layers; layer++) {
-    if (num_kv_heads[layer] < 1 || num_kv_heads[layer] > 4096) {
-      return Status::Shape("cacheLayout.numKvHeads", "1 to 4096 heads", std::to_string(num_kv_heads[layer]));
+    if (num_kv_heads[layer] < 0 || num_kv_heads[layer] > 4096) {
+      return Status::Shape("cacheLayout.numKvHeads", "0 to 4096 heads", std::to_string(num_kv_heads[layer]));
     }
     for (const int32_t dim : {head_dim[layer], head_dim_v[layer]}) {
       if (!IsValidDim(dim)) {

@@ -35,7 +35,7 @@ struct CacheLayout {
   int32_t total_heads = 0;
 };
 
-/// Layout of a model's caches. Limits: head dims multiples of 8 up to 256, at least one head a layer.
+/// Layout of a model's caches. Limits: head dims multiples of 8 up to 256; a layer may have no head.
 Status MakeLayout(const std::vector<int32_t>& num_kv_heads, const std::vector<int32_t>& head_dim,
                   const std::vector<int32_t>& head_dim_v, DType element, CacheLayout* out);
 

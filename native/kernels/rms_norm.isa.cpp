@@ -40,9 +40,14 @@ void RowBf16(const float* x, const float* gain, int64_t width, float eps, float 
         [=](int64_t i, Lanes v, int n) { StoreBf16Partial(out + i, v, n); });
 }
 
+void RowAdd(const float* x, const float* gain, int64_t width, float eps, float gain_offset, float* out) {
+  Apply(x, gain, width, eps, gain_offset, [=](int64_t i, Lanes v) { Store(out + i, Add(Load(out + i), v)); },
+        [=](int64_t i, Lanes v, int n) { StorePartial(out + i, Add(LoadPartial(out + i, n), v), n); });
+}
+
 }  // namespace
 }  // namespace WINNOW_ISA
 
-WINNOW_DEFINE_KERNELS(RmsNormKernels, {&WINNOW_ISA::Row, &WINNOW_ISA::RowBf16});
+WINNOW_DEFINE_KERNELS(RmsNormKernels, {&WINNOW_ISA::Row, &WINNOW_ISA::RowBf16, &WINNOW_ISA::RowAdd});
 
 }  // namespace winnow

@@ -5,6 +5,7 @@
 #include "../kernels/gated_activation.h"
 #include "../kernels/rms_norm.h"
 #include "../kernels/rope.h"
+#include "../kernels/soft_cap.h"
 #include "parity.h"
 
 namespace winnow::parity {
@@ -37,8 +38,48 @@ void RmsNormParity(Report& report) {
         status = RmsNorm({isa}, params);
         report.Check({"rms_norm", isa, Size(rows, width) + " bf16", 41},
                      status.ok() ? RelativeRms(half.data(), expected.data(), out.size()) : INFINITY, 0x1p-8, half.intact());
+        Guarded<float> sum(x.size(), 1);
+        std::vector<double> expected_sum(expected);
+        for (size_t i = 0; i < sum.size(); i++) expected_sum[i] += sum[i] = Noise(43, 0, i);
+        params.out = sum.data();
+        params.out_type = DType::kF32;
+        params.accumulate = true;
+        status = RmsNorm({isa}, params);
+        params.accumulate = false;
+        report.Check({"rms_norm", isa, Size(rows, width) + " added", 41},
+                     status.ok() ? RelativeRms(sum.data(), expected_sum.data(), sum.size()) : INFINITY, 1e-6, sum.intact());
       }
     }
+  }
+}
+
+void SoftCapParity(Report& report) {
+  for (int width : {1, 3, 16, 17, 1000, 9000}) {
+    for (float scale : {0.01f, 1.f, 90.f}) {
+      Guarded<float> first(static_cast<size_t>(width), 1);
+      Fill(first, 91, 0, scale);
+      std::vector<double> expected;
+      for (size_t i = 0; i < first.size(); i++) expected.push_back(SoftCapReference(first[i], 30));
+      std::vector<float> scalar(first.data(), first.data() + first.size());
+      (void)SoftCap({}, {scalar.data(), width, 30.f});
+      for (Isa isa : AvailableIsas()) {
+        Guarded<float> x(first.size(), 1);
+        std::memcpy(x.data(), first.data(), x.size() * 4);
+        Status status = SoftCap({isa}, {x.data(), width, 30.f});
+        std::string name = Size(1, width) + " scale " + std::to_string(scale);
+        report.Check({"soft_cap", isa, name, 91}, status.ok() ? RelativeRms(x.data(), expected.data(), x.size()) : INFINITY, 5e-7, x.intact());
+        report.Check({"soft_cap", isa, name + " = scalar", 91}, DifferentBytes(x.data(), scalar.data(), x.size() * 4), 0);
+      }
+    }
+  }
+  for (Isa isa : AvailableIsas()) {
+    float x[4] = {-INFINITY, INFINITY, -1e30f, 0.f};
+    Status status = SoftCap({isa}, {x, 4, 30.f});
+    double expected[4] = {-30, 30, -30, 0};
+    report.Check({"soft_cap", isa, "limits", 0}, status.ok() ? LargestError(x, expected, 4) : INFINITY, 0);
+    float none = NAN;
+    status = SoftCap({isa}, {&none, 1, 30.f});
+    report.Check({"soft_cap", isa, "NaN stays", 0}, status.ok() && std::isnan(none) ? 0 : INFINITY, 0);
   }
 }
 
@@ -180,6 +221,7 @@ void CopyParity(Report& report) {
 }
 
 WINNOW_PARITY(rms_norm, RmsNormParity);
+WINNOW_PARITY(soft_cap, SoftCapParity);
 WINNOW_PARITY(gated_activation, GatedActivationParity);
 WINNOW_PARITY(rope, RopeParity);
 WINNOW_PARITY(argmax, ArgmaxParity);

@@ -25,6 +25,7 @@ const DENSE = [
   'linear_gated',
   'tiles',
   'rms_norm',
+  'soft_cap',
   'gated_activation',
   'rope',
   'argmax',
