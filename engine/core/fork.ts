@@ -99,7 +99,7 @@ const attendRow = (
     device.slice(q, row * queryLen, queryLen).id,
     cache,
     layer,
-    1 / Math.sqrt(shape.headDim),
+    shape.softmaxScale,
     shape.softCap ?? 0,
     shape.slidingWindow ?? 0,
     0,
