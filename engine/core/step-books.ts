@@ -8,7 +8,8 @@ export const firstNewSlots = (context: GroupContext, group: Group, layer: number
   const offset = headOffset(context.shapes, layer);
   const heads = context.shapes[layer]!.numKvHeads;
   return group.rows.map(
-    (row) => row.slots.subarray(offset, offset + heads).reduce((a, b) => Math.min(a, b)) - queryLen,
+    (row) =>
+      row.slots.subarray(offset, offset + heads).reduce((a, b) => Math.min(a, b), Number.MAX_SAFE_INTEGER) - queryLen,
   );
 };
 
