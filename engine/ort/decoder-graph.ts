@@ -1,5 +1,6 @@
 /** A whole decoder as one ONNX graph of plain operators: no fused attention, nothing shared with the native kernels. */
 import type { LayerShape } from '../../methods/contract.js';
+import type { ModelConfig } from '../config.js';
 import type { Architecture } from '../core/transformer.js';
 import { type BuiltGraph, createGraph, type GraphBuilder, type Value } from './graph.js';
 
@@ -27,7 +28,11 @@ export const decoderNames = {
 /** f32 row-major tensor by the names of checkpoint-names.ts. */
 export type FloatTensor = (name: string) => Float32Array;
 
-export const buildDecoder = (arch: Architecture, tensor: FloatTensor, tiedEmbeddings: boolean): BuiltGraph => {
+export const buildDecoder = (
+  arch: Architecture,
+  tensor: FloatTensor,
+  { tiedEmbeddings, normGainOffset }: Pick<ModelConfig, 'tiedEmbeddings' | 'normGainOffset'>,
+): BuiltGraph => {
   const g = createGraph('decoder');
   const ids = g.input(decoderNames.ids, 'i64', ['T']);
   const positions = g.input(decoderNames.positions, 'i64', ['T']);
@@ -42,7 +47,7 @@ export const buildDecoder = (arch: Architecture, tensor: FloatTensor, tiedEmbedd
   const linear = (x: Value, name: string, rows: number, cols: number): Value =>
     g.node('Gemm', [x, matrix(name, rows, cols)], { transB: 1 });
   const norm = (x: Value, name: string): Value =>
-    rmsNorm(g, x, g.weight(name, tensor(name), [arch.hiddenSize]), arch.normEps, arch.normGainOffset);
+    rmsNorm(g, x, g.weight(name, tensor(name), [arch.hiddenSize]), arch.normEps, normGainOffset);
 
   const embedding = matrix('embedding', arch.vocabSize, arch.hiddenSize);
   let hidden = g.node('Gather', [embedding, ids]);
@@ -51,6 +56,7 @@ export const buildDecoder = (arch: Architecture, tensor: FloatTensor, tiedEmbedd
   arch.layers.forEach((shape, layer) => {
     const at = `layers.${layer}`;
     const { numQueryHeads, numKvHeads, headDim, headDimV } = shape;
+    const { ffnSize } = arch.blocks[layer]!;
     const normed = norm(hidden, `${at}.attention.norm`);
     const project = (what: string, heads: number, width: number): Value =>
       g.node('Reshape', [
@@ -67,9 +73,9 @@ export const buildDecoder = (arch: Architecture, tensor: FloatTensor, tiedEmbedd
     hidden = g.node('Add', [hidden, mixed]);
 
     const fed = norm(hidden, `${at}.ffn.norm`);
-    const gate = activate(g, linear(fed, `${at}.ffn.gate`, arch.ffnSize, arch.hiddenSize), arch.activation);
-    const up = linear(fed, `${at}.ffn.up`, arch.ffnSize, arch.hiddenSize);
-    const down = linear(g.node('Mul', [gate, up]), `${at}.ffn.down`, arch.hiddenSize, arch.ffnSize);
+    const gate = activate(g, linear(fed, `${at}.ffn.gate`, ffnSize, arch.hiddenSize), arch.activation);
+    const up = linear(fed, `${at}.ffn.up`, ffnSize, arch.hiddenSize);
+    const down = linear(g.node('Mul', [gate, up]), `${at}.ffn.down`, arch.hiddenSize, ffnSize);
     hidden = g.node('Add', [hidden, down]);
   });
 
@@ -145,7 +151,7 @@ const attend = (g: GraphBuilder, shape: LayerShape, q: Value, keys: Value, value
   });
   const stacked = g.node('Reshape', [grouped, g.ints(numKvHeads, -1, headDim)]);
   const products = g.node('MatMul', [stacked, g.node('Transpose', [keys], { perm: [1, 2, 0] })]);
-  let scores = g.node('Mul', [products, g.scalar(1 / Math.sqrt(headDim))]);
+  let scores = g.node('Mul', [products, g.scalar(shape.softmaxScale)]);
   if (softCap !== undefined) {
     const bent = g.node('Tanh', [g.node('Div', [scores, g.scalar(softCap)])]);
     scores = g.node('Mul', [bent, g.scalar(softCap)]);

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { WinnowError } from '../../core/errors.js';
 import { loadAddon } from '../../native/index.js';
-import { openCheckpoint } from '../checkpoint.js';
+import { type Checkpoint, openCheckpoint } from '../checkpoint.js';
 import type { SampleOutcome } from '../contract.js';
 import { architectureOf, modelFacts } from '../core/load.js';
 import { plainServices } from '../core/services.js';
@@ -33,6 +33,7 @@ export const openOrt = async (path: string, options: LocalOptions): Promise<Serv
   const threads = options.threads > 0 ? options.threads : cores;
   addon.configure(isas[0]!, 'reference', threads);
   const checkpoint = openCheckpoint(path);
+  refuseFamilies(path, checkpoint);
   const identity = options.identity ?? { id: basename(path), sha256: '' };
   const facts = modelFacts(checkpoint, identity.id, identity.sha256, 4);
   const architecture = architectureOf(checkpoint);
@@ -40,7 +41,7 @@ export const openOrt = async (path: string, options: LocalOptions): Promise<Serv
   let session: Awaited<ReturnType<typeof openSession>>;
   try {
     const tensor = (name: string): Float32Array => floatTensor(addon, checkpoint, name);
-    const graph = buildDecoder(architecture, tensor, checkpoint.config.tiedEmbeddings);
+    const graph = buildDecoder(architecture, tensor, checkpoint.config);
     session = await openSession(`${path} as an ONNX graph`, graph, threads);
   } finally {
     checkpoint.close();
@@ -48,7 +49,7 @@ export const openOrt = async (path: string, options: LocalOptions): Promise<Serv
   const decoder = createDecoder(session, {
     shapes: facts.layers,
     vocabSize: facts.vocabSize,
-    rotaryTable: architecture.rotaryTable,
+    rotaryTable: (positions) => architecture.rotary[0]!.table('all', positions),
     cancelled: options.cancelled,
   });
   const context: OrtContext = {
@@ -76,6 +77,21 @@ export const openOrt = async (path: string, options: LocalOptions): Promise<Serv
     logits: (ids) => decoder.feed(decoder.newPast(), ids, 'all'),
     close: () => decoder.close(),
   };
+};
+
+/** Parts of a layer that the graph does not have yet. */
+const refuseFamilies = (path: string, checkpoint: Checkpoint): void => {
+  const { qkvBias, qkNorm, postNorms, finalSoftCap, ropeScaling, architecture } = checkpoint.config;
+  const dependsOnLength = ropeScaling.kind === 'dynamic' || ropeScaling.kind === 'longrope';
+  if (!qkvBias && !qkNorm && !postNorms && finalSoftCap === undefined && !dependsOnLength) return;
+  checkpoint.close();
+  throw new WinnowError(
+    'ERR_UNSUPPORTED',
+    `backend ort, ${path}`,
+    'a model of the llama family',
+    architecture,
+    'Use --backend cpu.',
+  );
 };
 
 const refused = (expected: string, got: string, instead: string): WinnowError =>
