@@ -276,6 +276,34 @@ export interface Addon {
     lse: TensorId,
     probs: TensorId,
   ): void;
+  /**
+   * Attention of T >= 1 new queries of each row over a union of key sets; the union counts a slot once. Returns the query-key pairs.
+   * sets: ten numbers each: kind (0 all, 1 window, 2 slots, 3 pages, 4 vertical-slash), values, lens (tensor ids of i32
+   * [rows, L, (B,) maxLen] and [rows, L, (B)]; L = 1, H or Hq; -1 all, 0 nothing), withNew (1 adds the T new slots unless the list has
+   * length 0), pageSize, queryBlock (B lists, one for each block of that many queries; 0: one for all), sink, recent, diagonals, their lens.
+   * heads: query heads that attend, empty = all; the others give out 0 and lse -inf.
+   * how: visible (0 causal, 1 bidirectional, 2 tree, 3 segments, 4 every slot: the queries have none of their own), parents i32 [rows * T]
+   * or segments i32 by position, oldOnly (1 leaves the new slots out), queries and lens (i32 lists of the tokens that attend, or 0), bias
+   * (f32 nats [rows, 1 | H | Hq, slots], or 0), biasByEntry (1: by entry of the one list), positions (0 keep, 1 compact, 2 clamp), clamp,
+   * cosSin (or 0), keysRotated (0: the cache holds keys before RoPE).
+   * out act or f32 [rows * T, Hq * dV]; lse f32 [rows * T, Hq]; counts i32 [rows, H] entries read, once per list; seen u8 [rows, H, n]; or 0.
+   */
+  attendSets(
+    q: TensorId,
+    caches: Int32Array,
+    layer: number,
+    queryLen: number,
+    softmaxScale: number,
+    softCap: number,
+    slidingWindow: number,
+    sets: Int32Array,
+    heads: Int32Array,
+    how: Int32Array,
+    out: TensorId,
+    lse: TensorId,
+    counts: TensorId,
+    seen: TensorId,
+  ): number;
   /** Merges partial attentions over disjoint sets: outs f32 [P, T, Hq, d], lses f32 [P, T, Hq] -> out f32 [T, Hq, d], lse f32 [T, Hq]. */
   mergeLse(outs: TensorId, lses: TensorId, out: TensorId, lse: TensorId): void;
 

@@ -106,6 +106,7 @@ napi_value Merge(Call& call) {
 }  // namespace
 
 void init_attention(napi_env env, napi_value exports, Runtime& runtime) {
+  RegisterAttendSets(env, exports, runtime);
   Register(env, exports, runtime, {{"attendPrefill", Prefill}, {"attendDecode", Decode}, {"mergeLse", Merge}});
 }
 

@@ -6,6 +6,7 @@ import { type Addon, loadAddon } from '../index.js';
 const SUITES = [
   'attend_prefill',
   'attend_decode',
+  'attend_sets',
   'merge_lse',
   'cache',
   'window_scores',
