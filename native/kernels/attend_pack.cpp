@@ -44,9 +44,7 @@ bool RowReader::Read(int32_t first, int32_t count, const void** rows) {
     const int32_t slot = list_.SlotOf(first + i);
     const Page& page = *list_.head->pages[slot / kPageSize];
     const int32_t within = slot % kPageSize;
-    // Dense lists and listed pages run on within a page of the cache.
-    int32_t run = 1;
-    if (list_.is_dense()) run = std::min(count - i, kPageSize - within);
+    const int32_t run = list_.RunAt(first + i, slot, count - i);
     const int64_t bytes = int64_t{dim_} * static_cast<int64_t>(SizeOf(page.element));
     const void* base = page.planes[what_].format.bits == 0 ? page.planes[what_].data + within * bytes
                                                            : Dequantise(page, within, run, i);

@@ -54,29 +54,34 @@ struct Tile {
   int32_t count;
 };
 
-/// Tokens of a unit that attend.
-void ListTokens(const AttendSetsParams& p, const SetUnit& unit, std::vector<int32_t>& tokens) {
-  tokens.clear();
+/// The list of tokens of a unit that attend, or null where all do.
+const int32_t* TokensOf(const AttendSetsParams& p, const SetUnit& unit, int32_t* count) {
   const Lists& lists = p.queries;
+  *count = p.query_len;
+  if (lists.values == nullptr) return nullptr;
   const int32_t list = lists.per_row == 1 ? 0 : lists.per_row == p.num_query_heads ? unit.first_head : unit.kv_head;
-  const int64_t at = lists.values == nullptr ? 0 : lists.At(unit.row, list, 0);
-  if (lists.values != nullptr && lists.lens[at] >= 0) {
-    const int32_t* values = lists.values + at * lists.max_len;
-    tokens.assign(values, values + lists.lens[at]);
-    return;
-  }
-  for (int32_t t = 0; t < p.query_len; t++) tokens.push_back(t);
+  const int64_t at = lists.At(unit.row, list, 0);
+  if (lists.lens[at] < 0) return nullptr;
+  *count = lists.lens[at];
+  return lists.values + at * lists.max_len;
+}
+
+/// Tokens [first, last) of those that attend.
+void ListTokens(const AttendSetsParams& p, const SetUnit& unit, int32_t first, int32_t last, std::vector<int32_t>& tokens) {
+  int32_t count = 0;
+  const int32_t* listed = TokensOf(p, unit, &count);
+  tokens.clear();
+  for (int32_t i = first; i < last; i++) tokens.push_back(listed == nullptr ? i : listed[i]);
 }
 
 /// Cuts a unit's tokens so that the queries of a tile share their lists.
-void CutTiles(const AttendSetsParams& p, const SetUnit& unit, int32_t threads, std::vector<int32_t>& tokens,
-              std::vector<Tile>& tiles) {
-  ListTokens(p, unit, tokens);
+void CutTiles(const AttendSetsParams& p, const SetUnit& unit, int32_t threads, std::vector<Tile>& tiles) {
+  int32_t total = 0;
+  const int32_t* listed = TokensOf(p, unit, &total);
   bool is_mixed = p.visible == Visible::kTree || p.visible == Visible::kSegments || p.positions == PositionRule::kClamp;
   for (int32_t i = 0; i < p.num_sets; i++) {
     is_mixed = is_mixed || p.sets[i].kind == SetKind::kWindow || p.sets[i].kind == SetKind::kVerticalSlash;
   }
-  const auto total = static_cast<int32_t>(tokens.size());
   int32_t most = is_mixed ? kMixedTokens : std::max(kGroupRows, kUniformRows / unit.num_heads / kGroupRows * kGroupRows);
   // Enough tiles for the threads; where queries differ, the bits of one depend on its tile, which must not depend on threads.
   while (!is_mixed && most > 4 * kGroupRows && total / most < threads) most = most / 2 / kGroupRows * kGroupRows;
@@ -90,7 +95,8 @@ void CutTiles(const AttendSetsParams& p, const SetUnit& unit, int32_t threads, s
   };
   for (int32_t first = 0; first < total;) {
     int32_t end = first + 1;
-    while (end < total && end - first < most && belong_together(tokens[first], tokens[end])) end++;
+    const auto token = [&](int32_t i) { return listed == nullptr ? i : listed[i]; };
+    while (end < total && end - first < most && belong_together(token(first), token(end))) end++;
     tiles.push_back({unit.index, first, end - first});
     first = end;
   }
@@ -135,15 +141,12 @@ Status AttendSets(const Context& context, const AttendSetsParams& p, int64_t* pa
   if (p.heads != nullptr || p.queries.values != nullptr) ClearOutputs(run);
   Pool& pool = Pool::Instance();
   std::vector<Tile> tiles;
-  std::vector<int32_t> tokens;
-  for (const SetUnit& unit : units) CutTiles(p, unit, pool.threads(), tokens, tiles);
+  for (const SetUnit& unit : units) CutTiles(p, unit, pool.threads(), tiles);
   // The longest tiles are a unit's last ones: they go first, so that the threads end together.
   pool.ParallelFor(static_cast<int64_t>(tiles.size()), [&](int64_t chunk) {
     const Tile& tile = tiles[tiles.size() - 1 - static_cast<size_t>(chunk)];
-    static thread_local std::vector<int32_t> all;
     static thread_local std::vector<int32_t> mine;
-    ListTokens(p, units[tile.unit], all);
-    mine.assign(all.begin() + tile.first, all.begin() + tile.first + tile.count);
+    ListTokens(p, units[tile.unit], tile.first, tile.first + tile.count, mine);
     if (!AttendTokens(run, units[tile.unit], mine)) run.has_memory = false;
   });
   if (run.is_uneven) {

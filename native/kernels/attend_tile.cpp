@@ -75,8 +75,8 @@ void GatherFields(const AttendJob& job, int32_t base, PackedBlock& block) {
     }
     if (page.has_bias) block.bias[e] = page.bias[slot % kPageSize] * unit;
     if (wants_positions) block.positions[e] = page.positions[slot % kPageSize];
-    // Without positions and biases a dense page needs no second look.
-    if (!wants_positions && !page.has_bias && job.list.is_dense()) e |= kPageSize - 1;
+    // Without positions and biases a page needs no second look.
+    if (!wants_positions && !page.has_bias) e += job.list.RunAt(base + e, slot, count - e) - 1;
   }
   if (!wants_positions) return;
   for (int32_t e = count; e < kKeyBlock; e++) block.positions[e] = INT32_MIN;

@@ -21,6 +21,18 @@ struct EntryList {
   int32_t kept = 0;
   int32_t first_new = 0;
   int32_t num_new = 0;
+  /// Entries from `entry` on that lie one behind the other in one page of the cache, at most `most`; at least 1.
+  int32_t RunAt(int32_t entry, int32_t slot, int32_t most) const {
+    if (entry < kept && kept - entry < most) most = kept - entry;
+    if (kPageSize - slot % kPageSize < most) most = kPageSize - slot % kPageSize;
+    if (indices == nullptr || entry >= kept) return most;
+    if (page_size > 0) {
+      const int32_t left = page_size - entry % page_size;
+      return left < most ? left : most;
+    }
+    return indices[entry + most - 1] == slot + most - 1 ? most : 1;
+  }
+
   /// Keys of the entries one behind the other, read instead of the pages' (rotated anew); null: the pages'.
   const uint8_t* keys = nullptr;
 
