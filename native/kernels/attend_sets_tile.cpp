@@ -48,14 +48,14 @@ class SlotBias : public RowBias {
   const TileMemory* memory;
   const uint64_t* bits;
   int32_t words;
-  int32_t size;
   const float* by_slot;  ///< in nats, or null
   float unit;
 
   const float* Fill(int32_t, int32_t token, int32_t base, float* room) const override {
     const bool is_masked = memory->is_masked[token] != 0;
     if (!is_masked && by_slot == nullptr) return nullptr;
-    const int32_t count = std::min(kKeyBlock, size - base);
+    // Entries beyond those it sees are hidden by their number.
+    const int32_t count = std::clamp(memory->visible[token] - base, 0, kKeyBlock);
     const int32_t* slots = memory->slots.data() + base;
     if (is_masked) {
       const uint64_t* row = bits + int64_t{token} * words;
@@ -200,7 +200,6 @@ bool AttendPass(SetsRun& run, const SetUnit& unit, SetBits& sets, const uint64_t
   bias.memory = &memory;
   bias.bits = bits;
   bias.words = words;
-  bias.size = size;
   bias.by_slot = BiasOf(p, run.shape, unit, memory);
   bias.unit = run.kernels.log_unit;
   if (has_masks || bias.by_slot != nullptr) job.row_bias = &bias;
