@@ -19,7 +19,7 @@ test('with the default model, prompts fill every length to within one unit of ha
         const unused = length - maxNewTokens - meter.countPrompt(sample);
         // The longest sentence of the prose has 33 tokens, a line of two UUIDs up to 70.
         assert.ok(
-          unused >= 0 && unused < (task.id === 'niah_multikey_3' ? 72 : 36),
+          unused >= 0 && unused < (task.family === 'key-values' || task.id === 'niah_multikey_3' ? 72 : 36),
           `${task.id} at ${length}: ${unused} tokens are not used`,
         );
       }
