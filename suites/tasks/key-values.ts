@@ -166,7 +166,15 @@ const pairText = ({ key, value }: Pair): string => `"${key}": "${value}"`;
 
 const pairUnits = (tokens: TokenKind, taken: readonly string[], random: Random): HaystackUnits => {
   const pairs: string[] = [];
-  const draw = (): string => distinctTokens(1, () => makeToken(tokens, random), taken)[0]!;
+  const given = new Set<string>();
+  const draw = (): string => {
+    for (;;) {
+      const token = distinctTokens(1, () => makeToken(tokens, random), taken)[0]!;
+      if (given.has(token)) continue;
+      given.add(token);
+      return token;
+    }
+  };
   return {
     separator: ',\n',
     unit: (index) => {

@@ -35,6 +35,8 @@ const runs = { numRuns: 60 };
 test('every reference stands in an evidence span, and nowhere else in the context', () => {
   fc.assert(
     fc.property(...anyPlace, (task, length, seed, index) => {
+      // Rooms are named by many facts, of which only some bear on the question; room-facts.test.ts replays them.
+      fc.pre(task.family !== 'facts');
       const { context, evidence, references } = draw(task, length, seed, index);
       assert.ok(evidence.length > 0 && references.length > 0);
       let outside = context;
