@@ -1,7 +1,7 @@
 /** Steps and sessions of the test bench. Only tests import it. */
 import type { BenchRequest, BenchSession, BenchStep } from '../methods/conformance-bench.js';
-import { residentBytes, stateBytes } from './core/decode.js';
-import { createGroup, type Group } from './core/group.js';
+import { residentBytes, stateBytes } from './core/footprint.js';
+import { forkGroup, freeGroup, type Group } from './core/group.js';
 import { headOffset } from './core/prefill.js';
 import { expectedBytes, type Row } from './core/rows.js';
 import type { ModelContext } from './core/sample.js';
@@ -137,26 +137,8 @@ export const sessionOf = (
       expectedKvCacheBytes: expectedBytes(row, context.shapes, context.elementBytes) + stateBytes(context, group, row),
     }),
     fork() {
-      const copy: Row = {
-        ...row,
-        cache: addon.cacheFork(row.cache),
-        slots: row.slots.slice(),
-        quantised: new Map(row.quantised),
-        evidenceSlots: new Map(),
-      };
-      const capacity = request.contextIds.length + request.questionIds.length + request.maxNewTokens + 1;
-      const twin = createGroup(context, [copy], capacity);
-      twin.state.copyRow(0, group.state, 0);
-      return sessionOf(
-        context,
-        calls,
-        twin,
-        () => {
-          twin.state.dispose();
-          addon.cacheFree(copy.cache);
-        },
-        request,
-      );
+      const twin = forkGroup(context, group);
+      return sessionOf(context, calls, twin, () => freeGroup(context, twin), request);
     },
     free,
   };

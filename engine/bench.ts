@@ -15,8 +15,9 @@ import type {
 import type { Method } from '../methods/contract.js';
 import type { Addon } from '../native/addon-types.js';
 import { benchStep, sessionOf, stateHash, timedStep } from './bench-steps.js';
-import { argmaxHost, residentBytes, stateBytes } from './core/decode.js';
+import { argmaxHost } from './core/choose.js';
 import { type DeviceTensor, device as deviceOf } from './core/device.js';
+import { residentBytes, stateBytes } from './core/footprint.js';
 import { expectedBytes, keptPositions, type Row } from './core/rows.js';
 import { type ModelContext, type OpenSample, openSample } from './core/sample.js';
 import { type ResolvedSetting, resolveSetting } from './core/settings.js';

@@ -263,6 +263,14 @@ export interface StepView extends View {
   lse(): Tensor;
 }
 
+/** After the last layer of a step, whose layer this is. */
+export interface OutputView extends StepView {
+  /** With `needs: tokens`: prompt and answer so far; before a step the last token is the one about to be fed. */
+  tokens(row: number): Int32Array;
+  /** f32 [rows, vocabSize] of the twin rows made from `companions()[index]`, which are fed the row's own tokens. */
+  companionLogits(index: number): Tensor;
+}
+
 // ---------------------------------------------------------------- plans and actions
 
 /** One union for prefill chunks and steps: a step is a chunk of T >= 1 queries. The T new slots are always visible causally. */
@@ -415,6 +423,10 @@ export interface AssemblePlan {
   readonly place: readonly { readonly job: string; readonly start: number }[];
   readonly recompute: readonly { readonly job: string; readonly tokens: Ragged }[];
 }
+/**
+ * A tree of drafted tokens that follow the token about to be fed: ids and parents i32 with T entries a row. A parent is an earlier
+ * entry, or -1 for that token itself. Verified in one step: the longest path that the model would have chosen stays.
+ */
 export interface Draft {
   readonly ids: Tensor;
   readonly parents: Tensor;
@@ -493,11 +505,15 @@ export interface Hooks {
     commit?(view: StepView): void;
   };
   readonly output?: {
+    /** Other prompts for the same answer, read by twin rows whose bytes count. */
     companions?(parts: readonly Part[]): Part[][];
-    head?(hidden: Tensor, view: StepView): { ids: Ragged; logits: Tensor };
-    logits?(logits: Tensor, view: StepView): Tensor;
-    draft?(view: StepView): Draft;
-    accepted?(logits: Tensor, view: StepView): void;
+    head?(hidden: Tensor, view: OutputView): { ids: Ragged; logits: Tensor };
+    /** f32 [rows, vocabSize] in and out. */
+    logits?(logits: Tensor, view: OutputView): Tensor;
+    /** Before a step; `ops.lists` may build the tree. */
+    draft?(view: OutputView): Draft;
+    /** After a step: f32 [rows, accepted tokens, vocabSize] as the model gave them. */
+    accepted?(logits: Tensor, view: OutputView): void;
   };
 }
 

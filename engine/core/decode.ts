@@ -1,12 +1,15 @@
 import type { WinnowError } from '../../core/errors.js';
 import type { Sampling } from '../contract.js';
-import type { DeviceTensor } from './device.js';
+import { choose, chooseHost } from './choose.js';
+import { companionBytes } from './companions.js';
+import { draftStep } from './draft.js';
+import { concat } from './fed-prompt.js';
+import { expectedResidentBytes, residentBytes } from './footprint.js';
 import type { Group } from './group.js';
-import { headOffset } from './prefill.js';
-import { expectedBytes, type Row } from './rows.js';
+import { editLogits } from './output.js';
+import type { Row } from './rows.js';
 import { type ModelContext, type OpenSample, partition } from './sample.js';
-import { drawToken } from './sampling.js';
-import { runStep } from './step.js';
+import { runStep, type StepRow } from './step.js';
 
 /** The rows of one open sample in a decode batch. Samples may differ in prompt, question and length. */
 export interface DecodeJob {
@@ -84,8 +87,7 @@ export const decode = (context: ModelContext, jobs: readonly DecodeJob[], reques
         finish: undefined,
         kvCacheBytes,
         kvCacheBytesPeak: kvCacheBytes,
-        expectedKvCacheBytes:
-          expectedBytes(row, context.shapes, context.elementBytes) + stateBytes(context, group, row),
+        expectedKvCacheBytes: expectedResidentBytes(context, group, row),
         bytesRead: 0,
         steps: 0,
         recallSum: 0,
@@ -100,35 +102,44 @@ export const decode = (context: ModelContext, jobs: readonly DecodeJob[], reques
     groups = groups.filter((group) => group.rows.some((row) => progress.get(row)!.finish === undefined));
     if (groups.length === 0) break;
     context.cancelled();
-    const rows = groups.flatMap((group) => group.rows);
-    const outcome = runStep(context, context.transformer, {
-      groups,
-      ids: Int32Array.from(rows, (row) => next.get(row)!),
-      queryLen: 1,
-      phase: 'answer',
-      step,
-      logits: 'last',
-      recall: step <= request.recallSteps,
-    });
-    const chosen = choose(context, request.sampling, outcome.logits, rows, step);
-    request.onToken?.();
-    let r = 0;
-    for (const group of groups) {
-      for (const row of group.rows) {
-        const { bytesRead, recall } = outcome.rows[r]!;
-        next.set(row, chosen[r++]!);
-        const at = progress.get(row)!;
-        if (at.finish !== undefined) continue;
-        at.bytesRead += bytesRead;
-        at.steps++;
-        if (!Number.isNaN(recall)) {
-          at.recallSum += recall;
-          at.recallSteps++;
-        }
-        at.kvCacheBytesPeak = Math.max(at.kvCacheBytesPeak, residentBytes(context, group, row));
+    const plain = groups.filter((group) => !drafts(group));
+    const tokens = (group: Group, r: number): Int32Array => {
+      const row = group.rows[r]!;
+      return concat(jobOf.get(group)!.sample.promptIds, Int32Array.from(progress.get(row)!.tokens));
+    };
+    const failed = new Map<Group, WinnowError>();
+    const book = (group: Group, row: Row, read: Pick<StepRow, 'bytesRead' | 'recall'>): void => {
+      const at = progress.get(row)!;
+      if (at.finish !== undefined) return;
+      at.bytesRead += read.bytesRead + companionBytes(context, group, row);
+      at.steps++;
+      if (!Number.isNaN(read.recall)) {
+        at.recallSum += read.recall;
+        at.recallSteps++;
       }
+      at.kvCacheBytesPeak = Math.max(at.kvCacheBytesPeak, residentBytes(context, group, row));
+    };
+    for (const group of groups.filter(drafts)) {
+      const row = group.rows[0]!;
+      const at = progress.get(row)!;
+      const job = jobOf.get(group)!;
+      const outcome = draftStep(context, {
+        group,
+        pending: next.get(row)!,
+        maxDepth: job.maxNewTokens - at.tokens.length - 1,
+        step,
+        recall: step <= request.recallSteps,
+        tokens,
+        choose: (logits, depth) => chooseHost(request.sampling, logits, row, at.tokens.length + depth),
+      });
+      book(group, row, outcome);
+      for (const token of outcome.tokens.slice(0, -1)) take(at, token, request, job);
+      next.set(row, outcome.tokens.at(-1)!);
+      if (outcome.failure !== undefined) failed.set(group, outcome.failure);
     }
-    fail(outcome.failures);
+    if (plain.length > 0) stepPlain(context, plain, { step, next, request, tokens, book, failed });
+    request.onToken?.();
+    fail(failed);
   }
 
   return jobs.map(({ sample }) => {
@@ -144,6 +155,48 @@ export const decode = (context: ModelContext, jobs: readonly DecodeJob[], reques
     };
   });
 };
+
+interface PlainStep {
+  readonly step: number;
+  readonly next: Map<Row, number>;
+  readonly request: DecodeRequest;
+  readonly failed: Map<Group, WinnowError>;
+  tokens(group: Group, row: number): Int32Array;
+  book(group: Group, row: Row, read: StepRow): void;
+}
+
+/** One token for every row of every group, as one batch. */
+const stepPlain = (
+  context: ModelContext,
+  groups: readonly Group[],
+  { step, next, request, tokens, book, failed }: PlainStep,
+): void => {
+  const rows = groups.flatMap((group) => group.rows);
+  const outcome = runStep(context, context.transformer, {
+    groups,
+    ids: Int32Array.from(rows, (row) => next.get(row)!),
+    queryLen: 1,
+    phase: 'answer',
+    step,
+    logits: 'last',
+    recall: step <= request.recallSteps,
+  });
+  for (const [group, error] of outcome.failures) failed.set(group, error);
+  const chosen = context.device.scope(() => {
+    const fedToken = (group: Group, r: number): number => next.get(group.rows[r]!)!;
+    const moment = { groups, logits: outcome.logits, phase: 'answer' as const, step, queryLen: 1, tokens, fedToken };
+    return choose(context, request.sampling, editLogits(context, moment, failed), rows, step);
+  });
+  let r = 0;
+  for (const group of groups) {
+    for (const row of group.rows) {
+      book(group, row, outcome.rows[r]!);
+      next.set(row, chosen[r++]!);
+    }
+  }
+};
+
+const drafts = (group: Group): boolean => group.hooks().output?.draft !== undefined;
 
 /** Chooses every row's first token. Questions of one length are one batch, so that nothing is padded. */
 const feedTails = (
@@ -179,17 +232,22 @@ const feedTails = (
       logits: 'last',
       recall: false,
     });
-    const chosen = choose(
-      context,
-      sampling,
-      outcome.logits,
-      rows.map(({ row }) => row),
-      0,
-    );
+    for (const [group, error] of outcome.failures) failures.set(group, error);
+    const promptOf = new Map(alike.flatMap(({ sample }) => sample.groups.map((group) => [group, sample.promptIds])));
+    const chosen = context.device.scope(() => {
+      const moment = { phase: 'question' as const, step: 0, queryLen, tokens: (group: Group) => promptOf.get(group)! };
+      const edited = editLogits(context, { ...moment, groups, logits: outcome.logits }, failures);
+      return choose(
+        context,
+        sampling,
+        edited,
+        rows.map(({ row }) => row),
+        0,
+      );
+    });
     rows.forEach(({ row }, r) => {
       next.set(row, chosen[r]!);
     });
-    for (const [group, error] of outcome.failures) failures.set(group, error);
   }
   return failures;
 };
@@ -214,47 +272,4 @@ const take = (at: Progress, token: number, request: DecodeRequest, job: DecodeJo
   at.tokens.push(token);
   if (job.holdsStop(at.tokens)) at.finish = 'stop';
   else if (at.tokens.length >= job.maxNewTokens) at.finish = 'length';
-};
-
-export const residentBytes = (context: ModelContext, group: Group, row: Row): number =>
-  context.device.addon.cacheBytes(row.cache) + stateBytes(context, group, row);
-
-export const stateBytes = (context: ModelContext, group: Group, row: Row): number =>
-  group.state.isEmpty
-    ? 0
-    : group.state.bytes(
-        context.shapes.map((shape, layer) => {
-          const offset = headOffset(context.shapes, layer);
-          return row.slots.subarray(offset, offset + shape.numKvHeads);
-        }),
-      );
-
-/** Next token of each row from logits f32 [rows, vocabSize]. */
-const choose = (
-  { device, facts }: ModelContext,
-  sampling: Sampling | undefined,
-  logits: DeviceTensor,
-  rows: readonly Row[],
-  step: number,
-): Int32Array => {
-  if (sampling === undefined)
-    return device.scope(() => {
-      const out = device.tensor('i32', [rows.length]);
-      device.addon.argmax(logits.id, out.id);
-      return device.addon.download(out.id) as Int32Array;
-    });
-  const all = device.addon.download(logits.id) as Float32Array;
-  return Int32Array.from(rows, (row, r) =>
-    chooseHost(sampling, all.subarray(r * facts.vocabSize, (r + 1) * facts.vocabSize), row, step),
-  );
-};
-
-const chooseHost = (sampling: Sampling | undefined, logits: Float32Array, row: Row, step: number): number =>
-  sampling === undefined ? argmaxHost(logits) : drawToken(logits, sampling, row.sequence.sampleSeed, step);
-
-/** Ties go to the lower token id, as on the device. */
-export const argmaxHost = (logits: Float32Array): number => {
-  let best = 0;
-  for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[best]!) best = i;
-  return best;
 };

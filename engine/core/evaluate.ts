@@ -1,10 +1,12 @@
 import { asWinnowError, type WinnowError } from '../../core/errors.js';
 import type { PreparedPrompt, PromptParts, SampleOutcome, SampleRequest, SettingOutcome } from '../contract.js';
+import { companionPrompts } from './companions.js';
 import { decode } from './decode.js';
+import { type FedPrompt, QUERY_AWARE_TAIL, tailOf } from './fed-prompt.js';
 import { failedOutcome, firstStop, type Job, outcomeOf } from './outcome.js';
 import type { Profiles } from './profiles.js';
 import { rewritePrompt } from './rewrite-prompt.js';
-import { type FedPrompt, type ModelContext, type OpenSample, openSample, QUERY_AWARE_TAIL, tailOf } from './sample.js';
+import { type ModelContext, type OpenSample, openSample } from './sample.js';
 import type { OpenServices } from './services.js';
 import { type BoundMethod, bindMethod, type ResolvedSetting, type ResolveMethod, resolveSetting } from './settings.js';
 
@@ -171,6 +173,7 @@ const open = (context: EvaluateContext, request: SampleRequest, job: Job): Promi
       maxNewTokens: request.maxNewTokens,
       standAlone: false,
       traceKept: request.traceKept,
+      companions: (setting) => companionPrompts(request.prompt, context.text.prepare, setting),
     },
     job.settings,
   );

@@ -1,8 +1,10 @@
 import { WinnowError } from '../../core/errors.js';
-import type { GenerateOutcome, GenerateRequest, MethodRef } from '../contract.js';
+import type { GenerateOutcome, GenerateRequest, MethodRef, PromptParts } from '../contract.js';
+import { companionPrompts } from './companions.js';
 import { decode } from './decode.js';
 import type { EvaluateContext } from './evaluate.js';
-import { type FedPrompt, openSample, QUERY_AWARE_TAIL, tailOf } from './sample.js';
+import { type FedPrompt, QUERY_AWARE_TAIL, tailOf } from './fed-prompt.js';
+import { openSample } from './sample.js';
 import { checkSampling } from './sampling.js';
 import { bindMethod, resolveSetting } from './settings.js';
 
@@ -22,7 +24,14 @@ export const generate = async (
   const resolved = resolveSetting(setting, bound, model.facts, 'query-aware', prompt.contextIds.length);
   const sample = await openSample(
     model,
-    { prompt, protocol: 'query-aware', sampleSeed: 0, maxNewTokens: request.maxNewTokens, standAlone: false },
+    {
+      prompt,
+      protocol: 'query-aware',
+      sampleSeed: 0,
+      maxNewTokens: request.maxNewTokens,
+      standAlone: false,
+      companions: (asking) => companionPrompts(partsOf(request), text.prepare, asking),
+    },
     [resolved],
   );
   try {
@@ -58,18 +67,18 @@ export const promptOf = (
   request: { readonly text: string; readonly raw: boolean },
   encodeRaw: (text: string) => Int32Array,
 ): FedPrompt => {
-  const prepared = request.raw
-    ? rawPrompt(encodeRaw(request.text))
-    : text.prepare({
-        context: request.text,
-        question: '',
-        answerPrefix: '',
-        documents: [],
-        evidence: [],
-        chatTemplate: true,
-      });
+  const prepared = request.raw ? rawPrompt(encodeRaw(request.text)) : text.prepare(partsOf(request));
   return { ...prepared, tailTokens: QUERY_AWARE_TAIL };
 };
+
+const partsOf = ({ text, raw }: { readonly text: string; readonly raw: boolean }): PromptParts => ({
+  context: text,
+  question: '',
+  answerPrefix: '',
+  documents: [],
+  evidence: [],
+  chatTemplate: !raw,
+});
 
 /** Without a template the whole text is context, but for the last token, which every setting reads through its own cache. */
 const rawPrompt = (ids: Int32Array): FedPrompt => {

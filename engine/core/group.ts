@@ -9,6 +9,7 @@ import type {
   SlotsView,
   StateView,
 } from '../../methods/contract.js';
+import type { CacheId } from '../../native/addon-types.js';
 import { type Device, type DeviceSlots, type DeviceTensor, device as deviceOf, largest } from './device.js';
 import { createOps } from './ops.js';
 import { headOffset } from './prefill.js';
@@ -28,6 +29,17 @@ export interface Group {
   /** Tokens that each row fed beside its own sequence, as if alone. */
   readonly auxiliaryTokens: number;
   addAuxiliaryTokens(tokens: number): void;
+  /** The most slots any head will ever hold. */
+  readonly slotCapacity: number;
+  /** Twin rows with other prompts, by row; owned by the sample. */
+  readonly companions: Map<Row, readonly Companion[]>;
+}
+
+export interface Companion {
+  readonly cache: CacheId;
+  nextPosition: number;
+  /** Last token of its prompt, fed when the row reads its question. */
+  readonly lastToken: number;
 }
 
 export interface GroupContext {
@@ -48,6 +60,8 @@ export const createGroup = (context: GroupContext, rows: readonly Row[], slotCap
   return {
     rows,
     state,
+    slotCapacity,
+    companions: new Map(),
     caches: Int32Array.from(rows, (row) => row.cache),
     hooks: () => (context.freshHooks ? first.hooks() : hooks),
     takeBill() {
@@ -65,6 +79,30 @@ export const createGroup = (context: GroupContext, rows: readonly Row[], slotCap
       auxiliaryTokens += tokens;
     },
   };
+};
+
+/** A copy of a group and all its rows that shares pages until one side writes. The caller frees it with `freeGroup`. */
+export const forkGroup = (context: GroupContext, group: Group): Group => {
+  const rows = group.rows.map((row) => ({
+    ...row,
+    cache: context.device.addon.cacheFork(row.cache),
+    slots: row.slots.slice(),
+    quantised: new Map(row.quantised),
+    evidenceSlots: new Map(row.evidenceSlots),
+  }));
+  const copy = createGroup(context, rows, group.slotCapacity);
+  rows.forEach((_, r) => {
+    copy.state.copyRow(r, group.state, r);
+  });
+  return copy;
+};
+
+/** Caches, twin rows and state of a group. */
+export const freeGroup = ({ device }: GroupContext, group: Group): void => {
+  group.state.dispose();
+  for (const row of group.rows) device.addon.cacheFree(row.cache);
+  for (const companions of group.companions.values()) for (const { cache } of companions) device.addon.cacheFree(cache);
+  group.companions.clear();
 };
 
 /** State of one layer as hooks see it; page fields say how many bytes of their room are in use. */

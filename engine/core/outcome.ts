@@ -42,7 +42,7 @@ export const outcomeOf = (
     kvBytesReadPerStep: row.kvBytesReadPerStep,
     ...(Number.isNaN(recall) ? {} : { evidenceRecall: recall }),
     density: pairs === undefined || pairs.causalPairs === 0 ? 1 : pairs.pairs / pairs.causalPairs,
-    auxiliaryTokens: (job.rewritten?.auxiliaryTokens ?? 0) + (sample.auxiliaryTokens.get(setting.key) ?? 0),
+    auxiliaryTokens: (job.rewritten?.auxiliaryTokens ?? 0) + sample.auxiliaryTokens(setting.key),
     ...(kept === undefined ? {} : { kept }),
     indexBytes: job.rewritten?.indexBytes ?? 0,
   };

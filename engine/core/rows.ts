@@ -7,7 +7,8 @@ import type { ResolvedSetting } from './settings.js';
 export interface Row {
   readonly key: string;
   readonly resolved: ResolvedSetting;
-  readonly cache: CacheId;
+  /** Another one after the branch of a draft was taken over. */
+  cache: CacheId;
   /** Position of the next token. */
   nextPosition: number;
   readonly sequence: SequenceFacts;

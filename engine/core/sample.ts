@@ -1,9 +1,11 @@
 import { asWinnowError, WinnowError } from '../../core/errors.js';
-import type { ModelFacts, Protocol, TokenSpan } from '../../methods/contract.js';
+import type { ModelFacts, Protocol } from '../../methods/contract.js';
 import type { CacheId } from '../../native/addon-types.js';
+import { openCompanions } from './companions.js';
 import { compressAll, windowRows } from './compress.js';
 import type { DeviceTensor } from './device.js';
-import { createGroup, type Group, type GroupContext, groupState, rowFacts, visibleFacts } from './group.js';
+import { concat, type FedPrompt } from './fed-prompt.js';
+import { createGroup, freeGroup, type Group, type GroupContext, groupState, rowFacts, visibleFacts } from './group.js';
 import { createOps } from './ops.js';
 import { type PrefillResult, prefill } from './prefill.js';
 import { cacheRecall, keptPositions, type Row, totalHeads } from './rows.js';
@@ -19,15 +21,6 @@ export interface ModelContext extends GroupContext {
   cancelled(): void;
 }
 
-/** Token ids of one prompt, context first. */
-export interface FedPrompt {
-  readonly contextIds: Int32Array;
-  readonly questionIds: Int32Array;
-  /** Tokens at the end of the question that are read a second time under the query-aware protocol, through the compressed cache. */
-  readonly tailTokens?: number;
-  readonly evidence: readonly TokenSpan[];
-}
-
 export interface SampleSpec {
   readonly prompt: FedPrompt;
   readonly protocol: Protocol;
@@ -38,6 +31,8 @@ export interface SampleSpec {
   readonly traceKept?: boolean;
   /** Every setting prefills for itself. */
   readonly standAlone: boolean;
+  /** Prompts of twin rows of a setting, for methods that ask for them. */
+  companions?(setting: ResolvedSetting): readonly Int32Array[];
   /** Sees each row right before and after compression. */
   readonly watch?: {
     prefilled?(row: Row, windowQueries: readonly DeviceTensor[]): void;
@@ -47,6 +42,8 @@ export interface SampleSpec {
 
 /** Settings of one sample with the context fed and compressed. */
 export interface OpenSample {
+  /** Context and question. */
+  readonly promptIds: Int32Array;
   readonly groups: readonly Group[];
   readonly failures: ReadonlyMap<string, WinnowError>;
   /** Logits [vocabSize] of the prompt's last token by setting, when nothing is fed after compression; otherwise empty. */
@@ -56,8 +53,8 @@ export interface OpenSample {
   readonly recall: ReadonlyMap<string, number>;
   /** With traceKept: positions held after compression, by layer and KV head. */
   readonly kept: ReadonlyMap<string, Int32Array[][]>;
-  /** Tokens fed in passes beside the setting's own sequence. */
-  readonly auxiliaryTokens: ReadonlyMap<string, number>;
+  /** Tokens that a setting has fed so far beside its own sequence. */
+  auxiliaryTokens(key: string): number;
   readonly prefills: number;
   close(): void;
 }
@@ -137,7 +134,10 @@ export const openSample = async (
     try {
       fed = feed(members, base);
       const logits = fed.logits === undefined ? undefined : (device.addon.download(fed.logits.id) as Float32Array);
-      for (const sameMethod of partition(members, (member) => member.bound.identity)) {
+      // A draft takes one row further than another, so rows of a drafting method are groups of their own.
+      const groupOf = (member: ResolvedSetting): string =>
+        member.hooks().output?.draft === undefined ? member.bound.identity : `${member.bound.identity} ${member.key}`;
+      for (const sameMethod of partition(members, groupOf)) {
         for (const [member, error] of await compressAll(
           context,
           spec,
@@ -171,8 +171,7 @@ export const openSample = async (
   });
   const close = (): void => {
     for (const group of groups) {
-      group.state.dispose();
-      for (const row of group.rows) device.addon.cacheFree(row.cache);
+      freeGroup(context, group);
     }
     groups.length = 0;
   };
@@ -196,13 +195,31 @@ export const openSample = async (
   if (spec.traceKept === true)
     for (const group of groups) for (const row of group.rows) kept.set(row.key, keptPositions(device, row, shapes));
   if (tail > 0) takeBack(context, groups, tail);
+  try {
+    if (spec.companions !== undefined)
+      for (const group of groups) openCompanions(context, group, spec.companions(group.rows[0]!.resolved));
+  } catch (thrown) {
+    close();
+    throw thrown;
+  }
   for (const group of groups)
     for (const row of group.rows)
       recall.set(row.key, row.evidence.length === 0 ? Number.NaN : cacheRecall(device, row, shapes));
-  const auxiliaryTokens = new Map(
-    groups.flatMap((group) => group.rows.map((row) => [row.key, group.auxiliaryTokens] as const)),
-  );
-  return { groups, failures, firstLogits, density, recall, kept, auxiliaryTokens, prefills, close };
+  const auxiliaryTokens = (key: string): number =>
+    groups.find((group) => group.rows.some((row) => row.key === key))?.auxiliaryTokens ?? 0;
+  const wholePrompt = concat(prompt.contextIds, prompt.questionIds);
+  return {
+    promptIds: wholePrompt,
+    groups,
+    failures,
+    firstLogits,
+    density,
+    recall,
+    kept,
+    auxiliaryTokens,
+    prefills,
+    close,
+  };
 };
 
 /** A group of one row that has no cache of its own yet, for hooks that act during the prefill. */
@@ -242,30 +259,10 @@ const unsupported = (): never => {
   );
 };
 
-/**
- * Under the query-aware protocol the prompt's last token is read twice: in the prefill, so that methods see its attention, and again
- * as a step through the compressed cache. Else the first generated token, which is the whole answer of short tasks, would come from
- * the dense prefill whatever the method threw away.
- */
-export const QUERY_AWARE_TAIL = 1;
-
-/** What is fed after compression. */
-export const tailOf = (prompt: FedPrompt, protocol: Protocol): Int32Array =>
-  protocol === 'query-agnostic'
-    ? prompt.questionIds
-    : prompt.questionIds.subarray(prompt.questionIds.length - (prompt.tailTokens ?? 0));
-
 /** Drops the prompt's last slots, which every method must have kept, so that the tokens can be fed again. */
 const takeBack = (context: ModelContext, groups: readonly Group[], tokens: number): void => {
   rollBack(context, groups, tokens);
   for (const group of groups) for (const row of group.rows) row.nextPosition -= tokens;
-};
-
-export const concat = (a: Int32Array, b: Int32Array): Int32Array => {
-  const out = new Int32Array(a.length + b.length);
-  out.set(a);
-  out.set(b, a.length);
-  return out;
 };
 
 export const partition = <T>(items: readonly T[], keyOf: (item: T) => string): T[][] => {

@@ -1,11 +1,12 @@
 import { WinnowError } from '../../core/errors.js';
 import type { ContinuationScore, ScoreOutcome, ScoreRequest } from '../contract.js';
 import type { EvaluateContext } from './evaluate.js';
+import { tailOf } from './fed-prompt.js';
 import { promptOf } from './generate.js';
 import { createGroup, type Group } from './group.js';
 import { logProbability } from './log-probability.js';
 import type { Row } from './rows.js';
-import { type ModelContext, openSample, tailOf } from './sample.js';
+import { type ModelContext, openSample } from './sample.js';
 import { bindMethod, resolveSetting } from './settings.js';
 import { runStep } from './step.js';
 
@@ -32,8 +33,16 @@ export const scoreContinuations = async (
   });
   const longest = continuations.reduce((most, ids) => Math.max(most, ids.length), 1);
   const setting = request.setting ?? { key: 'dense', method: { id: 'dense', params: {} } };
-  const bound = await bindMethod(setting.method, context.resolve);
+  const bound = await bindMethod(setting.method, context.resolve, context.profiles);
   const resolved = resolveSetting(setting, bound, model.facts, 'query-aware', prompt.contextIds.length);
+  if (resolved.hooks().output !== undefined)
+    throw new WinnowError(
+      'ERR_UNSUPPORTED',
+      setting.key,
+      'a method that leaves the output alone',
+      'output hooks',
+      'Its text can be generated, but not scored.',
+    );
   const sample = await openSample(
     model,
     { prompt, protocol: 'query-aware', sampleSeed: 0, maxNewTokens: longest, standAlone: false },

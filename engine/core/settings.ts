@@ -80,6 +80,7 @@ export const resolveSetting = (
   const setting: Setting = { params, protocol, budget, ...(profile === undefined ? {} : { profile }) };
   const declaration = bound.method.declare(setting, model);
   refuse(bound.method, declaration);
+  refuseHooks(bound.method, bound.method.hooks(setting, model));
   return { key: request.key, bound, setting, declaration, hooks: () => bound.method.hooks(setting, model) };
 };
 
@@ -120,6 +121,30 @@ const budgetOf = (request: SettingRequest, method: Method, contextTokens: number
       `The context has ${contextTokens} tokens; raise the budget.`,
     );
   return { tokens, fraction: tokens / contextTokens, contextTokens, covers };
+};
+
+/** Hooks that this engine would never call: a method that relies on one is refused instead of half run. */
+const refuseHooks = (method: Method, { weights, assemble, prefill, output }: Hooks): void => {
+  const unserved = { weights, assemble, 'prefill.tokens': prefill?.tokens, 'output.head': output?.head };
+  for (const [name, hook] of Object.entries(unserved)) {
+    if (hook === undefined) continue;
+    throw new WinnowError(
+      'ERR_UNSUPPORTED',
+      `${method.id}.${name}`,
+      'hooks that this engine calls',
+      name,
+      'It is part of the contract, but not of the engine yet.',
+    );
+  }
+  const edits = output?.logits !== undefined || output?.companions !== undefined;
+  if (output?.draft !== undefined && edits)
+    throw new WinnowError(
+      'ERR_COMPOSE',
+      `${method.id}.output`,
+      'either a draft or other logits',
+      'both',
+      'Drafted tokens are verified by the model as it is.',
+    );
 };
 
 /** What the contract can say and this engine cannot do yet: one clear error instead of a silent approximation. */

@@ -1,9 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { WinnowError } from '../../core/errors.js';
 import type { TimingOutcome, TimingRequest } from '../contract.js';
+import { companionPrompts } from './companions.js';
 import { decode } from './decode.js';
 import type { EvaluateContext } from './evaluate.js';
-import { openSample, QUERY_AWARE_TAIL, tailOf } from './sample.js';
+import { QUERY_AWARE_TAIL, tailOf } from './fed-prompt.js';
+import { openSample } from './sample.js';
 import { bindMethod, resolveSetting } from './settings.js';
 
 /** One setting alone, with the clock running and nothing beside it. */
@@ -33,6 +35,7 @@ export const timeSample = async (context: EvaluateContext, request: TimingReques
       sampleSeed: request.seed,
       maxNewTokens: request.maxNewTokens,
       standAlone: true,
+      companions: (asking) => companionPrompts(request.prompt, text.prepare, asking),
       watch: {
         prefilled: () => {
           prefilled = performance.now();

@@ -8,9 +8,9 @@ import type {
   SampleRequest,
   SettingOutcome,
 } from '../contract.js';
+import { concat } from '../core/fed-prompt.js';
 import { failedOutcome, firstStop } from '../core/outcome.js';
 import { rewritePrompt } from '../core/rewrite-prompt.js';
-import { concat } from '../core/sample.js';
 import { checkSampling } from '../core/sampling.js';
 import type { OpenServices } from '../core/services.js';
 import { bindMethod, type ResolvedSetting, resolveSetting } from '../core/settings.js';

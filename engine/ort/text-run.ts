@@ -1,7 +1,7 @@
 /** Greedy or sampled text from a decoder of this backend, with the byte counts that the cpu backend gives. */
 import type { LayerShape } from '../../methods/contract.js';
 import type { Sampling } from '../contract.js';
-import { argmaxHost } from '../core/decode.js';
+import { argmaxHost } from '../core/choose.js';
 import { drawToken } from '../core/sampling.js';
 import type { Decoder } from './decoder.js';
 
