@@ -307,6 +307,32 @@ export interface Addon {
   /** Merges partial attentions over disjoint sets: outs f32 [P, T, Hq, d], lses f32 [P, T, Hq] -> out f32 [T, Hq, d], lse f32 [T, Hq]. */
   mergeLse(outs: TensorId, lses: TensorId, out: TensorId, lse: TensorId): void;
 
+  /** out = x * factor by token and query head: x, out f32 or act [N, Hq * d], factor f32 [..., Hq] of N * Hq values. */
+  scaleRows(x: TensorId, factor: TensorId, out: TensorId): void;
+  /** Parts with a softmax each, mixed: outs f32 [P, N, Hq, d], gates f32 [..., Hq, P] of N * Hq * P values -> out f32 [N, Hq, d]. */
+  mixParts(outs: TensorId, gates: TensorId, out: TensorId): void;
+  /** Row r of `yes` where predicate[r] > 0, else of `no`: [rows, lists, n] of one dtype; shorter lines are filled with -1 (i32) or 0. */
+  chooseRows(predicate: TensorId, yes: TensorId, no: TensorId): TensorId;
+  /**
+   * Adds the attention of a prefill chunk to statistics of each key column, in blocks of 64 queries aligned to slot 0, so that chunk borders
+   * change no bit. q act [T, Hq * d]; lse f32 [T, Hq] of that attention; queries before slot firstRow are left out.
+   * reduce 0 sum, 1 mean, 2 max, 3 variance, 4 entropy (sum of -p ln p); state f32 [4 for the variance, else 2, Hq, n], zero at first.
+   */
+  columnStats(
+    q: TensorId,
+    cache: CacheId,
+    layer: number,
+    softmaxScale: number,
+    softCap: number,
+    slidingWindow: number,
+    lse: TensorId,
+    firstRow: number,
+    reduce: 0 | 1 | 2 | 3 | 4,
+    state: TensorId,
+  ): void;
+  /** The statistics of a state over queries [firstRow, rows): f32 [1, Hq, n]. */
+  finishColumnStats(state: TensorId, reduce: 0 | 1 | 2 | 3 | 4, firstRow: number, rows: number): TensorId;
+
   // ---- scores: all return f32 and cross neither rows nor (unless said) heads ----
   /**
    * Softmax attention of the last w queries (q act [rows, w, Hq * d]; query j sits at slot n - w + j, causal inside the window), reduced

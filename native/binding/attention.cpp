@@ -107,6 +107,7 @@ napi_value Merge(Call& call) {
 
 void init_attention(napi_env env, napi_value exports, Runtime& runtime) {
   RegisterAttendSets(env, exports, runtime);
+  RegisterPlanMix(env, exports, runtime);
   Register(env, exports, runtime, {{"attendPrefill", Prefill}, {"attendDecode", Decode}, {"mergeLse", Merge}});
 }
 

@@ -33,5 +33,6 @@ void RegisterSlotScores(napi_env env, napi_value exports, Runtime& runtime);
 void RegisterListOps(napi_env env, napi_value exports, Runtime& runtime);
 void RegisterVectorOps(napi_env env, napi_value exports, Runtime& runtime);
 void RegisterAttendSets(napi_env env, napi_value exports, Runtime& runtime);  // by init_attention
+void RegisterPlanMix(napi_env env, napi_value exports, Runtime& runtime);  // by init_attention
 
 }  // namespace winnow

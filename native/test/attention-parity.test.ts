@@ -7,6 +7,8 @@ const SUITES = [
   'attend_prefill',
   'attend_decode',
   'attend_sets',
+  'column_stats',
+  'plan_mix',
   'merge_lse',
   'cache',
   'window_scores',
