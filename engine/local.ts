@@ -121,6 +121,7 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     shapes: model.layers,
     elementBytes,
     freshHooks: false,
+    rotary: transformer.rotaryTable,
     transformer,
     facts: model,
     prefillChunk: options.prefillChunk,

@@ -58,4 +58,5 @@ const rowsOf = (part: PartLens, rows: RowFacts): RowFacts => ({
 const stateOf = (part: PartLens, state: StateView): StateView => ({
   read: (name) => state.read(stateName(part.id, name)),
   write: (name, value) => state.write(stateName(part.id, name), value),
+  append: (name, value) => state.append(stateName(part.id, name), value),
 });

@@ -70,6 +70,7 @@ test('the selector reads its share of the survivors, from its own state', () => 
       return pages;
     },
     write: () => assert.fail('quest writes no state'),
+    append: () => assert.fail('quest writes no state'),
   };
   const plan = composed.hooks(setting, model).decode!.select!(stepOf(sample, [128], state));
   const { keys } = plan.parts[0]!;
@@ -84,7 +85,8 @@ test('a selector that reads all survivors changes nothing', () => {
   const composed = composeMethods([{ method: knorm }, { method: oracleTopK }]);
   const setting = settingFor(composed, { fractions: { 'oracle-top-k': 1 } }, 20, 40);
   const sample = { ...plantSample(5, shapes, 24), contextLength: 40 };
-  const none: StateView = { read: () => assert.fail('no state'), write: () => assert.fail('no state') };
+  const refuse = (): never => assert.fail('no state');
+  const none: StateView = { read: refuse, write: refuse, append: refuse };
   const plan = composed.hooks(setting, model).decode!.select!(stepOf(sample, [20], none));
   assert.equal(plan.parts[0]!.keys.kind, 'all');
 });

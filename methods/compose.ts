@@ -170,7 +170,7 @@ const joinDeclarations = (id: string, parts: readonly OpenPart[]): Declaration =
     needs: all.flatMap(({ needs }) => needs),
     changesPrefill: all.some(({ changesPrefill }) => changesPrefill),
     prefillOrder: all.some(({ prefillOrder }) => prefillOrder === 'layer-major') ? 'layer-major' : 'any',
-    layout: all[0]!.layout,
+    layout: { ...all[0]!.layout, tier: all.some(({ layout }) => layout.tier) },
     state: Object.fromEntries(
       parts.flatMap(({ lens, declaration }) =>
         Object.entries(declaration.state).map(([name, field]) => [stateName(lens.id, name), field] as const),

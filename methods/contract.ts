@@ -145,7 +145,8 @@ export type StateField = { readonly dtype: Tensor['dtype']; readonly life: 'sequ
       readonly from: 'keyMinMax';
     }
   | { readonly per: Scope | 'sequence'; readonly shape: readonly number[] }
-  | { readonly per: 'pool'; readonly scope: Scope; readonly width: number; maxRows(contextLength: number): number }
+  /** Rows [rows, heads, n, width] that the method appends and replaces: clusters, graph nodes. Empty at first; heads grow alike. */
+  | { readonly per: 'pool'; readonly scope: Scope; readonly width: number; maxRows(slots: number): number }
 );
 
 // ---------------------------------------------------------------- model facts
@@ -227,7 +228,10 @@ export interface View {
 /** Declared fields of this layer, by name. An undeclared name throws. */
 export interface StateView {
   read(name: string): Tensor;
+  /** Fields per slot take [rows, heads, n, width] for the first n slots; a pool becomes these rows. */
   write(name: string, value: Tensor): void;
+  /** [rows, heads, n, width]: the last n slots of a field per slot, or n more rows of a pool. */
+  append(name: string, value: Tensor): void;
 }
 export type Rope = 'rotated' | 'un-rotated';
 
@@ -324,6 +328,7 @@ export type CacheAction =
       readonly codebook?: Tensor;
       readonly outlierFraction?: number;
     }
+  /** Synthetic slots f32 [rows, H, n, d]; the other tensors [rows, H, n]. A negative count: no slot in that head. */
   | {
       readonly kind: 'append';
       readonly keys: Tensor;
@@ -332,6 +337,10 @@ export type CacheAction =
       readonly counts: Tensor;
       readonly bias: Tensor;
     }
+  /**
+   * Entry i brings slot from[i] with weight[i] to slot into[i] of its head; `from` may repeat. A target weighs its count in a mean.
+   * `direction`: mean of norms times mean direction. Weight 0 or into -1: dropped. Counts add up; sources stay until a `keep`.
+   */
   | {
       readonly kind: 'merge';
       readonly from: Ragged;
@@ -341,8 +350,16 @@ export type CacheAction =
       readonly values: 'mean' | 'add';
       readonly bias: 'none' | 'log-count';
     }
+  /** Moves slots by delta positions, i32 as the lists, and turns their keys along. */
   | { readonly kind: 'rotate'; readonly slots: Ragged; readonly delta: Tensor }
-  | { readonly kind: 'channels'; readonly keep: Ragged }
+  | {
+      readonly kind: 'channels';
+      /** Channels of the keys that stay stored; the others read 0. */
+      readonly keep: Ragged;
+      /** Slots [0, upTo) of every head, all if absent, never the last `leaveLast`, rounded down to whole pages of 64. */
+      readonly upTo?: number;
+      readonly leaveLast?: number;
+    }
   | {
       readonly kind: 'move';
       readonly what: 'keys' | 'values' | 'both';

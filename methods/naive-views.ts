@@ -121,6 +121,9 @@ const noState = {
   write: (name: string): void => {
     throw new WinnowError('ERR_CONTRACT', `state.${name}`, 'a declared field', name);
   },
+  append: (name: string): void => {
+    throw new WinnowError('ERR_CONTRACT', `state.${name}`, 'a declared field', name);
+  },
 };
 
 /** The view of one layer at the end of the prefill. */
@@ -266,7 +269,7 @@ export const stepView = ({ layer, shape, keys, queries, rows, state = {}, ops = 
     shape,
     rows,
     ops,
-    state: { read: (name) => state[name] ?? noState.read(name), write: noState.write },
+    state: { read: (name) => state[name] ?? noState.read(name), write: noState.write, append: noState.append },
     step: 0,
     phase: 'answer',
     queryLen: queries[0]!.length,

@@ -96,4 +96,4 @@ const rowOf = (tokenIds: Int32Array, seed: number): RowFacts => ({
 const refuseState = (name: string): never => {
   throw new WinnowError('ERR_CONTRACT', `calibration.state.${name}`, 'no state in a calibration', name);
 };
-const noState = { read: refuseState, write: refuseState };
+const noState = { read: refuseState, write: refuseState, append: refuseState };

@@ -8,6 +8,7 @@ import type { PrefillResult } from './prefill.js';
 import { type Row, slotBytes, totalHeads } from './rows.js';
 import type { ModelContext, SampleSpec } from './sample.js';
 import type { ResolvedSetting } from './settings.js';
+import { endTierStep } from './tier.js';
 
 /** Forks and compresses rows of one method. If the rows together fail, each is tried alone, so that one bad budget fails alone. */
 export const compressAll = async (
@@ -98,6 +99,8 @@ export const compress = async (
       );
     });
   group.takeBill();
+  // What the boundary itself moved is no step's traffic.
+  for (const row of group.rows) endTierStep(row);
 };
 
 export const forkRow = (

@@ -4,9 +4,13 @@ import type { Group } from './group.js';
 import { headOffset } from './prefill.js';
 import { expectedBytes, type Row } from './rows.js';
 import type { ModelContext } from './sample.js';
+import { awayBytes } from './tier.js';
 
 export const residentBytes = (context: ModelContext, group: Group, row: Row): number =>
-  context.device.addon.cacheBytes(row.cache) + companionBytes(context, group, row) + stateBytes(context, group, row);
+  context.device.addon.cacheBytes(row.cache) -
+  awayBytes(context, row) +
+  companionBytes(context, group, row) +
+  stateBytes(context, group, row);
 
 export const stateBytes = (context: ModelContext, group: Group, row: Row): number =>
   group.state.isEmpty

@@ -156,9 +156,8 @@ export const passView = (context: ModelContext, pass: PassLayer): StepView => {
   };
 };
 
-const readOnly = (state: StateView, id: string): StateView => ({
-  read: state.read,
-  write: (name) => {
+const readOnly = (state: StateView, id: string): StateView => {
+  const refuse = (name: string): never => {
     throw new WinnowError(
       'ERR_CONTRACT',
       `${id}.fork.state.${name}`,
@@ -166,5 +165,6 @@ const readOnly = (state: StateView, id: string): StateView => ({
       'a write',
       'Keep what the pass found in finishPrefill and act on it there.',
     );
-  },
-});
+  };
+  return { read: state.read, write: refuse, append: refuse };
+};

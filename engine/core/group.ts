@@ -11,11 +11,12 @@ import type {
 } from '../../methods/contract.js';
 import type { CacheId } from '../../native/addon-types.js';
 import { type Device, type DeviceSlots, type DeviceTensor, device as deviceOf, largest } from './device.js';
-import { createOps } from './ops.js';
+import { type Bill, createOps } from './ops.js';
 import { headOffset } from './prefill.js';
-import type { Row } from './rows.js';
+import { forkBooks, type Row } from './rows.js';
 import type { ResolvedSetting } from './settings.js';
 import { createState, type GroupState } from './state.js';
+import { streamTier } from './tier.js';
 
 /** Rows of one method with the same parameters; they differ in budget. Hooks see them together, state is stacked over them. */
 export interface Group {
@@ -25,7 +26,7 @@ export interface Group {
   hooks(): Hooks;
   /** Bytes that ops read for this group since the last call, by row. */
   takeBill(): Float64Array;
-  bill(bytesByRow: readonly number[]): void;
+  readonly bill: Bill;
   /** Tokens that each row fed beside its own sequence, as if alone. */
   readonly auxiliaryTokens: number;
   addAuxiliaryTokens(tokens: number): void;
@@ -48,6 +49,8 @@ export interface GroupContext {
   readonly elementBytes: number;
   /** `hooks` made anew before each call (conformance: amnesia). */
   readonly freshHooks: boolean;
+  /** Rotary table of a layer for a text of this length, f32 [at least `positions`, ropeDims]. */
+  rotary(layer: number, positions: number, textLength: number): DeviceTensor;
 }
 
 /** slotCapacity: the most slots any head will ever hold. */
@@ -69,7 +72,10 @@ export const createGroup = (context: GroupContext, rows: readonly Row[], slotCap
       billed = new Float64Array(rows.length);
       return bytes;
     },
-    bill(bytesByRow) {
+    bill(bytesByRow, read) {
+      if (read !== undefined)
+        for (const row of rows)
+          streamTier(context, row, read.layer, headOffset(context.shapes, read.layer), read.what, read.share ?? 1);
       for (let row = 0; row < billed.length; row++) billed[row]! += bytesByRow[bytesByRow.length === 1 ? 0 : row]!;
     },
     get auxiliaryTokens() {
@@ -83,13 +89,7 @@ export const createGroup = (context: GroupContext, rows: readonly Row[], slotCap
 
 /** A copy of a group and all its rows that shares pages until one side writes. The caller frees it with `freeGroup`. */
 export const forkGroup = (context: GroupContext, group: Group): Group => {
-  const rows = group.rows.map((row) => ({
-    ...row,
-    cache: context.device.addon.cacheFork(row.cache),
-    slots: row.slots.slice(),
-    quantised: new Map(row.quantised),
-    evidenceSlots: new Map(row.evidenceSlots),
-  }));
+  const rows = group.rows.map((row) => forkBooks(row, context.device.addon.cacheFork(row.cache)));
   const copy = createGroup(context, rows, group.slotCapacity);
   rows.forEach((_, r) => {
     copy.state.copyRow(r, group.state, r);
@@ -107,12 +107,15 @@ export const freeGroup = ({ device }: GroupContext, group: Group): void => {
 
 /** State of one layer as hooks see it; page fields say how many bytes of their room are in use. */
 export const groupState = (context: GroupContext, group: Group, layer: number): StateView => {
-  const view = group.state.view(layer);
   const { state } = group.rows[0]!.resolved.declaration;
   const heads = context.shapes[layer]!.numKvHeads;
   const offset = headOffset(context.shapes, layer);
+  const view = group.state.view(layer, () =>
+    Int32Array.from(group.rows.flatMap((row) => [...row.slots.subarray(offset, offset + heads)])),
+  );
   return {
     write: view.write,
+    append: view.append,
     read(name) {
       const tensor = deviceOf(view.read(name));
       const field = state[name];

@@ -10,7 +10,14 @@ const reduceCode = { mean: 0, sum: 1, max: 2, var: 3 } as const;
 const slotsOf = (slots: SlotsView): DeviceSlots => slots as unknown as DeviceSlots;
 
 /** Bytes of K, V and derived state that ops read on behalf of the caller: one number per row, or one for each of all rows. */
-export type Bill = (bytesByRow: readonly number[]) => void;
+export type Bill = (bytesByRow: readonly number[], read?: CacheRead) => void;
+
+/** What an op read of every slot of a layer: a plane, or a share of its channels. */
+export interface CacheRead {
+  readonly layer: number;
+  readonly what: 'keys' | 'values';
+  readonly share?: number;
+}
 
 export interface OpsContext {
   readonly device: Device;
@@ -27,12 +34,15 @@ export const createOps = (context: OpsContext): Ops => {
   const { addon } = device;
   const shapeOf = (slots: SlotsView): LayerShape => shapes[slots.layer]!;
   /** Every row pays for its own slots; while one cache stands for all rows, each pays as if alone. */
-  const billSlots = (slots: SlotsView, bytesPerSlot: number): void => {
+  const billSlots = (slots: SlotsView, what: 'keys' | 'values'): void => {
+    const { headDim, headDimV } = shapeOf(slots);
+    const bytesPerSlot = (what === 'keys' ? headDim : headDimV) * elementBytes;
     const heads = slots.numKvHeads;
     bill(
       Array.from({ length: slots.rows }, (_, row) =>
         slots.lens.subarray(row * heads, (row + 1) * heads).reduce((sum, length) => sum + length * bytesPerSlot, 0),
       ),
+      { layer: slots.layer, what },
     );
   };
   const ragged = (scope: Scope, values: DeviceTensor, lens: DeviceTensor): Ragged => ({
@@ -47,7 +57,7 @@ export const createOps = (context: OpsContext): Ops => {
     ...createListOps(context),
     windowScores(queries, slots, how) {
       const shape = shapeOf(slots);
-      billSlots(slots, shape.headDim * elementBytes);
+      billSlots(slots, 'keys');
       const pool = how.pool === undefined ? 0 : how.pool.kind === 'avg' ? 1 : 2;
       const id = addon.windowScores(
         deviceOf(queries).id,
@@ -62,8 +72,7 @@ export const createOps = (context: OpsContext): Ops => {
       return device.wrap(id, 'f32');
     },
     slotNorms(slots, what) {
-      const shape = shapeOf(slots);
-      billSlots(slots, (what === 'keys' ? shape.headDim : shape.headDimV) * elementBytes);
+      billSlots(slots, what);
       return device.wrap(addon.slotNorms(slotsOf(slots).caches, slots.layer, what === 'keys' ? 0 : 1), 'f32');
     },
     randomScores(slots, rows: RowFacts, seed) {
@@ -72,7 +81,7 @@ export const createOps = (context: OpsContext): Ops => {
       return device.wrap(addon.randomScores(slots.rows, slots.numKvHeads, slots.maxLen, mixed, slots.layer), 'f32');
     },
     blockSummary(slots, pageSize) {
-      billSlots(slots, shapeOf(slots).headDim * elementBytes);
+      billSlots(slots, 'keys');
       return device.wrap(addon.blockSummary(slotsOf(slots).caches, slots.layer, pageSize, 0, 0), 'f32');
     },
     blockScores(queries, summary, shape, gqa) {

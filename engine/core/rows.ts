@@ -2,6 +2,7 @@ import type { LayerShape, SequenceFacts, TokenSpan } from '../../methods/contrac
 import type { CacheId } from '../../native/addon-types.js';
 import type { Device } from './device.js';
 import type { ResolvedSetting } from './settings.js';
+import { awayBytes, copyTier, type Tier } from './tier.js';
 
 /** One sequence: a sample under one setting. */
 export interface Row {
@@ -19,8 +20,20 @@ export interface Row {
   readonly quantised: Map<string, QuantisedPlane>;
   /** By head (layer-major): slots that hold evidence, as far as asked for; emptied by evictions. */
   readonly evidenceSlots: Map<number, Int32Array>;
+  /** Keys of which only some channels are stored, by layer. */
+  thinned?: Map<number, ThinnedKeys>;
+  /** By head: where slots came from, once positions or order no longer say it; -1 synthetic. Slots behind the end are at their positions. */
+  origins?: Map<number, Int32Array>;
+  /** Slots at the second tier. */
+  tier?: Tier;
   /** Bytes that attention over all slots reads in one step; refreshed when an action changed the cache. */
   fullReadBytes: number;
+}
+
+/** Slots of each KV head whose keys are thinned, and their bytes. */
+export interface ThinnedKeys {
+  readonly slots: Int32Array;
+  readonly bytes: Float64Array;
 }
 
 export interface QuantisedPlane {
@@ -32,6 +45,24 @@ export interface QuantisedPlane {
   readonly along: 'channel' | 'token';
 }
 
+/** The same books for a fork of the row's cache. */
+export const forkBooks = (row: Row, cache: CacheId): Row => ({
+  ...row,
+  cache,
+  slots: row.slots.slice(),
+  quantised: new Map(row.quantised),
+  evidenceSlots: new Map(),
+  ...(row.thinned === undefined
+    ? {}
+    : {
+        thinned: new Map(
+          [...row.thinned].map(([layer, { slots, bytes }]) => [layer, { slots: slots.slice(), bytes: bytes.slice() }]),
+        ),
+      }),
+  ...(row.origins === undefined ? {} : { origins: new Map(row.origins) }),
+  ...(row.tier === undefined ? {} : { tier: copyTier(row.tier) }),
+});
+
 export const totalHeads = (shapes: readonly LayerShape[]): number => shapes.reduce((sum, s) => sum + s.numKvHeads, 0);
 
 /** Bytes of one slot of one KV head. */
@@ -41,13 +72,16 @@ export const slotBytes = (shape: LayerShape, elementBytes: number): number =>
 /** Resident KV bytes by formula: slots x width x element bytes, quantised planes by codes, scales and minima. State not included. */
 export const expectedBytes = (row: Row, shapes: readonly LayerShape[], elementBytes: number): number => {
   let total = 0;
-  forEachHead(shapes, (layer, _head, index) => {
+  forEachHead(shapes, (layer, head, index) => {
     const shape = shapes[layer]!;
     const length = row.slots[index]!;
-    total += planeBytes(length, shape.headDim, elementBytes, row.quantised.get(`${layer}:keys`));
+    const thinned = row.thinned?.get(layer);
+    if (thinned === undefined)
+      total += planeBytes(length, shape.headDim, elementBytes, row.quantised.get(`${layer}:keys`));
+    else total += thinned.bytes[head]! + (length - thinned.slots[head]!) * shape.headDim * elementBytes;
     total += planeBytes(length, shape.headDimV, elementBytes, row.quantised.get(`${layer}:values`));
   });
-  return total;
+  return total - awayBytes({ shapes, elementBytes }, row);
 };
 
 const planeBytes = (length: number, width: number, elementBytes: number, plane: QuantisedPlane | undefined): number => {
@@ -87,16 +121,23 @@ export const evidenceTokens = (evidence: readonly TokenSpan[]): number =>
 export const evidenceSlots = (device: Device, row: Row, layer: number, head: number, index: number): Int32Array => {
   let slots = row.evidenceSlots.get(index);
   if (slots === undefined) {
-    const positions = device.addon.cachePositions(row.cache, layer, head);
+    const origins = row.origins?.get(index);
+    const positions = origins ?? device.addon.cachePositions(row.cache, layer, head);
     const found: number[] = [];
-    for (const span of row.evidence) {
-      for (
-        let slot = firstAtLeast(positions, span.start);
-        slot < positions.length && positions[slot]! < span.end;
-        slot++
-      )
-        found.push(slot);
-    }
+    // Only positions of the text ascend; the books of moved slots need not.
+    if (origins !== undefined)
+      origins.forEach((position, slot) => {
+        if (row.evidence.some((span) => position >= span.start && position < span.end)) found.push(slot);
+      });
+    else
+      for (const span of row.evidence) {
+        for (
+          let slot = firstAtLeast(positions, span.start);
+          slot < positions.length && positions[slot]! < span.end;
+          slot++
+        )
+          found.push(slot);
+      }
     slots = Int32Array.from(found).sort();
     row.evidenceSlots.set(index, slots);
   }
@@ -126,8 +167,26 @@ export const cacheRecall = (device: Device, row: Row, shapes: readonly LayerShap
   return sum / heads;
 };
 
-/** Original positions that each layer and KV head holds. */
-export const keptPositions = (device: Device, row: Row, shapes: readonly LayerShape[]): Int32Array[][] =>
-  shapes.map((shape, layer) =>
-    Array.from({ length: shape.numKvHeads }, (_, head) => device.addon.cachePositions(row.cache, layer, head)),
+/** Starts the books of where a head's slots came from. */
+export const originsOf = (device: Device, row: Row, layer: number, head: number, index: number): Int32Array => {
+  row.origins ??= new Map();
+  let origins = row.origins.get(index);
+  if (origins === undefined || origins.length < row.slots[index]!) {
+    const known = origins;
+    origins = device.addon.cachePositions(row.cache, layer, head).map((position, slot) => known?.[slot] ?? position);
+    row.origins.set(index, origins);
+  }
+  return origins;
+};
+
+/** Original positions that each layer and KV head holds; -1 for synthetic slots. */
+export const keptPositions = (device: Device, row: Row, shapes: readonly LayerShape[]): Int32Array[][] => {
+  let index = 0;
+  return shapes.map((shape, layer) =>
+    Array.from({ length: shape.numKvHeads }, (_, head) => {
+      const positions = device.addon.cachePositions(row.cache, layer, head);
+      const origins = row.origins?.get(index++);
+      return origins === undefined ? positions : positions.map((position, slot) => origins[slot] ?? position);
+    }),
   );
+};

@@ -5,7 +5,7 @@ import { tailOf } from './fed-prompt.js';
 import { promptOf } from './generate.js';
 import { createGroup, type Group } from './group.js';
 import { logProbability } from './log-probability.js';
-import type { Row } from './rows.js';
+import { forkBooks, type Row } from './rows.js';
 import { type ModelContext, openSample } from './sample.js';
 import { bindMethod, resolveSetting } from './settings.js';
 import { runStep } from './step.js';
@@ -114,13 +114,7 @@ const scoreBatch = (
   }
 };
 
-const forkOf = (model: ModelContext, row: Row): Row => ({
-  ...row,
-  cache: model.device.addon.cacheFork(row.cache),
-  slots: row.slots.slice(),
-  quantised: new Map(row.quantised),
-  evidenceSlots: new Map(),
-});
+const forkOf = (model: ModelContext, row: Row): Row => forkBooks(row, model.device.addon.cacheFork(row.cache));
 
 /** One step; logits [vocabSize] by row. */
 const feed = (

@@ -129,7 +129,8 @@ export const meterLists = (
   const listsPerHead = host.scope === 'queryHead' ? shape.numQueryHeads / heads : 1;
   return group.rows.map((row, r) => {
     const meter = begin(meters[r]!, row);
-    const packed = row.quantised.size === 0 ? undefined : device.addon.cacheReadBytes(row.cache, layer);
+    const packed =
+      row.quantised.size === 0 && row.thinned === undefined ? undefined : device.addon.cacheReadBytes(row.cache, layer);
     const wantRecall = reading.wantRecall && row.evidence.length > 0;
     const wanted = evidenceTokens(row.evidence);
     const perHead: Int32Array[] = [];

@@ -162,7 +162,6 @@ const refuse = (method: Method, declaration: Declaration): void => {
   if (layout.keyRope !== 'post') unsupported('layout.keyRope', layout.keyRope);
   if (layout.positions !== 'keep') unsupported('layout.positions', layout.positions);
   if (layout.keyBasis !== undefined) unsupported('layout.keyBasis', layout.keyBasis);
-  if (layout.tier) unsupported('layout.tier', true);
   if (declaration.prefillOrder !== 'any') unsupported('prefillOrder', declaration.prefillOrder);
   for (const need of declaration.needs) {
     if ('auxiliary' in need) unsupported('needs.auxiliary', need.auxiliary);

@@ -1,7 +1,7 @@
 import { WinnowError } from '../../core/errors.js';
 import type { Clusters, GqaReduce, LayerShape, Ragged, SlotOps, SlotsView, Tensor } from '../../methods/contract.js';
 import { type DeviceSlots, type DeviceTensor, device as deviceOf } from './device.js';
-import { gqaCode, type OpsContext } from './ops.js';
+import { type CacheRead, gqaCode, type OpsContext } from './ops.js';
 
 const slotsOf = (slots: SlotsView): DeviceSlots => slots as unknown as DeviceSlots;
 const whatCode = { keys: 0, values: 1 } as const;
@@ -10,11 +10,17 @@ const whatCode = { keys: 0, values: 1 } as const;
 export const createSlotOps = ({ device, shapes, elementBytes, bill }: OpsContext): SlotOps => {
   const { addon } = device;
   /** `bytes` of one head, given its length. */
-  const billHeads = (rows: number, heads: number, lens: Int32Array, bytes: (length: number) => number): void => {
+  const billHeads = (
+    rows: number,
+    heads: number,
+    lens: Int32Array,
+    bytes: (length: number) => number,
+    read?: CacheRead,
+  ): void => {
     const perRow = Array.from({ length: rows }, (_, row) =>
       lens.subarray(row * heads, (row + 1) * heads).reduce((sum, length) => sum + bytes(length), 0),
     );
-    bill(perRow);
+    bill(perRow, read);
   };
   const channelBytes = (slots: SlotsView, what: 'keys' | 'values'): number => {
     const { headDim, headDimV } = shapes[slots.layer]!;
@@ -26,7 +32,11 @@ export const createSlotOps = ({ device, shapes, elementBytes, bill }: OpsContext
       const shape = shapes[slots.layer]!;
       const listsPerHead = channels.scope === 'queryHead' ? shape.numQueryHeads / shape.numKvHeads : 1;
       const listed = Math.min(channels.maxLen, shape.headDim) * listsPerHead * elementBytes;
-      billHeads(slots.rows, slots.numKvHeads, slots.lens, (length) => length * listed);
+      billHeads(slots.rows, slots.numKvHeads, slots.lens, (length) => length * listed, {
+        layer: slots.layer,
+        what: 'keys',
+        share: Math.min(1, listed / (shape.headDim * elementBytes)),
+      });
       const [values, lens] = [deviceOf(channels.values), deviceOf(channels.lens)];
       const id = addon.channelScores(
         deviceOf(queries).id,
@@ -44,6 +54,7 @@ export const createSlotOps = ({ device, shapes, elementBytes, bill }: OpsContext
         slots.numKvHeads,
         slots.lens,
         (length) => (last === 0 ? length : last) * channelBytes(slots, 'keys'),
+        last === 0 ? { layer: slots.layer, what: 'keys' } : undefined,
       );
       return device.wrap(addon.projectSlots(slotsOf(slots).caches, slots.layer, 0, deviceOf(basis).id, last), 'f32');
     },
@@ -58,7 +69,10 @@ export const createSlotOps = ({ device, shapes, elementBytes, bill }: OpsContext
     },
     pairwiseCosine(slots, what, left, right) {
       const listed = (left.maxLen + right.maxLen) * channelBytes(slots, what);
-      billHeads(slots.rows, slots.numKvHeads, slots.lens, () => listed);
+      billHeads(slots.rows, slots.numKvHeads, slots.lens, () => listed, {
+        layer: slots.layer,
+        what,
+      });
       const id = addon.pairwiseCosine(
         slotsOf(slots).caches,
         slots.layer,
@@ -69,7 +83,10 @@ export const createSlotOps = ({ device, shapes, elementBytes, bill }: OpsContext
       return device.wrap(id, 'f32');
     },
     kMeans(slots, what, how): Clusters {
-      billHeads(slots.rows, slots.numKvHeads, slots.lens, (length) => length * channelBytes(slots, what));
+      billHeads(slots.rows, slots.numKvHeads, slots.lens, (length) => length * channelBytes(slots, what), {
+        layer: slots.layer,
+        what,
+      });
       const [centroids, assignment, sizes] = addon.kMeans(
         slotsOf(slots).caches,
         slots.layer,

@@ -1,20 +1,37 @@
 import { WinnowError } from '../../core/errors.js';
-import type { Declaration, LayerShape, StateField, StateView, Tensor } from '../../methods/contract.js';
+import type { Declaration, LayerShape, StateView, Tensor } from '../../methods/contract.js';
 import type { CacheId } from '../../native/addon-types.js';
 import { type Device, type DeviceTensor, device as deviceOf } from './device.js';
+import { fieldBytes, fieldShape } from './state-fields.js';
+import {
+  compactSlots,
+  type HostValues,
+  insertSlots,
+  mergeSlotState,
+  type RowValues,
+  type SlotField,
+  type SlotMerge,
+} from './state-slots.js';
+
+export type { SlotMerge } from './state-slots.js';
 
 /**
- * Declared state of one group of rows: allocated at its full size once, one tensor per field and layer with rows on axis 0.
- * Page fields are rebuilt from the cache when their members change; slot fields are compacted with their slots.
+ * Declared state of one group of rows: one tensor per field and layer with rows on axis 0. Slot and page fields are allocated at their
+ * full size once, pools as long as they are. Page fields are rebuilt from the cache when their members change; slot fields follow their slots.
  */
 export interface GroupState {
-  view(layer: number): StateView;
+  /** `lens` [rows * numKvHeads]: slots now, for what is appended to slot fields. */
+  view(layer: number, lens: () => Int32Array): StateView;
   /** After slots were appended or dropped: page fields from the first changed page on. */
   refresh(layer: number, caches: readonly CacheId[], firstChangedSlot: readonly number[]): void;
   /** Bytes of one row by the declaration, given its slots per layer and head. */
   bytes(lens: readonly Int32Array[]): number;
   /** After `keep`: slot fields of one row follow their slots. lists[head] are the kept slots. */
   compact(row: number, layer: number, lists: readonly Int32Array[]): void;
+  /** After `append` of `grown` slots by head, `lens` with them, before the last `before`: new ones are 0. `position` is the next token's. */
+  insert(row: number, layer: number, grown: Int32Array, lens: Int32Array, before: number, position: number): void;
+  /** Before `merge`: slot fields fold by their own rule. */
+  merge(row: number, layer: number, merges: readonly SlotMerge[]): void;
   /** Values of one row's sequence fields within its slots, for hashes. */
   snapshot(row: number, lens: readonly Int32Array[]): Float64Array;
   /** Takes over one row of another state of the same declaration. */
@@ -22,16 +39,12 @@ export interface GroupState {
   /** The tensors of a field, one per layer. */
   tensors(name: string): readonly DeviceTensor[];
   readonly hasPages: boolean;
+  readonly hasSlots: boolean;
   /** Nothing was declared: no bytes, nothing to hash. */
   readonly isEmpty: boolean;
   /** Frees everything. */
   dispose(): void;
 }
-
-const itemBytes = { f32: 4, bf16: 2, i32: 4, u8: 1 } as const;
-
-const headsOf = (scope: string, shape: LayerShape): number =>
-  scope === 'kvHead' ? shape.numKvHeads : scope === 'queryHead' ? shape.numQueryHeads : 1;
 
 export const createState = (
   device: Device,
@@ -42,24 +55,13 @@ export const createState = (
 ): GroupState => {
   const { addon } = device;
   const fields = Object.entries(declaration.state);
-  const tensors = new Map<string, DeviceTensor[]>();
-
-  for (const [name, field] of fields) {
-    if (field.per === 'pool') {
-      throw new WinnowError(
-        'ERR_UNSUPPORTED',
-        `state.${name}`,
-        'a slot, page or head field',
-        'pool',
-        'Pool rows come with the methods that need them.',
-      );
-    }
-    tensors.set(
+  const slotFields = fields.filter((entry): entry is [string, SlotField] => entry[1].per === 'slot');
+  const tensors = new Map<string, DeviceTensor[]>(
+    fields.map(([name, field]) => [
       name,
-      shapes.map((shape) => device.tensor(field.dtype, [rows, ...fieldShape(field, shape, slotCapacity)])),
-    );
-  }
-
+      shapes.map((shape) => device.lasting(field.dtype, [rows, ...fieldShape(field, shape, slotCapacity)])),
+    ]),
+  );
   const find = (name: string, layer: number): DeviceTensor => {
     const list = tensors.get(name);
     if (list === undefined) {
@@ -74,15 +76,91 @@ export const createState = (
     return list[layer]!;
   };
 
+  /** A longer tensor with the same entries on axis 2. */
+  const lengthen = (name: string, layer: number, length: number): DeviceTensor => {
+    const old = find(name, layer);
+    const [, heads = 1, had = 0] = old.shape;
+    const wider = device.lasting(old.dtype, [rows, heads, length, ...old.shape.slice(3)]);
+    if (had > 0) writeEntries(device, old, wider, had);
+    device.free(old);
+    tensors.get(name)![layer] = wider;
+    return wider;
+  };
+
+  const poolRowsOf = (name: string, layer: number, wanted: number): void => {
+    const field = declaration.state[name];
+    if (field?.per !== 'pool') return;
+    const most = field.maxRows(slotCapacity);
+    if (wanted <= most) return;
+    throw new WinnowError(
+      'ERR_CONTRACT',
+      `state.${name}`,
+      `at most ${most} rows in layer ${layer}, as maxRows says`,
+      wanted,
+    );
+  };
+
+  const write = (name: string, layer: number, value: Tensor): void => {
+    const field = declaration.state[name];
+    const source = deviceOf(value);
+    let target = find(name, layer);
+    if (field?.per !== 'pool' && field?.per !== 'slot') {
+      addon.copyRows(source.id, 0, target.id, 0, rows);
+      return;
+    }
+    const length = source.shape[2]!;
+    if (field.per === 'pool') {
+      poolRowsOf(name, layer, length);
+      device.free(target);
+      target = device.lasting(field.dtype, [rows, target.shape[1]!, length, field.width]);
+      tensors.get(name)![layer] = target;
+    }
+    if (length > 0) writeEntries(device, source, target, length);
+  };
+
+  const append = (name: string, layer: number, value: Tensor, lens: Int32Array): void => {
+    const field = declaration.state[name];
+    const source = deviceOf(value);
+    const target = find(name, layer);
+    if (field?.per === 'pool') {
+      const had = target.shape[2]!;
+      const added = source.shape[2]!;
+      poolRowsOf(name, layer, had + added);
+      writeEntries(device, source, lengthen(name, layer, had + added), had + added);
+      return;
+    }
+    if (field?.per !== 'slot') {
+      throw new WinnowError('ERR_CONTRACT', `state.${name}.append`, 'a field per slot or a pool', field?.per ?? 'none');
+    }
+    const heads = target.shape[1]!;
+    const kvHeads = lens.length / rows;
+    const ends = Int32Array.from(
+      { length: rows * heads },
+      (_, i) => lens[Math.floor(i / heads) * kvHeads + Math.floor(((i % heads) * kvHeads) / heads)]!,
+    );
+    addon.writeEntries(source.id, target.id, ends);
+  };
+
+  /** Changes the host values of one row of every slot field of a layer. */
+  const onSlots = (row: number, layer: number, change: (values: RowValues, field: SlotField) => void): void => {
+    for (const [name, field] of slotFields) {
+      const target = find(name, layer);
+      const [, heads = 1, capacity = 0, width = 1] = target.shape;
+      const all = addon.download(target.id).slice() as HostValues;
+      const size = heads * capacity * width;
+      change({ values: all.subarray(row * size, (row + 1) * size), heads, capacity, width }, field);
+      addon.upload(target.id, all);
+    }
+  };
+
   return {
     isEmpty: fields.length === 0,
     hasPages: fields.some(([, field]) => field.per === 'page'),
-    view: (layer) => ({
+    hasSlots: slotFields.length > 0,
+    view: (layer, lens) => ({
       read: (name) => find(name, layer),
-      write(name: string, value: Tensor) {
-        const target = find(name, layer);
-        addon.copyRows(deviceOf(value).id, 0, target.id, 0, rows);
-      },
+      write: (name, value) => write(name, layer, value),
+      append: (name, value) => append(name, layer, value, lens()),
     }),
     refresh(layer, caches, firstChangedSlot) {
       if (shapes[layer]!.numKvHeads === 0) return;
@@ -104,39 +182,28 @@ export const createState = (
     },
     bytes(lens) {
       let total = 0;
-      for (const [, field] of fields) {
+      for (const [name, field] of fields) {
         shapes.forEach((shape, layer) => {
-          const item = itemBytes[field.dtype];
-          const layerLens = lens[layer]!;
-          if (field.per === 'page') {
-            for (const length of layerLens) total += Math.ceil(length / field.pageSize) * field.width * item;
-          } else if (field.per === 'slot') {
-            const perHead = headsOf(field.scope, shape) / layerLens.length;
-            for (const length of layerLens) total += length * perHead * field.width * item;
-          } else if (field.per !== 'pool' && field.life === 'sequence') {
-            total += fieldShape(field, shape, 0).reduce((a, b) => a * b, item);
-          }
+          total += fieldBytes(field, shape, lens[layer]!, field.per === 'pool' ? find(name, layer).shape[2]! : 0);
         });
       }
       return total;
     },
     compact(row, layer, lists) {
+      onSlots(row, layer, (values) => compactSlots(values, lists));
+    },
+    insert(row, layer, grown, lens, before, position) {
+      // Room for these slots and for every token still to come.
+      const needed = Math.max(...lens) + Math.max(0, slotCapacity - position);
       for (const [name, field] of fields) {
-        if (field.per !== 'slot') continue;
-        const target = find(name, layer);
-        const values = addon.download(target.id).slice();
-        const [, heads = 1, capacity = 0, width = 1] = target.shape;
-        const base = row * heads * capacity * width;
-        for (let head = 0; head < heads; head++) {
-          const list = lists[Math.floor((head * lists.length) / heads)]!;
-          const start = base + head * capacity * width;
-          list.forEach((slot, at) => {
-            for (let i = 0; i < width; i++) values[start + at * width + i] = values[start + slot * width + i]!;
-          });
-          values.fill(0, start + list.length * width, start + capacity * width);
-        }
-        addon.upload(target.id, values as Float32Array);
+        if (field.per !== 'slot' && field.per !== 'page') continue;
+        const length = field.per === 'slot' ? needed : Math.ceil(needed / field.pageSize);
+        if (find(name, layer).shape[2]! < length) lengthen(name, layer, length);
       }
+      onSlots(row, layer, (values) => insertSlots(values, grown, lens, before));
+    },
+    merge(row, layer, merges) {
+      onSlots(row, layer, (values, field) => mergeSlotState(values, field.onMerge, merges));
     },
     snapshot(row, lens) {
       const all: number[] = [];
@@ -162,7 +229,17 @@ export const createState = (
       for (const [name, list] of tensors) {
         const source = from.tensors(name);
         list.forEach((t, layer) => {
-          addon.copyRows(source[layer]!.id, fromRow, t.id, row, 1);
+          const { per } = declaration.state[name]!;
+          if (per !== 'slot' && per !== 'page' && per !== 'pool') {
+            addon.copyRows(source[layer]!.id, fromRow, t.id, row, 1);
+            return;
+          }
+          const length = source[layer]!.shape[2]!;
+          const target = t.shape[2]! < length ? lengthen(name, layer, length) : t;
+          if (length === 0) return;
+          device.scope(() =>
+            writeEntries(device, device.slice(source[layer]!, fromRow, 1), device.slice(target, row, 1), length),
+          );
         });
       }
     },
@@ -174,16 +251,10 @@ export const createState = (
   };
 };
 
-/** Shape without the rows axis. */
-const fieldShape = (field: StateField, shape: LayerShape, slotCapacity: number): number[] => {
-  switch (field.per) {
-    case 'page':
-      return [shape.numKvHeads, Math.ceil(slotCapacity / field.pageSize), 2, shape.headDim];
-    case 'slot':
-      return [headsOf(field.scope, shape), slotCapacity, field.width];
-    case 'pool':
-      return [];
-    default:
-      return [headsOf(field.per, shape), ...field.shape];
-  }
+/** All rows of `source` [rows, heads, n, width], so that its last entry is entry `end` - 1. */
+const writeEntries = (device: Device, source: DeviceTensor, target: DeviceTensor, end: number): void => {
+  const lists = target.shape[0]! * target.shape[1]!;
+  const flat = (t: DeviceTensor): DeviceTensor =>
+    t.shape.length === 4 ? t : device.reshape(t, [...t.shape.slice(0, 3), t.shape.slice(3).reduce((a, b) => a * b, 1)]);
+  device.addon.writeEntries(flat(source).id, flat(target).id, new Int32Array(lists).fill(end));
 };

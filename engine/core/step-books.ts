@@ -3,6 +3,7 @@ import type { Group, GroupContext } from './group.js';
 import { headOffset } from './prefill.js';
 import { type Row, slotBytes } from './rows.js';
 import type { RowMeter } from './selection.js';
+import { readTier, truncateTier } from './tier.js';
 
 export const firstNewSlots = (context: GroupContext, group: Group, layer: number, queryLen: number): number[] => {
   const offset = headOffset(context.shapes, layer);
@@ -17,10 +18,11 @@ export const appendedBytes = (context: GroupContext): number =>
   context.shapes.reduce((sum, s) => sum + s.numKvHeads * slotBytes(s, context.elementBytes), 0);
 
 /** Rows without a selection read everything. */
-export const settleMeters = (rows: readonly Row[], meters: readonly RowMeter[]): void => {
+export const settleMeters = (context: GroupContext, rows: readonly Row[], meters: readonly RowMeter[]): void => {
   rows.forEach((row, r) => {
     const meter = meters[r]!;
     if (meter.selected) return;
+    readTierLayers(context, row);
     meter.slotsRead = row.slots.slice();
     meter.bytes = row.fullReadBytes;
   });
@@ -39,7 +41,10 @@ export const rollBack = (context: GroupContext, groups: readonly Group[], droppe
   for (const group of groups) {
     for (const row of group.rows) {
       context.device.addon.cacheDropLast(row.cache, dropped);
-      for (let i = 0; i < row.slots.length; i++) row.slots[i]! -= dropped;
+      for (let i = 0; i < row.slots.length; i++) {
+        row.slots[i]! -= dropped;
+        truncateTier(row, i, row.slots[i]!);
+      }
       row.fullReadBytes -= dropped * appendedBytes(context);
     }
     if (!group.state.hasPages) continue;
@@ -48,3 +53,27 @@ export const rollBack = (context: GroupContext, groups: readonly Group[], droppe
     });
   }
 };
+
+/** Attention read these slots of a layer, by row and KV head; undefined: all of them. */
+export const readTierLists = (
+  context: GroupContext,
+  group: Group,
+  layer: number,
+  read: readonly Int32Array[][] | undefined,
+): void => {
+  const offset = headOffset(context.shapes, layer);
+  const heads = context.shapes[layer]!.numKvHeads;
+  group.rows.forEach((row, r) => {
+    for (let head = 0; head < heads; head++) readTier(context, row, layer, offset + head, read?.[r]?.[head]);
+  });
+};
+
+const readTierLayers = (context: GroupContext, row: Row): void => {
+  if (row.tier === undefined) return;
+  let index = 0;
+  context.shapes.forEach((shape, layer) => {
+    for (let head = 0; head < shape.numKvHeads; head++) readTier(context, row, layer, index++, undefined);
+  });
+};
+
+export const hasTier = (group: Group): boolean => group.rows.some((row) => row.tier !== undefined);

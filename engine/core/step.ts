@@ -5,8 +5,17 @@ import { type Device, type DeviceTensor, device as deviceOf } from './device.js'
 import { type Group, type GroupContext, slotsView } from './group.js';
 import type { Row } from './rows.js';
 import { downloadLists, listsOf, meterLists, meterWholeLayer, type RowMeter } from './selection.js';
-import { addBills, appendedBytes, firstNewSlots, rollBack, settleMeters } from './step-books.js';
+import {
+  addBills,
+  appendedBytes,
+  firstNewSlots,
+  hasTier,
+  readTierLists,
+  rollBack,
+  settleMeters,
+} from './step-books.js';
 import { commit, copyOf, lastOf, maintain, probsScope, readCaches, stepView } from './step-hooks.js';
+import { endTierStep } from './tier.js';
 import type { Transformer } from './transformer.js';
 
 /** A step of T >= 1 tokens for every row of every group. */
@@ -36,6 +45,8 @@ export interface StepRow {
   readonly slotsRead: Int32Array;
   /** Bytes of K and V of those slots and of what ops read. */
   readonly bytesRead: number;
+  /** Bytes between the device and the second tier, both ways. */
+  readonly bytesMoved: number;
   /** Evidence read, mean over layers and heads; NaN when nothing selects or nothing is asked. */
   readonly recall: number;
 }
@@ -141,8 +152,10 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
           const plan = guarded(group, () => hooks.decode?.select?.(view!));
           const lists = plan === undefined ? undefined : guarded(group, () => listsOf(plan));
           if (lists === undefined) {
-            if (plan !== undefined)
+            if (plan !== undefined) {
               meterWholeLayer(context, group, layer, meters.slice(first, first + count), request.recall);
+              readTierLists(context, group, layer, undefined);
+            }
             attend(readCaches(context, request, group, layer, undefined), 0, 0, 0, 0, probs?.id ?? 0);
           } else {
             const host = downloadLists(device, lists.lists);
@@ -152,9 +165,10 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
               page: lists.page,
               queryLen,
               wantRecall: request.recall,
-              wantSlots: request.readFrom !== undefined,
+              wantSlots: request.readFrom !== undefined || hasTier(group),
             };
             const read = meterLists(context, group, reading, meters.slice(first, first + count));
+            readTierLists(context, group, layer, read);
             attend(
               readCaches(context, request, group, layer, read),
               scopeCode[lists.lists.scope],
@@ -177,7 +191,7 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
       }
     }
     const attended = rows.map((row) => row.slots.slice());
-    settleMeters(rows, meters);
+    settleMeters(context, rows, meters);
     for (const group of groups) {
       const kept = accepted.get(group)!;
       if (kept < queryLen) rollBack(context, [group], queryLen - kept);
@@ -197,6 +211,7 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
         slots: attended[r]!,
         slotsRead: m.slotsRead,
         bytesRead: m.bytes,
+        bytesMoved: endTierStep(rows[r]!),
         recall: m.recallHeads === 0 ? Number.NaN : m.recallSum / m.recallHeads,
       })),
     };

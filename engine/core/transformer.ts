@@ -76,6 +76,8 @@ export interface Transformer {
   /** Returns logits f32 [rows or rows * queryLen, vocabSize], valid until the next pass; undefined for `none`. */
   run(pass: Pass): DeviceTensor | undefined;
   newCache(): CacheId;
+  /** Rotary table of a layer for a text of this length, f32 [at least `positions`, ropeDims]; valid until the next pass. */
+  rotaryTable(layer: number, positions: number, textLength: number): DeviceTensor;
   /** Frees scratch and tables; weights belong to the caller. */
   dispose(): void;
 }
@@ -211,7 +213,16 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
     rotary.dispose();
   };
 
-  return { layout, run, newCache: () => addon.cacheCreate(layout), dispose };
+  return {
+    layout,
+    run,
+    newCache: () => addon.cacheCreate(layout),
+    rotaryTable(layer, positions, textLength) {
+      const { rotary: embedding } = arch.blocks[layer]!;
+      return rotary.table(embedding, arch.rotary[embedding]!.setOf(textLength, false), positions);
+    },
+    dispose,
+  };
 };
 
 /** Neighbouring rows that share their rotary tables. */
