@@ -1,3 +1,4 @@
+import { commonLengths } from './common-subsequence.js';
 import { splitWords } from './normalise.js';
 
 /**
@@ -29,15 +30,7 @@ const sentences = (text: string): string[][] =>
 /** On ties the walk back drops a word of `b`: that rule decides which words are common. */
 const addCommonWords = (a: readonly string[], b: readonly string[], into: Set<string>): void => {
   const width = b.length + 1;
-  const lengths = new Int32Array((a.length + 1) * width);
-  for (let i = 1; i <= a.length; i++) {
-    for (let j = 1; j <= b.length; j++) {
-      lengths[i * width + j] =
-        a[i - 1] === b[j - 1]
-          ? lengths[(i - 1) * width + j - 1]! + 1
-          : Math.max(lengths[(i - 1) * width + j]!, lengths[i * width + j - 1]!);
-    }
-  }
+  const lengths = commonLengths(a, b);
   for (let i = a.length, j = b.length; i > 0 && j > 0; ) {
     if (a[i - 1] === b[j - 1]) {
       into.add(a[i - 1]!);

@@ -6,7 +6,7 @@ import { rulerCwe } from '../sampling/ruler-words.js';
 import { cweWording } from './aggregation-wording.js';
 import { defineTask, type SampleOrder, sampleOf } from './define-task.js';
 import { fitUnits } from './fit-units.js';
-import { Sampling } from './sampling.js';
+import { rulerSource, Sampling } from './ruler.js';
 
 export interface CweParams {
   readonly commonWords: number;
@@ -29,12 +29,7 @@ export const cwe = defineTask<CweParams>({
   id: 'cwe',
   family: 'aggregation',
   description: 'The ten words that stand most often in a numbered list, after one solved example.',
-  source: {
-    title: "RULER: What's the Real Context Size of Your Long-Context Language Models?",
-    arxiv: '2404.06654',
-    url: 'https://github.com/NVIDIA/RULER',
-    licence: 'generated here (upstream: Apache-2.0)',
-  },
+  source: rulerSource,
   version: 1,
   scorer: 'ruler/string_match_all',
   maxNewTokens: 120,

@@ -5,7 +5,7 @@ import { rulerFwe } from '../sampling/ruler-words.js';
 import { fweWording } from './aggregation-wording.js';
 import { defineTask, type SampleOrder, sampleOf } from './define-task.js';
 import { fitUnits } from './fit-units.js';
-import { Sampling } from './sampling.js';
+import { rulerSource, Sampling } from './ruler.js';
 import { zeta } from './zeta.js';
 
 export interface FweParams {
@@ -29,12 +29,7 @@ export const fwe = defineTask<FweParams>({
   id: 'fwe',
   family: 'aggregation',
   description: 'The three most frequent invented words of a text.',
-  source: {
-    title: "RULER: What's the Real Context Size of Your Long-Context Language Models?",
-    arxiv: '2404.06654',
-    url: 'https://github.com/NVIDIA/RULER',
-    licence: 'generated here (upstream: Apache-2.0)',
-  },
+  source: rulerSource,
   version: 1,
   scorer: 'ruler/string_match_all',
   maxNewTokens: 50,

@@ -8,7 +8,7 @@ import { type Haystack, HaystackParameter, openHaystack } from './haystack.js';
 import { DEPTHS, insertNeedles, type Needle } from './insert-needles.js';
 import { distinctTokens, makeToken, needleLine, needleUnits, type TokenKind } from './needle-line.js';
 import { niahWording } from './niah-wording.js';
-import { Sampling } from './sampling.js';
+import { rulerSource, Sampling } from './ruler.js';
 
 export interface NiahParams {
   /** `needles`: lines like the needles themselves, with other keys. */
@@ -39,12 +39,7 @@ const niah = (id: string, description: string, preset: Preset): Task<NiahParams>
     id,
     family: 'niah',
     description,
-    source: {
-      title: "RULER: What's the Real Context Size of Your Long-Context Language Models?",
-      arxiv: '2404.06654',
-      url: 'https://github.com/NVIDIA/RULER',
-      licence: 'generated here (upstream: Apache-2.0)',
-    },
+    source: rulerSource,
     version: 1,
     scorer: 'ruler/string_match_all',
     maxNewTokens: 128,

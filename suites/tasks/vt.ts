@@ -5,7 +5,7 @@ import { defineTask, type SampleOrder, sampleOf } from './define-task.js';
 import { fitUnits } from './fit-units.js';
 import { openHaystack } from './haystack.js';
 import { DEPTHS, insertNeedles } from './insert-needles.js';
-import { Sampling } from './sampling.js';
+import { rulerSource, Sampling } from './ruler.js';
 import { vtInstruction, vtWording } from './vt-wording.js';
 
 export interface VtParams {
@@ -25,12 +25,7 @@ export const vt = defineTask<VtParams>({
   id: 'vt',
   family: 'variable-tracking',
   description: 'All variables of a chain of assignments in lines of noise, after one solved example.',
-  source: {
-    title: "RULER: What's the Real Context Size of Your Long-Context Language Models?",
-    arxiv: '2404.06654',
-    url: 'https://github.com/NVIDIA/RULER',
-    licence: 'generated here (upstream: Apache-2.0)',
-  },
+  source: rulerSource,
   version: 1,
   scorer: 'ruler/string_match_all',
   maxNewTokens: 30,
