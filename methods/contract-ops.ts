@@ -29,6 +29,10 @@ export interface SlotOps {
     what: 'keys' | 'values',
     how: { readonly clusters: number; readonly iterations: number; readonly seed?: number },
   ): Clusters;
+  /** Mean key or value of each group of a head's slots: assignment i32 [rows, H, maxLen], a group or -1. f32 [rows, H, groups, d], 0 without members. */
+  groupMeans(slots: SlotsView, what: 'keys' | 'values', assignment: Tensor, groups: number): Tensor;
+  /** A field per slot and KV head of width 1 as lists of the slots in use: [rows, H, maxLen], beyond a head -inf, of i32 -1. */
+  slotValues(field: Tensor, slots: SlotsView): Tensor;
 }
 
 /** On lists that end with -inf where an entry is missing; ties go to the lower index. */
@@ -51,4 +55,9 @@ export interface ListOps {
   take(values: Tensor, index: Tensor): Tensor;
   /** The slots of each KV head that its list does not name. */
   complement(lists: Ragged, slots: SlotsView): Ragged;
+  /** Tensors [rows, n], one a layer, as [rows, layers, n]; and one layer of such a stack. */
+  stack(tensors: readonly Tensor[]): Tensor;
+  layerOf(stacked: Tensor, index: number): Tensor;
+  /** counts i32 [rows, ...] and a number a row. */
+  plus(counts: Tensor, perRow: readonly number[]): Tensor;
 }

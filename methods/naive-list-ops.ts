@@ -64,6 +64,34 @@ export const naiveListOps: ListOps = {
     );
   },
 
+  stack: (tensors) => {
+    const [rows = 0, n = 0] = tensors[0]!.shape;
+    return naiveTensor(
+      [rows, tensors.length, n],
+      Array.from({ length: rows }, (_, row) => tensors.map((t) => linesOf(t)[row]!)).flat(2),
+      tensors[0]!.dtype,
+    );
+  },
+
+  layerOf: (stacked, index) => {
+    const [rows = 0, layers = 0, n = 0] = stacked.shape;
+    const lines = linesOf(stacked);
+    return naiveTensor(
+      [rows, n],
+      Array.from({ length: rows }, (_, row) => lines[row * layers + index]!).flat(),
+      stacked.dtype,
+    );
+  },
+
+  plus: (counts, perRow) => {
+    const size = dataOf(counts).length / counts.shape[0]!;
+    return naiveTensor(
+      counts.shape,
+      dataOf(counts).map((value, i) => value + perRow[Math.floor(i / size)]!),
+      'i32',
+    );
+  },
+
   take: (values, index) => {
     const missing = values.dtype === 'i32' ? -1 : -Infinity;
     const lines = linesOf(values);

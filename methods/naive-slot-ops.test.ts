@@ -149,6 +149,22 @@ const compareSlotOps = (bench: ConformanceBench, view: CacheView | StepView, que
   agree(bench, clusters.assignment, naiveClusters.assignment, 'assignment');
   agree(bench, clusters.centroids, naiveClusters.centroids, 'centroids');
   agree(bench, clusters.sizes, naiveClusters.sizes, 'sizes');
+  agree(
+    bench,
+    ops.groupMeans(slots, 'keys', clusters.assignment, 5),
+    naiveOps.groupMeans(naive, 'keys', naiveClusters.assignment, 5),
+    'groupMeans',
+  );
+  const layers = [
+    kept.lens,
+    ops.plus(
+      kept.lens,
+      Array.from({ length: rows }, (_, row) => row + 1),
+    ),
+  ];
+  const naiveLayers = layers.map((t) => naiveCopy(bench, t));
+  agree(bench, ops.stack(layers), naiveOps.stack(naiveLayers), 'stack');
+  agree(bench, ops.layerOf(ops.stack(layers), 1), naiveLayers[1]!, 'layerOf');
   const weights = ops.softmax(norms);
   agree(bench, weights, naiveOps.softmax(naiveCopy(bench, norms)), 'softmax');
   agree(bench, ops.entropy(weights), naiveOps.entropy(naiveCopy(bench, weights)), 'entropy');

@@ -114,6 +114,37 @@ export const naiveSlotOps: SlotOps = {
     return out;
   },
 
+  groupMeans: (slots, what, assignment, groups) => {
+    const naive = slots as NaiveSlots;
+    const dim = what === 'keys' ? naive.shape.headDim : naive.shape.headDimV;
+    const own = dataOf(assignment);
+    return naiveTensor(
+      [slots.rows, slots.numKvHeads, groups, dim],
+      naive[what].flatMap((heads, row) =>
+        heads.flatMap((head, h) =>
+          Array.from({ length: groups }, (_, group) => {
+            const members = head.filter((_s, slot) => own[(row * heads.length + h) * slots.maxLen + slot] === group);
+            const sums = Array.from({ length: dim }, (_c, c) => members.reduce((sum, x) => sum + x[c]!, 0));
+            return sums.map((sum) => (members.length === 0 ? 0 : sum / members.length));
+          }).flat(),
+        ),
+      ),
+    );
+  },
+
+  slotValues: (field, slots) => {
+    const [rows = 0, heads = 0, capacity = 0] = field.shape;
+    const missing = field.dtype === 'i32' ? -1 : -Infinity;
+    return naiveTensor(
+      [rows, heads, slots.maxLen],
+      Array.from({ length: rows * heads * slots.maxLen }, (_, i) => {
+        const [list, slot] = [Math.floor(i / slots.maxLen), i % slots.maxLen];
+        return slot < slots.lens[list]! ? dataOf(field)[list * capacity + slot]! : missing;
+      }),
+      field.dtype,
+    );
+  },
+
   // The k-means++ seeds come from another hash than the engine's; evenly spaced seeds are the same.
   kMeans: (slots, what, { clusters, iterations, seed }) => {
     const naive = slots as NaiveSlots;

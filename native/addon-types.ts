@@ -392,7 +392,7 @@ export interface Addon {
     lens: TensorId,
     gqa: 0 | 1 | 2 | 3 | 4,
   ): TensorId;
-  /** max over T of q . plane: q f32 [rows, T, Hq * w], plane f32 [rows, H, capacity, w] with used[row * H + h] entries. [rows, S, max(used)]. */
+  /** max over T of q . plane: q act or f32 [rows, T, Hq * w], plane f32 [rows, H, capacity, w] with used[row * H + h] entries. [rows, S, max(used)]. */
   planeScores(q: TensorId, plane: TensorId, used: Int32Array, numQueryHeads: number, gqa: 0 | 1 | 2 | 3 | 4): TensorId;
   /** basis . key (what 0) or value (1): basis f32 [H, r, d]; of the last `last` slots of each head, 0 = all. [rows, H, n, r], 0 beyond. */
   projectSlots(caches: Int32Array, layer: number, what: 0 | 1, basis: TensorId, last: number): TensorId;
@@ -421,6 +421,8 @@ export interface Addon {
     seeding: 0 | 1,
     seed: number,
   ): [centroids: TensorId, assignment: TensorId, sizes: TensorId];
+  /** Mean key (0) or value (1) of each group: assignment i32 [rows, H, maxLen], a group or -1. f32 [rows, H, groups, d], 0 without members. */
+  groupMeans(caches: Int32Array, layer: number, what: 0 | 1, assignment: TensorId, groups: number): TensorId;
   /** Softmax along the last axis; -inf stays -inf. */
   softmaxLists(x: TensorId): TensorId;
   /** Entropy in nats of weights over their sum, along the last axis (dropped); -inf weighs nothing. */
@@ -433,6 +435,10 @@ export interface Addon {
   takeLists(values: TensorId, index: TensorId): TensorId;
   /** Slots of [0, wholes[list]) that an ascending list does not name (lens -1: none). */
   complementLists(values: TensorId, lens: TensorId, wholes: Int32Array): [indices: TensorId, lens: TensorId];
+  /** Entries [0, used[list]) of a plane f32 or i32 [R, H, capacity, 1] as lists [R, H, max(used)]; -inf or -1 beyond. */
+  readEntries(plane: TensorId, used: Int32Array): TensorId;
+  /** x i32 [R, ...] plus by[row]. */
+  addToRows(x: TensorId, by: Int32Array): TensorId;
   /** Writes source [R, H, T, w] over entries [end - T, end) of plane [R, H, capacity, w], ends by list. */
   writeEntries(source: TensorId, plane: TensorId, ends: Int32Array): void;
 

@@ -22,6 +22,24 @@ export const createListOps = ({ device }: OpsContext): ListOps => {
       const [indices, lens] = addon.topP(deviceOf(weights).id, mass, how.sinks, how.recents);
       return ragged(how.scope, device.wrap(indices, 'i32'), device.wrap(lens, 'i32'));
     },
+    stack(tensors) {
+      const [first] = tensors;
+      const [rows = 0, n = 0] = first!.shape;
+      const out = device.tensor(first!.dtype, [rows * tensors.length, n]);
+      tensors.forEach((t, layer) => {
+        for (let row = 0; row < rows; row++)
+          addon.copyRows(deviceOf(t).id, row, out.id, row * tensors.length + layer, 1);
+      });
+      return device.reshape(out, [rows, tensors.length, n]);
+    },
+    layerOf(stacked, index) {
+      const [rows = 0, layers = 0, n = 0] = stacked.shape;
+      const flat = device.reshape(deviceOf(stacked), [rows * layers, n]);
+      const out = device.tensor(stacked.dtype, [rows, n]);
+      for (let row = 0; row < rows; row++) addon.copyRows(flat.id, row * layers + index, out.id, row, 1);
+      return out;
+    },
+    plus: (counts, perRow) => device.wrap(addon.addToRows(deviceOf(counts).id, Int32Array.from(perRow)), 'i32'),
     take(values, index) {
       const from = deviceOf(values);
       return device.wrap(addon.takeLists(from.id, deviceOf(index).id), from.dtype);

@@ -82,6 +82,19 @@ export const createSlotOps = ({ device, shapes, elementBytes, bill }: OpsContext
       );
       return device.wrap(id, 'f32');
     },
+    groupMeans(slots, what, assignment, groups) {
+      billHeads(slots.rows, slots.numKvHeads, slots.lens, (length) => length * channelBytes(slots, what), {
+        layer: slots.layer,
+        what,
+      });
+      const id = addon.groupMeans(slotsOf(slots).caches, slots.layer, whatCode[what], deviceOf(assignment).id, groups);
+      return device.wrap(id, 'f32');
+    },
+    slotValues(field, slots) {
+      const own = deviceOf(field);
+      billHeads(slots.rows, slots.numKvHeads, slots.lens, (length) => length * 4);
+      return device.wrap(addon.readEntries(own.id, slots.lens), own.dtype);
+    },
     kMeans(slots, what, how): Clusters {
       billHeads(slots.rows, slots.numKvHeads, slots.lens, (length) => length * channelBytes(slots, what), {
         layer: slots.layer,

@@ -100,12 +100,18 @@ export const createState = (
     );
   };
 
+  /** One row stands for all while rows are equal; entries of width 1 may leave the axis out. */
+  const asRows = (value: Tensor): DeviceTensor => {
+    const source = device.repeat(deviceOf(value), value.shape[0] === 1 ? rows : 1);
+    return source.shape.length === 3 ? device.reshape(source, [...source.shape, 1]) : source;
+  };
+
   const write = (name: string, layer: number, value: Tensor): void => {
     const field = declaration.state[name];
-    const source = deviceOf(value);
+    const source = asRows(value);
     let target = find(name, layer);
     if (field?.per !== 'pool' && field?.per !== 'slot') {
-      addon.copyRows(source.id, 0, target.id, 0, rows);
+      addon.copyRows(device.reshape(source, target.shape).id, 0, target.id, 0, rows);
       return;
     }
     const length = source.shape[2]!;
@@ -120,7 +126,7 @@ export const createState = (
 
   const append = (name: string, layer: number, value: Tensor, lens: Int32Array): void => {
     const field = declaration.state[name];
-    const source = deviceOf(value);
+    const source = asRows(value);
     const target = find(name, layer);
     if (field?.per === 'pool') {
       const had = target.shape[2]!;

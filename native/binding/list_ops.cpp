@@ -148,6 +148,45 @@ napi_value WriteEntries(Call& call) {
   return call.Nothing();
 }
 
+/// The entries in use of a plane of width 1, as lists that end with "no slot".
+napi_value Entries(Call& call) {
+  const Tensor plane = call.AnyTensor(0, "plane");
+  const bool is_float = plane.dtype == DType::kF32;
+  if ((!is_float && plane.dtype != DType::kI32) || plane.rank != 4 || plane.dim(3) != 1) {
+    call.Refuse("plane", "f32 or i32 [rows, heads, capacity, 1]", Describe(plane));
+  }
+  const int64_t lists = plane.dim(0) * plane.dim(1);
+  const Span<const int32_t> used = call.Ints(1, "used");
+  if (used.size != lists) call.Refuse("used", std::to_string(lists) + " lengths", std::to_string(used.size));
+  int64_t longest = 0;
+  for (int64_t list = 0; list < lists; list++) {
+    if (used[list] < 0 || used[list] > plane.dim(2)) call.Refuse("used", "0 to " + std::to_string(plane.dim(2)), std::to_string(used[list]));
+    longest = std::max<int64_t>(longest, used[list]);
+  }
+  Tensor out;
+  const TensorId id = call.NewTensor(plane.dtype, {plane.dim(0), plane.dim(1), longest}, &out);
+  for (int64_t list = 0; list < lists; list++) {
+    std::memcpy(out.data + list * longest * 4, plane.data + list * plane.dim(2) * 4, static_cast<size_t>(used[list]) * 4);
+    for (int64_t i = used[list]; i < longest; i++) {
+      if (is_float) out.as<float>()[list * longest + i] = -INFINITY;
+      else out.as<int32_t>()[list * longest + i] = -1;
+    }
+  }
+  return call.Value(id);
+}
+
+napi_value AddRows(Call& call) {
+  const Tensor x = call.AnyTensor(0, "x");
+  if (x.dtype != DType::kI32 || x.rank < 1 || x.dim(0) < 1) call.Refuse("x", "i32 with rows", Describe(x));
+  const Span<const int32_t> by = call.Ints(1, "by");
+  if (by.size != x.dim(0)) call.Refuse("by", std::to_string(x.dim(0)) + " numbers", std::to_string(by.size));
+  Tensor out;
+  const TensorId id = MakeLike(call, DType::kI32, x, 0, &out);
+  const int64_t size = x.size() / x.dim(0);
+  for (int64_t i = 0; i < x.size(); i++) out.as<int32_t>()[i] = x.as<int32_t>()[i] + by[i / size];
+  return call.Value(id);
+}
+
 }  // namespace
 
 void RegisterListOps(napi_env env, napi_value exports, Runtime& runtime) {
@@ -158,7 +197,9 @@ void RegisterListOps(napi_env env, napi_value exports, Runtime& runtime) {
             {"topP", Nucleus},
             {"takeLists", Take},
             {"complementLists", Complement},
-            {"writeEntries", WriteEntries}});
+            {"writeEntries", WriteEntries},
+            {"readEntries", Entries},
+            {"addToRows", AddRows}});
 }
 
 }  // namespace winnow

@@ -48,7 +48,7 @@ napi_value Planes(Call& call) {
   const int64_t heads = call.Int(3, "numQueryHeads", 1, 1 << 20);
   const int64_t width = plane.dim(3);
   if (width < 1 || width > 4096) call.Refuse("plane", "1 to 4096 values an entry", Describe(plane));
-  const Tensor q = call.TensorOf(0, "q", DType::kF32, {plane.dim(0), -1, heads * width});
+  const Tensor q = call.FloatTensor(0, "q", {plane.dim(0), -1, heads * width});
   const Span<const int32_t> used = call.Ints(2, "used");
   if (used.size != plane.dim(0) * plane.dim(1)) {
     call.Refuse("used", std::to_string(plane.dim(0) * plane.dim(1)) + " lengths", std::to_string(used.size));
@@ -59,7 +59,8 @@ napi_value Planes(Call& call) {
   Tensor out;
   const int32_t lists = ListsAfter(gqa, static_cast<int32_t>(heads), static_cast<int32_t>(plane.dim(1)));
   const TensorId id = call.NewTensor(DType::kF32, {plane.dim(0), lists, max_len}, &out);
-  call.Check(PlaneScores(call.runtime.context, {.q = q.as<float>(),
+  call.Check(PlaneScores(call.runtime.context, {.q = q.data,
+                                                .q_type = q.dtype,
                                                 .plane = plane.as<float>(),
                                                 .rows = static_cast<int32_t>(plane.dim(0)),
                                                 .query_len = static_cast<int32_t>(q.dim(1)),
@@ -190,6 +191,25 @@ napi_value Cluster(Call& call) {
   return triple;
 }
 
+napi_value Means(Call& call) {
+  const CacheList list = CachesOf(call, 0, 1);
+  const LayerGeometry& shape = list.geometry();
+  const int32_t what = static_cast<int32_t>(call.Int(2, "what", 0, 1));
+  const Tensor assignment = call.TensorOf(3, "assignment", DType::kI32, {list.rows(), shape.num_kv_heads, list.MaxLen()});
+  const int32_t groups = static_cast<int32_t>(call.Int(4, "groups", 1, 1 << 16));
+  Tensor out;
+  const TensorId id = call.NewTensor(DType::kF32, {list.rows(), shape.num_kv_heads, groups, what == 0 ? shape.head_dim : shape.head_dim_v}, &out);
+  call.Check(GroupMeans(call.runtime.context, {.caches = list.data(),
+                                               .rows = list.rows(),
+                                               .layer = list.layer,
+                                               .what = what,
+                                               .groups = groups,
+                                               .max_len = assignment.dim(2),
+                                               .assignment = assignment.as<int32_t>(),
+                                               .out = out.as<float>()}));
+  return call.Value(id);
+}
+
 }  // namespace
 
 void RegisterSlotScores(napi_env env, napi_value exports, Runtime& runtime) {
@@ -199,7 +219,8 @@ void RegisterSlotScores(napi_env env, napi_value exports, Runtime& runtime) {
             {"projectSlots", ProjectSlots},
             {"projectQueries", ProjectQueries},
             {"pairwiseCosine", Cosine},
-            {"kMeans", Cluster}});
+            {"kMeans", Cluster},
+            {"groupMeans", Means}});
 }
 
 }  // namespace winnow

@@ -145,4 +145,38 @@ Status KMeans(const Context& context, const KMeansParams& p) {
   return Status();
 }
 
+Status GroupMeans(const Context& context, const GroupMeansParams& p) {
+  const LayerGeometry& shape = p.caches[0]->geometry(p.layer);
+  const int32_t heads = shape.num_kv_heads;
+  const int32_t dim = p.what == 0 ? shape.head_dim : shape.head_dim_v;
+  for (int64_t list = 0; list < int64_t{p.rows} * heads; list++) {
+    const int32_t len = p.caches[list / heads]->head(p.layer, static_cast<int32_t>(list % heads)).len;
+    for (int32_t s = 0; s < len; s++) {
+      const int32_t group = p.assignment[list * p.max_len + s];
+      if (group < -1 || group >= p.groups) {
+        return Status::Shape("groupMeans.assignment", "-1 to " + std::to_string(p.groups - 1), std::to_string(group));
+      }
+    }
+  }
+  const MergeKernels& kernels = Kernels<MergeKernels>(context.isa);
+  Pool::Instance().ParallelFor(int64_t{p.rows} * heads, [&](int64_t list) {
+    const HeadCache& head = p.caches[list / heads]->head(p.layer, static_cast<int32_t>(list % heads));
+    float* out = p.out + list * p.groups * dim;
+    std::fill(out, out + int64_t{p.groups} * dim, 0.0f);
+    std::vector<int32_t> sizes(p.groups, 0);
+    float row[256];
+    for (int32_t s = 0; s < head.len; s++) {
+      const int32_t group = p.assignment[list * p.max_len + s];
+      if (group < 0) continue;
+      ReadRows(*head.pages[s / kPageSize], p.what, s % kPageSize, 1, row, 256);
+      kernels.add(row, 1.0f, dim, out + int64_t{group} * dim);
+      sizes[group]++;
+    }
+    for (int32_t i = 0; i < p.groups; i++) {
+      if (sizes[i] > 0) kernels.scale(out + int64_t{i} * dim, 1.0f / static_cast<float>(sizes[i]), dim);
+    }
+  });
+  return Status();
+}
+
 }  // namespace winnow

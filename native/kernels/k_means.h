@@ -42,6 +42,25 @@ Status KMeans(const Context& context, const KMeansParams& params);
 void KMeansReference(const double* x, int64_t n, int32_t dim, const double* seeds, int32_t clusters, int32_t iterations,
                      double* centroids, int32_t* assignment);
 
+struct GroupMeansParams {
+  const Cache* const* caches;
+  int32_t rows;
+  int32_t layer;
+  int32_t what;
+  int32_t groups;
+  int64_t max_len;
+  const int32_t* assignment;
+  float* out;
+};
+
+/// Mean key or value of each group of a head's slots; a group without members is 0.
+///
+/// Shapes    assignment  [rows, num_kv_heads, max_len]       int32, a group or -1 (none)
+///           out         [rows, num_kv_heads, groups, dim]   f32
+/// Error     f32 relative RMS 1e-6; sums in slot order: the same bits on every instruction set
+Status GroupMeans(const Context& context, const GroupMeansParams& params);
+void GroupMeansRef(const GroupMeansParams& params, double* out);
+
 struct KMeansKernels {
   /// Index of the largest x . c - offset[c] over `panels` panels of 16 centroids, each [dim][16]; ties to the lower index.
   int32_t (*nearest)(const float* x, const float* panels, const float* offsets, int32_t count, int32_t dim);

@@ -34,4 +34,25 @@ void KMeansReference(const double* x, int64_t n, int32_t dim, const double* seed
   }
 }
 
+void GroupMeansRef(const GroupMeansParams& p, double* out) {
+  const int32_t heads = p.caches[0]->geometry(p.layer).num_kv_heads;
+  float row[256];
+  for (int64_t list = 0; list < int64_t{p.rows} * heads; list++) {
+    const HeadCache& head = p.caches[list / heads]->head(p.layer, static_cast<int32_t>(list % heads));
+    const int32_t dim = head.pages[0]->dims[p.what];
+    for (int32_t group = 0; group < p.groups; group++) {
+      double* mean = out + (list * p.groups + group) * dim;
+      std::fill(mean, mean + dim, 0.0);
+      int32_t size = 0;
+      for (int32_t s = 0; s < head.len; s++) {
+        if (p.assignment[list * p.max_len + s] != group) continue;
+        size++;
+        ReadRows(*head.pages[s / kPageSize], p.what, s % kPageSize, 1, row, 256);
+        for (int32_t c = 0; c < dim; c++) mean[c] += row[c];
+      }
+      for (int32_t c = 0; c < dim && size > 0; c++) mean[c] /= size;
+    }
+  }
+}
+
 }  // namespace winnow

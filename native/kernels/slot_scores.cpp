@@ -117,10 +117,12 @@ Status PlaneScores(const Context& context, const PlaneScoresParams& p) {
     const int64_t head = row * p.num_kv_heads + query_head / group;
     const int32_t used = p.used[head];
     auto* scores = static_cast<float*>(Pool::Scratch(0, std::max<size_t>(64, static_cast<size_t>(used) * sizeof(float))));
-    if (scores == nullptr) return false;
+    auto* q = static_cast<float*>(Pool::Scratch(1, static_cast<size_t>(p.width) * sizeof(float)));
+    if (scores == nullptr || q == nullptr) return false;
     std::fill(line, line + p.max_len, -INFINITY);
     for (int32_t t = 0; t < p.query_len; t++) {
-      const float* q = p.q + ((row * p.query_len + t) * p.num_query_heads + query_head) * p.width;
+      const int64_t at = ((row * p.query_len + t) * p.num_query_heads + query_head) * p.width;
+      for (int32_t c = 0; c < p.width; c++) q[c] = ElementOf(p.q, p.q_type, at + c);
       kernels.dots(q, p.plane + head * p.capacity * p.width, p.width, used, p.width, scores);
       for (int32_t i = 0; i < used; i++) line[i] = scores[i] > line[i] ? scores[i] : line[i];
     }

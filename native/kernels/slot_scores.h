@@ -41,7 +41,8 @@ Status ChannelScores(const Context& context, const ChannelScoresParams& params);
 void ChannelScoresRef(const ChannelScoresParams& params, double* out);
 
 struct PlaneScoresParams {
-  const float* q;
+  const void* q;
+  DType q_type;
   const float* plane;
   int32_t rows;
   int32_t query_len;
@@ -58,7 +59,7 @@ struct PlaneScoresParams {
 
 /// score[h, s] = max over t of q[t, h] . plane[g, s]: projected keys, centroids, labels.
 ///
-/// Shapes    q      [rows, query_len, num_query_heads * width]      f32
+/// Shapes    q      [rows, query_len, num_query_heads * width]      f32 or bf16
 ///           plane  [rows, num_kv_heads, capacity, width]           f32
 ///           out    [rows, S, max_len]  f32, -inf from `used` on
 /// Limits    width 1 to 4096; used <= capacity, max_len

@@ -62,7 +62,7 @@ void PlaneScoresRef(const PlaneScoresParams& p, double* out) {
     for (int32_t t = 0; t < p.query_len; t++) {
       double sum = 0;
       for (int32_t c = 0; c < p.width; c++) {
-        sum += static_cast<double>(p.q[((int64_t{row} * p.query_len + t) * p.num_query_heads + h) * p.width + c]) *
+        sum += ElementAt(p.q, p.q_type, ((int64_t{row} * p.query_len + t) * p.num_query_heads + h) * p.width + c) *
                p.plane[(kv * p.capacity + s) * p.width + c];
       }
       best = std::max(best, sum);

@@ -23,6 +23,7 @@ const SUITES = [
   'project',
   'pairwise_cosine',
   'k_means',
+  'group_means',
   'list_ops',
 ];
 

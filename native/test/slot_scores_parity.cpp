@@ -83,7 +83,7 @@ void PlaneParity(Report& report) {
         Fill(plane, 3, width);
         const int32_t used[] = {300, 17, 0, 255};
         Guarded<float> out(size_t(2) * ListsAfter(gqa, 6, 2) * 300);
-        const PlaneScoresParams params{q.data(), plane.data(), 2, 2, 6, 2, width, 300, used, gqa, 300, out.data()};
+        const PlaneScoresParams params{q.data(), DType::kF32, plane.data(), 2, 2, 6, 2, width, 300, used, gqa, 300, out.data()};
         const Status status = PlaneScores(context, params);
         std::vector<double> expected(out.size());
         PlaneScoresRef(params, expected.data());
@@ -213,6 +213,28 @@ void KMeansParity(Report& report) {
   }
 }
 
+void GroupMeansParity(Report& report) {
+  for (const CacheCase& c : kCases) {
+    for (const int32_t what : {0, 1}) {
+      Sameness same;
+      for (const Context& context : AllContexts()) {
+        const Rows rows(c, 2, context.act(), 3);
+        const int32_t groups = 4;
+        const int32_t dim = what == 0 ? c.head_dim : c.head_dim_v;
+        std::vector<int32_t> assignment(size_t(2) * c.num_kv_heads * rows.max_len);
+        for (size_t i = 0; i < assignment.size(); i++) assignment[i] = static_cast<int32_t>(Uniform(3, 1, i) * 4) - 1;
+        Guarded<float> out(size_t(2) * c.num_kv_heads * groups * dim);
+        const GroupMeansParams params{rows.caches.data(), 2, 0, what, groups, rows.max_len, assignment.data(), out.data()};
+        const Status status = GroupMeans(context, params);
+        std::vector<double> expected(out.size());
+        GroupMeansRef(params, expected.data());
+        same.Check(report, context, {"group_means", context.isa, Describe(c) + " what=" + std::to_string(what) + NumericsOf(context), 3}, out,
+                   expected, 1e-6, status.ok());
+      }
+    }
+  }
+}
+
 void ListParity(Report& report) {
   for (const int length : kSizes) {
     const int64_t lists = 5;
@@ -283,6 +305,7 @@ WINNOW_PARITY(plane_scores, PlaneParity);
 WINNOW_PARITY(project, ProjectParity);
 WINNOW_PARITY(pairwise_cosine, CosineParity);
 WINNOW_PARITY(k_means, KMeansParity);
+WINNOW_PARITY(group_means, GroupMeansParity);
 WINNOW_PARITY(list_ops, ListParity);
 
 }  // namespace winnow::parity
