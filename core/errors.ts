@@ -8,7 +8,8 @@ export class WinnowError extends Error {
   readonly exitCode: ExitCode;
 
   constructor(code: ErrorCode, where: string, expected: string, actual: unknown, fix?: string) {
-    super(`[${code}] ${where}: expected ${expected}, got ${show(actual)}.${fix === undefined ? '' : ` ${fix}`}`);
+    const place = `${oneLine(where)}: expected ${oneLine(expected)}`;
+    super(`[${code}] ${place}, got ${oneLine(show(actual))}.${fix === undefined ? '' : ` ${fix}`}`);
     this.code = code;
     this.exitCode = exitCodeOf[code];
   }
@@ -64,12 +65,29 @@ const exitCodeOf: Record<ErrorCode, ExitCode> = {
   ERR_INTERNAL: 70,
 };
 
+/** Names and texts from files may hold anything; a message stays one line of readable length. */
+const oneLine = (text: string): string => {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+  const printable = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '\ufffd');
+  return printable.length > longestPart ? `${printable.slice(0, longestPart)}…` : printable;
+};
+const longestPart = 1_000;
+
 const show = (value: unknown): string => {
   if (typeof value === 'string') return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}…` : value);
   if (typeof value === 'number' || typeof value === 'boolean') return `${value} (${typeof value})`;
   if (value === undefined || value === null) return 'nothing';
-  const json = JSON.stringify(value);
+  const json = jsonOf(value);
   return json.length > 200 ? `${json.slice(0, 200)}…` : json;
+};
+
+/** What a file from a stranger nests too deeply for JSON.stringify must not turn one error into another. */
+const jsonOf = (value: unknown): string => {
+  try {
+    return JSON.stringify(value) ?? typeof value;
+  } catch {
+    return `a value that is no JSON or too deeply nested (${typeof value})`;
+  }
 };
 
 /** The same error on the other side of a thread or process border. */

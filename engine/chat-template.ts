@@ -1,5 +1,6 @@
 /** Chat templates of models: Jinja programs that turn messages into the text a model was trained on. */
-import { Template } from '@huggingface/jinja';
+import { createContext, Script } from 'node:vm';
+import { Environment, Interpreter, Template } from '@huggingface/jinja';
 import { WinnowError } from '../core/errors.js';
 import type { Tokenizer } from './tokenizer.js';
 
@@ -29,16 +30,17 @@ export function compileChatTemplate(where: string, source: string, specials: Tok
   const template = parse(where, source);
   const render = (messages: readonly ChatMessage[]): string => {
     try {
-      return template.render({
-        messages,
-        add_generation_prompt: true,
-        bos_token: specials.bos ?? '',
-        eos_token: specials.eos ?? '',
-        unk_token: specials.unk ?? '',
-        pad_token: specials.pad ?? '',
-        date_string: fixedDate,
-        fixed_date: () => fixedDate,
-      });
+      return within(renderLimitMs, () =>
+        run(template, {
+          messages,
+          add_generation_prompt: true,
+          bos_token: specials.bos ?? '',
+          eos_token: specials.eos ?? '',
+          unk_token: specials.unk ?? '',
+          pad_token: specials.pad ?? '',
+          date_string: fixedDate,
+        }),
+      );
     } catch (error) {
       throw new WinnowError(
         'ERR_MODEL_FORMAT',
@@ -78,10 +80,45 @@ function splitAtUser(where: string, render: ChatTemplate['render'], system: stri
   );
 }
 
+/** Template.render of the library, with two of its globals replaced: the date, and a range that cannot fill the memory. */
+function run(template: Template, variables: Readonly<Record<string, unknown>>): string {
+  const environment = new Environment();
+  const raise = (message: unknown): never => {
+    throw new Error(String(message));
+  };
+  const constants = { true: true, false: false, none: null, True: true, False: false, None: null };
+  const globals = { ...constants, raise_exception: raise, range: boundedRange, strftime_now: () => fixedDate };
+  for (const [name, value] of Object.entries({ ...globals, ...variables })) environment.set(name, value);
+  const { value } = new Interpreter(environment).run(template.parsed);
+  if (typeof value !== 'string') throw new Error('the template gives no text');
+  if (value.length > longestText) throw new Error(`more than ${longestText} characters`);
+  return value;
+}
+
+/** Far more than any template counts to. */
+const longestRange = 10_000;
+/** Beyond what any turn's frame takes. */
+const longestText = 1 << 20;
+/** Templates take milliseconds; a file may hold one that never ends. */
+const renderLimitMs = 5_000;
+
+function boundedRange(start: number, stop?: number, step = 1): number[] {
+  const [from, to] = typeof stop === 'number' ? [start, stop] : [0, start];
+  const count = Math.max(0, Math.ceil((to - from) / step));
+  if (!(count <= longestRange)) throw new Error(`range() of at most ${longestRange} numbers, not ${count}`);
+  return Array.from({ length: count }, (_, index) => from + index * step);
+}
+
+const limited = new Script('work()');
+
+/** Runs `work` and throws when it takes longer: V8 stops it wherever it is. */
+function within<T>(milliseconds: number, work: () => T): T {
+  return limited.runInContext(createContext({ work }), { timeout: milliseconds }) as T;
+}
+
 function parse(where: string, source: string): Template {
   try {
-    // The library's own strftime_now cannot be replaced, so the name is.
-    return new Template(source.replace(/\bstrftime_now\b/g, 'fixed_date'));
+    return within(renderLimitMs, () => new Template(source));
   } catch (error) {
     throw new WinnowError(
       'ERR_MODEL_FORMAT',
