@@ -8,7 +8,8 @@ import { type ExpectedTensor, expectedTensors } from './checkpoint-names.js';
 import type { ModelConfig } from './config.js';
 import { configFromGguf } from './config-gguf.js';
 import { configFromHuggingFace } from './config-huggingface.js';
-import { type Gguf, readGguf } from './gguf.js';
+import type { Gguf } from './gguf.js';
+import { openGgufShards, type ShardedGguf } from './gguf-shards.js';
 import { readSafetensors, shardNames } from './safetensors.js';
 
 export interface CheckpointTensor {
@@ -66,31 +67,27 @@ interface StoredTensor {
 }
 
 function openGguf(path: string): Checkpoint {
-  const file = openBoundedFile(path);
+  const { gguf, fileOf, close } = openGgufShards(path);
   try {
-    const gguf = readGguf(file);
-    const splits = gguf.metadata.get('split.count');
-    if (typeof splits === 'number' && splits > 1)
-      throw new WinnowError('ERR_UNSUPPORTED', `${path}, split.count`, 'a GGUF file in one piece', splits);
-    const config = configFromGguf(gguf, (name) => readFactors(file, gguf, name));
+    const config = configFromGguf(gguf, (name) => readFactors(gguf, fileOf, name));
     const find = (expected: ExpectedTensor): StoredTensor | undefined => {
       const tensor = gguf.tensors.get(expected.gguf);
-      return tensor && { ...tensor, file };
+      return tensor && { ...tensor, file: fileOf(tensor) };
     };
     const tensors = collect(path, config, 'gguf', find, gguf.tensors.keys());
-    return { path, format: 'gguf', config, tensors, close: () => file.close() };
+    return { path, format: 'gguf', config, tensors, close };
   } catch (error) {
-    file.close();
+    close();
     throw error;
   }
 }
 
 /** Divisors of rotary frequencies, which GGUF files keep as tensors. */
-function readFactors(file: BoundedFile, gguf: Gguf, name: string): number[] | undefined {
+function readFactors(gguf: Gguf, fileOf: ShardedGguf['fileOf'], name: string): number[] | undefined {
   const tensor = gguf.tensors.get(name);
   if (tensor === undefined) return undefined;
   if (tensor.type !== 'F32') throw new WinnowError('ERR_MODEL_FORMAT', `${gguf.path}, ${name}`, 'F32', tensor.type);
-  const bytes = file.read(tensor.byteOffset, tensor.byteLength, tensor.name);
+  const bytes = fileOf(tensor).read(tensor.byteOffset, tensor.byteLength, tensor.name);
   return Array.from({ length: tensor.byteLength / 4 }, (_, index) => bytes.readFloatLE(index * 4));
 }
 

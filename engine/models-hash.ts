@@ -1,11 +1,12 @@
 /** sha256 of model files. Hashing gigabytes takes seconds, so a result is kept for as long as the file looks untouched. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { sha256Hex } from '../core/canonical-json.js';
 import { WinnowError } from '../core/errors.js';
 import { writeFileAtomic } from '../core/files.js';
+import { ggufShardPaths } from './gguf-shards.js';
 import { cacheFolder } from './models-cache.js';
 
 interface KnownHash {
@@ -34,16 +35,18 @@ export async function hashFile(path: string, fresh = false): Promise<string> {
 const modelFile =
   /^(config|generation_config|tokenizer|tokenizer_config)\.json$|^chat_template\.jinja$|\.safetensors$|\.safetensors\.index\.json$/;
 
-/** A Hugging Face directory is named by the sha256 of the list of its files' names and hashes. */
+/** A Hugging Face directory, or a GGUF in several files, is named by the sha256 of the list of its files' names and hashes. */
 export async function hashModel(path: string, fresh = false): Promise<string> {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined)
     throw new WinnowError('ERR_MISSING', path, 'a model file or directory', 'nothing there', 'Check the path.');
-  if (!stat.isDirectory()) return hashFile(path, fresh);
+  const shards = ggufShardPaths(path);
+  if (!stat.isDirectory() && shards.length === 1) return hashFile(path, fresh);
+  const paths = stat.isDirectory()
+    ? (await readdir(path)).filter((file) => modelFile.test(file)).map((name) => join(path, name))
+    : shards.filter((shard) => existsSync(shard));
   const lines: string[] = [];
-  for (const name of (await readdir(path)).filter((file) => modelFile.test(file)).sort()) {
-    lines.push(`${await hashFile(join(path, name), fresh)}  ${name}\n`);
-  }
+  for (const file of paths.sort()) lines.push(`${await hashFile(file, fresh)}  ${basename(file)}\n`);
   return sha256Hex(lines.join(''));
 }
 

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { openCheckpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 import type { OnProgress } from './download.js';
+import { ggufShardPaths } from './gguf-shards.js';
 import { modelManifest, resolveModel } from './models.js';
 import { loadTokenizer } from './tokenizer.js';
 
@@ -50,7 +51,9 @@ export async function inspectModel(ref: string, onProgress?: OnProgress): Promis
       ...model,
       ...(licence !== undefined && { licence }),
       format,
-      ...(stat.isFile() && { fileBytes: stat.size }),
+      ...(stat.isFile() && {
+        fileBytes: ggufShardPaths(model.path).reduce((sum, path) => sum + statSync(path).size, 0),
+      }),
       weightBytes,
       parameters,
       tensorTypes,

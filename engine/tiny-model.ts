@@ -29,7 +29,7 @@ export interface TinyModelOptions {
   /** GGUF cannot hold `llama3` (its files hold `factors`), config.json cannot hold `factors`. */
   readonly ropeScaling: RopeScaling;
   readonly maxPositions: number;
-  /** Weight files of a safetensors directory. */
+  /** Weight files. */
   readonly shards: number;
 }
 
@@ -63,11 +63,37 @@ export function writeTinyModel(dir: string, options: Partial<TinyModelOptions> =
       model.ropeScaling.kind === 'factors'
         ? [vectorTensor('rope_freqs.weight', Float32Array.from(model.ropeScaling.factors))]
         : [];
-    writeFileSync(path, ggufBytes(ggufMetadata(config, model), [...tinyTensors(config, model), ...factors]));
+    const tensors = [...tinyTensors(config, model), ...factors];
+    const metadata = ggufMetadata(config, model);
+    if (model.shards > 1) return writeGgufShards(dir, metadata, tensors, model.shards);
+    writeFileSync(path, ggufBytes(metadata, tensors));
     return path;
   }
   writeDirectory(dir, config, model);
   return dir;
+}
+
+/** Metadata in the first file, tensors dealt out in turn; returns the path of the first. */
+function writeGgufShards(
+  dir: string,
+  metadata: Record<string, FileValue>,
+  tensors: readonly FileTensor[],
+  count: number,
+): string {
+  const path = (shard: number): string => {
+    const [number, total] = [shard + 1, count].map((value) => String(value).padStart(5, '0'));
+    return join(dir, `tiny-${number}-of-${total}.gguf`);
+  };
+  for (let shard = 0; shard < count; shard++) {
+    const split: Record<string, FileValue> = {
+      'split.no': { u32: shard },
+      'split.count': { u32: count },
+      'split.tensors.count': { u32: tensors.length },
+    };
+    const own = tensors.filter((_, index) => index % count === shard);
+    writeFileSync(path(shard), ggufBytes(shard === 0 ? { ...metadata, ...split } : split, own));
+  }
+  return path(0);
 }
 
 export function tinyConfig(options: Partial<TinyModelOptions> = {}): ModelConfig {
