@@ -118,7 +118,7 @@ function within<T>(milliseconds: number, work: () => T): T {
 
 function parse(where: string, source: string): Template {
   try {
-    return within(renderLimitMs, () => new Template(source));
+    return new Template(source);
   } catch (error) {
     throw new WinnowError(
       'ERR_MODEL_FORMAT',

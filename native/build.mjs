@@ -1,4 +1,5 @@
 // Builds native/build/winnow.node with the machine's own compiler. Run by `npm ci`, by hand, or by the loader's advice.
+// --force builds even where nothing changed; --sanitize builds native/build/sanitize/winnow.node with sanitizers.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync, utimesSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -6,7 +7,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const build = path.join(here, 'build');
+const sanitize = process.argv.includes('--sanitize');
+const build = path.join(here, 'build', sanitize ? 'sanitize' : '');
 const output = path.join(build, 'winnow.node');
 // CMake's own files: some are named *.ts, so they live in a hidden folder that the TypeScript compiler passes over.
 const tree = path.join(build, '.cmake');
@@ -70,6 +72,7 @@ const cmakeBuild = (include) => {
     '-DCMAKE_BUILD_TYPE=Release',
     `-DWINNOW_INCLUDE=${include}`,
     `-DWINNOW_OUTPUT=${build}`,
+    `-DWINNOW_SANITIZE=${sanitize ? 'ON' : 'OFF'}`,
   ]);
   run('cmake', ['--build', tree, '--config', 'Release', '--parallel', '2']);
 };

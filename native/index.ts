@@ -12,7 +12,9 @@ interface LoadedAddon extends Addon {
   useErrorClass(errorClass: typeof WinnowError): void;
 }
 
-const binary = path.join(path.dirname(fileURLToPath(import.meta.url)), 'build', 'winnow.node');
+/** WINNOW_NATIVE_BINARY names another build of the same sources, such as the one with sanitizers. */
+const binary =
+  process.env.WINNOW_NATIVE_BINARY ?? path.join(path.dirname(fileURLToPath(import.meta.url)), 'build', 'winnow.node');
 
 let loaded: Addon | undefined;
 

@@ -29,13 +29,14 @@ const [seed, first, last, step, progressFile, only] = process.argv.slice(2) as [
   string,
   string?,
 ];
-const folder = mkdtempSync(join(tmpdir(), 'winnow-fuzz-'));
-const targets = fuzzTargets(makeSeeds(), folder);
+const scratch = mkdtempSync(join(tmpdir(), 'winnow-fuzz-'));
+const targets = fuzzTargets(makeSeeds(), join(scratch, 'model'));
 const chosen = only === undefined ? undefined : targets.find(({ name }) => name === only);
 const progress = openSync(progressFile, 'w');
 const outcomes: Record<string, number> = {};
 let slowestMs = 0;
 let largestBytes = 0;
+let peakBefore = 0;
 const send = (message: ChildMessage): void => void process.send?.(message);
 
 /** Resident memory never falls here: how far one input raises the largest so far is the least that it took. */
@@ -46,12 +47,13 @@ const heapBytes = (): number => {
   return used + external;
 };
 
+peakBefore = peakBytes();
 for (let at = Number(first); at < Number(last); at += Number(step)) {
   writeSync(progress, String(at).padStart(12), 0);
   const target = chosen ?? targetOf(targets, at);
   const input = target.make(Number(seed), at);
   const finding = (what: string): void => send({ kind: 'finding', at, target: target.name, what });
-  const [peakBefore, heapBefore, start] = [peakBytes(), heapBytes(), performance.now()];
+  const [heapBefore, start] = [heapBytes(), performance.now()];
   let outcome = 'accepted';
   try {
     input.run();
@@ -65,7 +67,9 @@ for (let at = Number(first); at < Number(last); at += Number(step)) {
     }
   }
   const ms = performance.now() - start;
-  const taken = Math.max(peakBytes() - peakBefore, heapBytes() - heapBefore);
+  const peakAfter = peakBytes();
+  const taken = Math.max(peakAfter - peakBefore, heapBytes() - heapBefore);
+  peakBefore = peakAfter;
   if (ms > SLOW_MS) finding(`${ms.toFixed(0)} ms for ${input.bytes} bytes`);
   if (taken > allowedBytes(input.bytes)) finding(`${taken} bytes of memory for a file of ${input.bytes}`);
   slowestMs = Math.max(slowestMs, ms);
@@ -73,6 +77,6 @@ for (let at = Number(first); at < Number(last); at += Number(step)) {
   const name = `${target.name} ${outcome}`;
   outcomes[name] = (outcomes[name] ?? 0) + 1;
 }
-rmSync(folder, { recursive: true, force: true });
+rmSync(scratch, { recursive: true, force: true });
 send({ kind: 'done', outcomes, slowestMs, largestBytes });
 process.disconnect?.();

@@ -4,7 +4,7 @@
  * A target makes input `at` of a seed, the same on every machine, and runs it through everything that reads such a file. Only
  * WinnowErrors of the kinds below may come out.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createRandom, type Random } from '../../core/random.js';
 import { type Addon, loadAddon, type WeightSource } from '../../native/index.js';
@@ -55,14 +55,14 @@ export function fuzzTargets(seeds: Seeds, folder: string): FuzzTarget[] {
   });
   const maps = seeds.gguf.map(mapGguf);
   return [
-    target('gguf', 25, (random) => {
+    target('gguf', 29, (random) => {
       const which = random.integer(0, seeds.gguf.length - 1);
       const [whole, { fields, headerBytes }] = [seeds.gguf[which]!, maps[which]!];
       const bytes =
         random.integer(0, 2) === 0 ? mutateBytes(whole, random, headerBytes) : mutateFields(whole, fields, random);
       return { bytes: bytes.length, run: () => readGgufModel(memoryFile('fuzz.gguf', bytes)) };
     }),
-    target('safetensors', 25, (random) => {
+    target('safetensors', 28, (random) => {
       const bytes =
         random.integer(0, 1) === 0
           ? mutateBytes(seeds.safetensors, random, headerEnd(seeds.safetensors))
@@ -77,7 +77,7 @@ export function fuzzTargets(seeds: Seeds, folder: string): FuzzTarget[] {
       const text = mutateJson(random.pick(seeds.tokenizers), random);
       return { bytes: text.length, run: () => useTokenizer(sourceOf(text)) };
     }),
-    target('chat-template', 12, (random) => {
+    target('chat-template', 6, (random) => {
       const text = mutateText(random.pick(seeds.templates), random, templateWords);
       return { bytes: text.length, run: () => useTemplate(text) };
     }),
@@ -88,7 +88,7 @@ export function fuzzTargets(seeds: Seeds, folder: string): FuzzTarget[] {
         run: () => void expectedTensors(configFromHuggingFace('config.json', parsed(text))),
       };
     }),
-    target('settings-files', 3, (random) => {
+    target('settings-files', 2, (random) => {
       const name = random.pick(Object.keys(seeds.json));
       const text = mutateJson(seeds.json[name], random);
       return { bytes: text.length, run: () => readDirectory(folder, seeds, name, text) };
@@ -173,12 +173,18 @@ function mutateSafetensorsHeader(bytes: Buffer, random: Random): Buffer {
 
 /** A directory whose `name` is damaged and whose other files are sound. */
 function readDirectory(folder: string, seeds: Seeds, name: string, text: string): void {
-  mkdirSync(folder, { recursive: true });
-  const files = { ...seeds.json, 'tokenizer.json': seeds.tokenizers[0] };
-  for (const [other, value] of Object.entries(files))
-    writeFileSync(join(folder, other), other === name ? text : JSON.stringify(value));
-  const source = tokenizerFromDirectory(folder);
-  if (source.chatTemplate !== undefined) useTemplate(source.chatTemplate);
+  if (!existsSync(folder)) {
+    mkdirSync(folder, { recursive: true });
+    const files = { ...seeds.json, 'tokenizer.json': seeds.tokenizers[0] };
+    for (const [other, value] of Object.entries(files)) writeFileSync(join(folder, other), JSON.stringify(value));
+  }
+  writeFileSync(join(folder, name), text);
+  try {
+    const source = tokenizerFromDirectory(folder);
+    if (source.chatTemplate !== undefined) useTemplate(source.chatTemplate);
+  } finally {
+    writeFileSync(join(folder, name), JSON.stringify(seeds.json[name]));
+  }
 }
 
 const weightTypes = [
