@@ -1,11 +1,24 @@
 /** Steps and sessions of the test bench. Only tests import it. */
 import type { BenchRequest, BenchSession, BenchStep } from '../methods/conformance-bench.js';
-import { residentBytes, stateBytes } from './core/footprint.js';
+import type { Addon } from '../native/addon-types.js';
+import { expectedResidentBytes, residentBytes } from './core/footprint.js';
 import { forkGroup, freeGroup, type Group } from './core/group.js';
 import { headOffset } from './core/prefill.js';
-import { expectedBytes, type Row } from './core/rows.js';
+import type { Row } from './core/rows.js';
 import type { ModelContext } from './core/sample.js';
 import { runStep, type StepRow } from './core/step.js';
+
+/** The addon with every call counted. */
+export const counted = (addon: Addon, calls: { count: number }): Addon =>
+  Object.fromEntries(
+    Object.entries(addon).map(([name, fn]) => [
+      name,
+      (...args: never[]) => {
+        calls.count++;
+        return (fn as (...a: never[]) => unknown)(...args);
+      },
+    ]),
+  ) as unknown as Addon;
 
 const lensByLayer = (context: ModelContext, row: Row): Int32Array[] =>
   context.shapes.map((shape, layer) => {
@@ -134,7 +147,7 @@ export const sessionOf = (
     slots: () => row.slots.slice(),
     bytes: () => ({
       kvCacheBytes: residentBytes(context, group, row),
-      expectedKvCacheBytes: expectedBytes(row, context.shapes, context.elementBytes) + stateBytes(context, group, row),
+      expectedKvCacheBytes: expectedResidentBytes(context, group, row),
     }),
     fork() {
       const twin = forkGroup(context, group);

@@ -12,14 +12,13 @@ import type {
   ConformanceBench,
   OpenBench,
 } from '../methods/conformance-bench.js';
-import type { Method } from '../methods/contract.js';
-import type { Addon } from '../native/addon-types.js';
-import { benchStep, sessionOf, stateHash, timedStep } from './bench-steps.js';
+import type { Method, Setting } from '../methods/contract.js';
+import { benchStep, counted, sessionOf, stateHash, timedStep } from './bench-steps.js';
 import { argmaxHost } from './core/choose.js';
 import { type DeviceTensor, device as deviceOf } from './core/device.js';
-import { residentBytes, stateBytes } from './core/footprint.js';
-import { expectedBytes, keptPositions, type Row } from './core/rows.js';
-import { type ModelContext, type OpenSample, openSample } from './core/sample.js';
+import { expectedResidentBytes, residentBytes, stateBytes } from './core/footprint.js';
+import { keptPositions, type Row } from './core/rows.js';
+import { answerContext, type ModelContext, type OpenSample, openSample } from './core/sample.js';
 import { type ResolvedSetting, resolveSetting } from './core/settings.js';
 import { openLocal } from './local.js';
 
@@ -39,7 +38,11 @@ export const openBench: OpenBench = async (modelPath: string, options: BenchOpti
   return {
     facts: context.facts,
     run: async (request) => {
-      if (request.standAlone !== true) return runTogether(context, calls, request, request.settings);
+      const facts = context.facts;
+      const converts = (setting: BenchSetting): boolean =>
+        setting.method.hooks(bareSetting(setting, request), facts).weights !== undefined;
+      if (request.standAlone !== true && !request.settings.some(converts))
+        return runTogether(context, calls, request, request.settings);
       const rows: BenchRow[] = [];
       for (const setting of request.settings) rows.push(...(await runTogether(context, calls, request, [setting])));
       return rows;
@@ -57,18 +60,6 @@ export const openBench: OpenBench = async (modelPath: string, options: BenchOpti
     close: async () => engine.close(),
   };
 };
-
-/** The addon with every call counted. */
-const counted = (addon: Addon, calls: { count: number }): Addon =>
-  Object.fromEntries(
-    Object.entries(addon).map(([name, fn]) => [
-      name,
-      (...args: never[]) => {
-        calls.count++;
-        return (fn as (...a: never[]) => unknown)(...args);
-      },
-    ]),
-  ) as unknown as Addon;
 
 let methodCount = 0;
 const methodIds = new WeakMap<Method, number>();
@@ -168,8 +159,15 @@ const captureLayer = (
     };
   });
 
+/** For facts that do not depend on the budget. */
+const bareSetting = ({ params }: BenchSetting, { protocol, contextIds }: BenchRequest): Setting => ({
+  params,
+  protocol,
+  budget: { tokens: contextIds.length, fraction: 1, contextTokens: contextIds.length, covers: 'context' },
+});
+
 const runTogether = async (
-  context: ModelContext,
+  base: ModelContext,
   calls: { count: number },
   request: BenchRequest,
   settings: readonly BenchSetting[],
@@ -179,11 +177,12 @@ const runTogether = async (
   const failures = new Map<string, WinnowError>();
   for (const setting of settings) {
     try {
-      resolved.push(resolve(context, request, setting));
+      resolved.push(resolve(base, request, setting));
     } catch (thrown) {
       failures.set(setting.key, asWinnowError(thrown, setting.key));
     }
   }
+  const context = resolved.length === 1 ? base.convert(resolved[0]!) : base;
   const { addon } = context.device;
   if (request.poison === true) addon.poisonFreedPages(1);
   const sample = await open(context, request, resolved, watched);
@@ -202,7 +201,7 @@ const runTogether = async (
       const members = groups.flatMap((group) => group.rows);
       if (members.length === 0) return;
       const { outcome, facts } = timedStep(
-        context,
+        phase === 'answer' ? answerContext(context) : context,
         calls,
         groups,
         members.map(tokensOf),
@@ -227,7 +226,7 @@ const runTogether = async (
     for (const { row, group } of rows) {
       const book = books.get(row)!;
       book.bytes = residentBytes(context, group, row);
-      book.expected = expectedBytes(row, context.shapes, context.elementBytes) + stateBytes(context, group, row);
+      book.expected = expectedResidentBytes(context, group, row);
     }
     for (let i = 0; i < request.maxNewTokens && groups.length > 0; i++) {
       for (const group of groups)
@@ -254,8 +253,7 @@ const runTogether = async (
         kvCacheBytes: book.bytes,
         expectedKvCacheBytes: book.expected,
         kvCacheBytesEnd: residentBytes(context, group, row),
-        expectedKvCacheBytesEnd:
-          expectedBytes(row, context.shapes, context.elementBytes) + stateBytes(context, group, row),
+        expectedKvCacheBytesEnd: expectedResidentBytes(context, group, row),
         stateBytes: stateBytes(context, group, row),
         prefillPairs: density.pairs,
         causalPairs: density.causalPairs,
@@ -281,15 +279,17 @@ const failedRow = (key: string, error: WinnowError): BenchRow => ({
 });
 
 const beginSession = async (
-  context: ModelContext,
+  base: ModelContext,
   calls: { count: number },
   request: BenchRequest,
   setting: BenchSetting,
 ): Promise<BenchSession> => {
-  const sample = await open(context, { ...request, standAlone: true }, [resolve(context, request, setting)], new Map());
+  const resolved = resolve(base, request, setting);
+  const context = base.convert(resolved);
+  const sample = await open(context, { ...request, standAlone: true }, [resolved], new Map());
   for (const error of sample.failures.values()) throw error;
   const own = contextFor(context, request);
-  const session = sessionOf(own, calls, sample.groups[0]!, () => sample.close(), request);
+  const session = sessionOf(answerContext(own), calls, sample.groups[0]!, () => sample.close(), request);
   if (request.protocol === 'query-agnostic' && request.questionIds.length > 0)
     timedStep(own, calls, sample.groups, [request.questionIds], 'question', 0, false);
   return session;

@@ -21,6 +21,7 @@ import type {
   TimingRequest,
 } from './contract.js';
 import { calibrate } from './core/calibrate.js';
+import { createConversions } from './core/convert.js';
 import { createDevice } from './core/device.js';
 import { type EvaluateContext, evaluateSample, evaluateSamples, type TextModel } from './core/evaluate.js';
 import { generate } from './core/generate.js';
@@ -125,8 +126,15 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     transformer,
     facts: model,
     prefillChunk: options.prefillChunk,
+    convert: (setting) => conversions.open(context, setting),
     cancelled: options.cancelled,
   };
+  const conversions = createConversions({
+    device,
+    architecture,
+    weights,
+    openCheckpoint: () => openCheckpoint(path),
+  });
   const profiles = createProfiles(device, model);
   const evaluateContext: EvaluateContext = {
     model: context,
@@ -160,6 +168,7 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     logits: (ids) => allLogits(context, ids),
     close() {
       profiles.close();
+      conversions.close();
       freeWeights(device, weights);
       transformer.dispose();
     },

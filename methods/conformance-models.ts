@@ -24,15 +24,16 @@ export const openBenches = async (): Promise<Benches | { readonly missing: strin
   try {
     for (const path of paths) open.push(await openBench(path, { numerics: 'reference', threads: 1 }));
   } catch (thrown) {
+    rmSync(folder, { recursive: true });
     if (thrown instanceof WinnowError && thrown.code === 'ERR_NATIVE_LOAD') return { missing: thrown.message };
     throw thrown;
-  } finally {
-    rmSync(folder, { recursive: true });
   }
   return {
     open,
     close: async () => {
       for (const bench of open) await bench.close();
+      // Conversions read the files again.
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 };

@@ -449,15 +449,30 @@ export interface Draft {
   readonly parents: Tensor;
   readonly keep: 'verified-path' | 'every-leaf';
 }
+/** The model's weights, never changed: by the engine's names, float32 whatever their storage, rotary pairs of a head as (i, i + d/2). */
 export interface Checkpoint {
   readonly tensors: readonly string[];
+  shape(name: string): readonly number[];
+  /** A fresh copy on the host. */
+  values(name: string): Float32Array;
   tensor(name: string): Tensor;
+  /** A tensor of the view. */
+  make(shape: readonly number[], values: Float32Array): Tensor;
 }
+/**
+ * Another model made of the checkpoint's weights. Shapes of a layer decide those of its projections: q [Hq d, D], k [H d, D],
+ * v [H dV, D], output [D, Hq dV]; what is cached (KV heads, d, dV) is the same in both phases.
+ */
 export interface ModelView {
   readonly prefill: readonly LayerShape[];
+  /** Of one-token steps of the answer; absent: as in the prefill. */
   readonly decode?: readonly LayerShape[];
+  /** f32 [layers, most query heads]: multiplies what a head gives to the output projection. */
   readonly headMask?: Tensor;
-  tensor(name: string): Tensor;
+  /** Which of the checkpoint's rotary pairs each pair of a layer turns by, [ropeDims / 2]; absent: the same. */
+  rotaryPairs?(layer: number): Int32Array | undefined;
+  /** Asked once for each tensor and phase; undefined: as in the checkpoint. */
+  tensor(name: string, phase: 'prefill' | 'decode'): Tensor | undefined;
 }
 export interface Calibration {
   readonly texts: readonly string[];

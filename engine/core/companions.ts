@@ -118,7 +118,7 @@ export const feedCompanions = (
         caches,
         layer,
         1,
-        1 / Math.sqrt(shape.headDim),
+        shape.softmaxScale,
         shape.softCap ?? 0,
         shape.slidingWindow ?? 0,
         0,

@@ -8,7 +8,7 @@ import { expectedResidentBytes, residentBytes } from './footprint.js';
 import type { Group } from './group.js';
 import { editLogits } from './output.js';
 import type { Row } from './rows.js';
-import { type ModelContext, type OpenSample, partition } from './sample.js';
+import { answerContext, type ModelContext, type OpenSample, partition } from './sample.js';
 import { runStep, type StepRow } from './step.js';
 
 /** The rows of one open sample in a decode batch. Samples may differ in prompt, question and length. */
@@ -72,6 +72,7 @@ export const decode = (context: ModelContext, jobs: readonly DecodeJob[], reques
     for (const [group, error] of failed) failures.set(group, error);
     groups = groups.filter((group) => !failed.has(group));
   };
+  const steps = answerContext(context);
   const progress = new Map<Row, Progress>();
   const jobOf = new Map(jobs.flatMap((job) => job.sample.groups.map((group) => [group, job] as const)));
   let groups = [...jobOf.keys()];
@@ -123,7 +124,7 @@ export const decode = (context: ModelContext, jobs: readonly DecodeJob[], reques
       const row = group.rows[0]!;
       const at = progress.get(row)!;
       const job = jobOf.get(group)!;
-      const outcome = draftStep(context, {
+      const outcome = draftStep(steps, {
         group,
         pending: next.get(row)!,
         maxDepth: job.maxNewTokens - at.tokens.length - 1,
@@ -137,7 +138,7 @@ export const decode = (context: ModelContext, jobs: readonly DecodeJob[], reques
       next.set(row, outcome.tokens.at(-1)!);
       if (outcome.failure !== undefined) failed.set(group, outcome.failure);
     }
-    if (plain.length > 0) stepPlain(context, plain, { step, next, request, tokens, book, failed });
+    if (plain.length > 0) stepPlain(steps, plain, { step, next, request, tokens, book, failed });
     request.onToken?.();
     fail(failed);
   }

@@ -4,6 +4,7 @@ import type { Draft } from '../../methods/contract.js';
 import { type DeviceTensor, device as deviceOf } from './device.js';
 import { forkGroup, freeGroup, type Group } from './group.js';
 import { type OutputMoment, outputView } from './output.js';
+import { forkBooks } from './rows.js';
 import { type ModelContext, partition } from './sample.js';
 import { runStep, type StepRow } from './step.js';
 
@@ -128,17 +129,12 @@ const tellAccepted = (
 
 /** The row goes on as its fork: cache, books and state. */
 const adopt = ({ device }: ModelContext, group: Group, fork: Group): void => {
-  const [row] = group.rows;
-  const [winner] = fork.rows;
-  device.addon.cacheFree(row!.cache);
-  row!.cache = device.addon.cacheFork(winner!.cache);
-  group.caches[0] = row!.cache;
-  row!.nextPosition = winner!.nextPosition;
-  row!.slots.set(winner!.slots);
-  row!.fullReadBytes = winner!.fullReadBytes;
-  row!.quantised.clear();
-  for (const [name, plane] of winner!.quantised) row!.quantised.set(name, plane);
-  row!.evidenceSlots.clear();
+  const row = group.rows[0]!;
+  const winner = fork.rows[0]!;
+  device.addon.cacheFree(row.cache);
+  // The row stays the same object, by which others know it.
+  Object.assign(row, forkBooks(winner, device.addon.cacheFork(winner.cache)));
+  group.caches[0] = row.cache;
   group.state.copyRow(0, fork.state, 0);
 };
 

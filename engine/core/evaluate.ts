@@ -6,7 +6,7 @@ import { type FedPrompt, QUERY_AWARE_TAIL, tailOf } from './fed-prompt.js';
 import { failedOutcome, firstStop, type Job, outcomeOf } from './outcome.js';
 import type { Profiles } from './profiles.js';
 import { rewritePrompt } from './rewrite-prompt.js';
-import { type ModelContext, type OpenSample, openSample } from './sample.js';
+import { type ModelContext, type OpenSample, openSample, partition } from './sample.js';
 import type { OpenServices } from './services.js';
 import { type BoundMethod, bindMethod, type ResolvedSetting, type ResolveMethod, resolveSetting } from './settings.js';
 
@@ -88,6 +88,7 @@ const makeJobs = async (
   failures: Map<string, WinnowError>,
 ): Promise<Job[]> => {
   const shared: ResolvedSetting[] = [];
+  const converted: ResolvedSetting[] = [];
   const rewrites: Job[] = [];
   const bound = new Map<string, Promise<BoundMethod>>();
   for (const setting of request.settings) {
@@ -105,17 +106,28 @@ const makeJobs = async (
         request.protocol,
         prompt.contextIds.length,
       );
-      if (resolved.hooks().prompt === undefined) shared.push(resolved);
+      const hooks = resolved.hooks();
+      if (hooks.prompt === undefined) (hooks.weights === undefined ? shared : converted).push(resolved);
       else {
         const rewriting = { openServices: context.openServices, prepare: context.text.prepare };
         const { prompt: own, ...rewritten } = await rewritePrompt(rewriting, request, prompt.headTokens, resolved);
-        rewrites.push({ settings: [resolved], prompt: own, rewritten });
+        const model = context.model.convert(resolved);
+        rewrites.push({ settings: [resolved], prompt: own, model, rewritten });
       }
     } catch (thrown) {
       failures.set(setting.key, asWinnowError(thrown, setting.key));
     }
   }
-  return [...(shared.length > 0 ? [{ settings: shared, prompt }] : []), ...rewrites];
+  const { model } = context;
+  const conversions = partition(converted, ({ bound }) => bound.identity).flatMap((settings): Job[] => {
+    try {
+      return [{ settings, prompt, model: model.convert(settings[0]!) }];
+    } catch (thrown) {
+      for (const { key } of settings) failures.set(key, asWinnowError(thrown, key));
+      return [];
+    }
+  });
+  return [...(shared.length > 0 ? [{ settings: shared, prompt, model }] : []), ...conversions, ...rewrites];
 };
 
 interface RunningJob {
@@ -123,14 +135,23 @@ interface RunningJob {
   readonly job: Job;
 }
 
-const runJobs = async (context: EvaluateContext, batch: readonly RunningJob[]): Promise<void> => {
-  if (batch.length === 0) return;
+/** Jobs on one model are one batch. */
+const runJobs = async (context: EvaluateContext, jobs: readonly RunningJob[]): Promise<void> => {
+  const models = [...new Set(jobs.map(({ job }) => job.model.transformer))];
+  for (const transformer of models)
+    await runBatch(
+      context,
+      jobs.filter(({ job }) => job.model.transformer === transformer),
+    );
+};
+
+const runBatch = async (context: EvaluateContext, batch: readonly RunningJob[]): Promise<void> => {
   const samples: OpenSample[] = [];
   const again: RunningJob[] = [];
   try {
     for (const { evaluation, job } of batch) samples.push(await open(context, evaluation.request, job));
     const decoded = decode(
-      context.model,
+      batch[0]!.job.model,
       batch.map(({ evaluation: { request }, job }, i) => ({
         sample: samples[i]!,
         tailIds: tailOf(fed(job), request.protocol),
@@ -160,12 +181,12 @@ const runJobs = async (context: EvaluateContext, batch: readonly RunningJob[]): 
   } finally {
     for (const sample of samples) sample.close();
   }
-  for (const one of again) await runJobs(context, [one]);
+  for (const one of again) await runBatch(context, [one]);
 };
 
 const open = (context: EvaluateContext, request: SampleRequest, job: Job): Promise<OpenSample> =>
   openSample(
-    context.model,
+    job.model,
     {
       prompt: fed(job),
       protocol: request.protocol,

@@ -9,6 +9,7 @@ import { awayBytes } from './tier.js';
 export const residentBytes = (context: ModelContext, group: Group, row: Row): number =>
   context.device.addon.cacheBytes(row.cache) -
   awayBytes(context, row) +
+  fixedBytes(context) +
   companionBytes(context, group, row) +
   stateBytes(context, group, row);
 
@@ -25,5 +26,9 @@ export const stateBytes = (context: ModelContext, group: Group, row: Row): numbe
 /** What `residentBytes` must come to: slots x widths, twins and the declared state. */
 export const expectedResidentBytes = (context: ModelContext, group: Group, row: Row): number =>
   expectedBytes(row, context.shapes, context.elementBytes) +
+  fixedBytes(context) +
   expectedCompanionBytes(context, group, row) +
   stateBytes(context, group, row);
+
+/** State of layers that hold something else than slots: every sequence has it, whatever its length. */
+const fixedBytes = ({ shapes }: ModelContext): number => shapes.reduce((sum, shape) => sum + shape.fixedStateBytes, 0);

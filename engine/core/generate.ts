@@ -16,12 +16,13 @@ export const generate = async (
   request: GenerateRequest,
   encodeRaw: (text: string) => Int32Array,
 ): Promise<GenerateOutcome> => {
-  const { model, text } = context;
+  const { text } = context;
   if (request.sampling !== undefined) checkSampling(request.sampling);
   const prompt = promptOf(context, request, encodeRaw);
   const setting = request.setting ?? { key: 'dense', method: dense };
   const bound = await bindMethod(setting.method, context.resolve, context.profiles);
-  const resolved = resolveSetting(setting, bound, model.facts, 'query-aware', prompt.contextIds.length);
+  const resolved = resolveSetting(setting, bound, context.model.facts, 'query-aware', prompt.contextIds.length);
+  const model = context.model.convert(resolved);
   const sample = await openSample(
     model,
     {

@@ -81,68 +81,129 @@ const embeddingOf = (rotary: Rotary): RotaryEmbedding => ({
 /** Rows of gate and up in one weave, as `linearGated` wants them. */
 const GATE_INTERLEAVE = 32;
 
+/** Tensors that stand in the place of a checkpoint's, float32 on the host. */
+export type ReplacedTensors = ReadonlyMap<string, { readonly shape: readonly number[]; readonly values: Float32Array }>;
+
 /** Packs every tensor into the native layout. Each tensor's bytes are read once and let go, so file and packed weights never coexist. */
-export const loadWeights = (device: Device, checkpoint: Checkpoint): ModelWeights => {
+export const loadWeights = (device: Device, checkpoint: Checkpoint): ModelWeights =>
+  packWeights(device, checkpoint, new Map());
+
+/** The checkpoint's weights with some tensors replaced; matrices that hold none of them are those of `base`, which stays their owner. */
+export const packWeights = (
+  device: Device,
+  checkpoint: Checkpoint,
+  replaced: ReplacedTensors,
+  base?: ModelWeights,
+): ModelWeights => {
   const { addon } = device;
   const { config } = checkpoint;
-  const matrix = (names: string[], interleave = 0): WeightId =>
-    addon.packWeight(
-      names.map((name) => sourceOf(tensorOf(checkpoint, name))),
-      interleave,
-    );
-  const gain = (name: string, exists = true): TensorId =>
-    exists ? packGain(device, tensorOf(checkpoint, name), config.normGainOffset) : 0;
+  const isNew = (names: readonly string[]): boolean => names.some((name) => replaced.has(name));
+  const matrix = (names: string[], interleave = 0, known?: WeightId): WeightId =>
+    known !== undefined && !isNew(names)
+      ? known
+      : addon.packWeight(
+          names.map((name) => replacedSource(replaced, name) ?? sourceOf(tensorOf(checkpoint, name))),
+          interleave,
+        );
+  const gain = (name: string, exists = true, known?: TensorId): TensorId => {
+    if (!exists) return 0;
+    if (known !== undefined && !isNew([name])) return known;
+    const values = replaced.get(name)?.values;
+    return values === undefined
+      ? packGain(device, tensorOf(checkpoint, name), config.normGainOffset)
+      : vectorOf(
+          device,
+          values.map((value) => value + config.normGainOffset),
+        );
+  };
 
   // A file may store a gate and its up in different types; a weave needs one.
   const sameTypes = Array.from({ length: config.numLayers }, (_, l) =>
     ['gate', 'up'].map((part) => tensorOf(checkpoint, `layers.${l}.ffn.${part}`).type),
   ).every(([gate, up]) => gate === up);
   const woven = sameTypes && config.ffnSize % GATE_INTERLEAVE === 0;
-  const embedding = matrix(['embedding']);
+  const embedding = matrix(['embedding'], 0, base?.embedding);
   const layers = Array.from({ length: config.numLayers }, (_, l): LayerWeights => {
     const at = `layers.${l}`;
     const qkv = ['q', 'k', 'v'].map((part) => `${at}.attention.${part}`);
+    const known = base?.layers[l];
+    const biases = qkv.map((name) => `${name}.bias`);
     return {
-      attentionNorm: gain(`${at}.attention.norm`),
-      qkv: matrix(qkv),
-      qkvBias: config.qkvBias ? packBias(device, checkpoint, qkv) : 0,
-      qNorm: gain(`${at}.attention.q.norm`, config.qkNorm),
-      kNorm: gain(`${at}.attention.k.norm`, config.qkNorm),
-      output: matrix([`${at}.attention.output`]),
-      postAttentionNorm: gain(`${at}.attention.postNorm`, config.postNorms),
-      ffnNorm: gain(`${at}.ffn.norm`),
-      gateUp: matrix([`${at}.ffn.gate`, `${at}.ffn.up`], woven ? GATE_INTERLEAVE : 0),
+      attentionNorm: gain(`${at}.attention.norm`, true, known?.attentionNorm),
+      qkv: matrix(qkv, 0, known?.qkv),
+      qkvBias: !config.qkvBias
+        ? 0
+        : known !== undefined && !isNew(biases)
+          ? known.qkvBias
+          : packBias(device, checkpoint, biases, replaced),
+      qNorm: gain(`${at}.attention.q.norm`, config.qkNorm, known?.qNorm),
+      kNorm: gain(`${at}.attention.k.norm`, config.qkNorm, known?.kNorm),
+      output: matrix([`${at}.attention.output`], 0, known?.output),
+      postAttentionNorm: gain(`${at}.attention.postNorm`, config.postNorms, known?.postAttentionNorm),
+      ffnNorm: gain(`${at}.ffn.norm`, true, known?.ffnNorm),
+      gateUp: matrix([`${at}.ffn.gate`, `${at}.ffn.up`], woven ? GATE_INTERLEAVE : 0, known?.gateUp),
       gateUpWoven: woven,
-      down: matrix([`${at}.ffn.down`]),
-      postFfnNorm: gain(`${at}.ffn.postNorm`, config.postNorms),
+      down: matrix([`${at}.ffn.down`], 0, known?.down),
+      postFfnNorm: gain(`${at}.ffn.postNorm`, config.postNorms, known?.postFfnNorm),
     };
   });
   return {
     embedding,
     layers,
-    finalNorm: gain('output.norm'),
-    head: config.tiedEmbeddings ? embedding : matrix(['output']),
+    finalNorm: gain('output.norm', true, base?.finalNorm),
+    head: config.tiedEmbeddings ? embedding : matrix(['output'], 0, base?.head),
   };
 };
 
-/** Frees what `loadWeights` made. */
-export const freeWeights = ({ addon }: Device, weights: ModelWeights): void => {
-  for (const layer of weights.layers) {
-    for (const w of [layer.qkv, layer.output, layer.gateUp, layer.down]) addon.freeWeight(w);
-    const vectors = [
-      layer.attentionNorm,
-      layer.qkvBias,
-      layer.qNorm,
-      layer.kNorm,
-      layer.postAttentionNorm,
-      layer.ffnNorm,
-      layer.postFfnNorm,
-    ];
-    for (const t of vectors) if (t !== 0) addon.free(t);
-  }
-  addon.free(weights.finalNorm);
-  addon.freeWeight(weights.embedding);
-  if (weights.head !== weights.embedding) addon.freeWeight(weights.head);
+/** Frees what `loadWeights` made, but for what belongs to `base`. */
+export const freeWeights = ({ addon }: Device, weights: ModelWeights, base?: ModelWeights): void => {
+  const kept = { weights: new Set<WeightId>(), vectors: new Set<TensorId>([0]) };
+  const visit = (of: ModelWeights, onWeight: (w: WeightId) => void, onVector: (t: TensorId) => void): void => {
+    for (const layer of of.layers) {
+      for (const w of [layer.qkv, layer.output, layer.gateUp, layer.down]) onWeight(w);
+      onVector(layer.attentionNorm);
+      onVector(layer.qkvBias);
+      onVector(layer.qNorm);
+      onVector(layer.kNorm);
+      onVector(layer.postAttentionNorm);
+      onVector(layer.ffnNorm);
+      onVector(layer.postFfnNorm);
+    }
+    onVector(of.finalNorm);
+    onWeight(of.embedding);
+    if (of.head !== of.embedding) onWeight(of.head);
+  };
+  if (base !== undefined)
+    visit(
+      base,
+      (w) => kept.weights.add(w),
+      (t) => kept.vectors.add(t),
+    );
+  visit(
+    weights,
+    (w) => !kept.weights.has(w) && addon.freeWeight(w),
+    (t) => !kept.vectors.has(t) && addon.free(t),
+  );
+};
+
+const replacedSource = (replaced: ReplacedTensors, name: string): WeightSource | undefined => {
+  const tensor = replaced.get(name);
+  return tensor === undefined
+    ? undefined
+    : {
+        bytes: new Uint8Array(tensor.values.buffer, tensor.values.byteOffset, tensor.values.byteLength),
+        byteOffset: 0,
+        type: 'F32',
+        rows: tensor.shape[0]!,
+        cols: tensor.shape[1]!,
+        interleavedHeads: 0,
+      };
+};
+
+const vectorOf = (device: Device, values: Float32Array): TensorId => {
+  const t = device.lasting('f32', [values.length]);
+  device.addon.upload(t.id, values);
+  return t.id;
 };
 
 const sourceOf = (tensor: CheckpointTensor): WeightSource => ({
@@ -170,21 +231,26 @@ const packGain = (device: Device, tensor: CheckpointTensor, offset: number): Ten
 };
 
 /** Biases of the fused projection, one behind the other. */
-const packBias = (device: Device, checkpoint: Checkpoint, names: readonly string[]): TensorId => {
+const packBias = (
+  device: Device,
+  checkpoint: Checkpoint,
+  names: readonly string[],
+  replaced: ReplacedTensors,
+): TensorId => {
   const { addon } = device;
   const parts = names.map((name) => {
-    const id = packVector(device, tensorOf(checkpoint, `${name}.bias`));
+    const own = replaced.get(name)?.values;
+    if (own !== undefined) return own;
+    const id = packVector(device, tensorOf(checkpoint, name));
     const values = addon.download(id) as Float32Array;
     addon.free(id);
     return values;
   });
-  const all = device.lasting('f32', [parts.reduce((sum, part) => sum + part.length, 0)]);
-  const joined = new Float32Array(all.shape[0]!);
+  const joined = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
     joined.set(part, at);
     at += part.length;
   }
-  addon.upload(all.id, joined);
-  return all.id;
+  return vectorOf(device, joined);
 };

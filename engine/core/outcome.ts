@@ -2,12 +2,14 @@ import { WinnowError } from '../../core/errors.js';
 import type { PreparedPrompt, SettingOutcome } from '../contract.js';
 import type { DecodedRow } from './decode.js';
 import type { RewrittenPrompt } from './rewrite-prompt.js';
-import type { OpenSample } from './sample.js';
+import type { ModelContext, OpenSample } from './sample.js';
 import type { ResolvedSetting } from './settings.js';
 
 /** Settings of one sample that see the same prompt. */
 export interface Job {
   readonly settings: readonly ResolvedSetting[];
+  /** What they run on: the open model, or what a conversion made of it. */
+  readonly model: ModelContext;
   readonly prompt: PreparedPrompt;
   /** Of prompt methods: what came of the rewriting. */
   readonly rewritten?: Omit<RewrittenPrompt, 'prompt'>;

@@ -18,8 +18,15 @@ export interface ModelContext extends GroupContext {
   readonly transformer: Transformer;
   readonly facts: ModelFacts;
   readonly prefillChunk: number;
+  /** Of the answer's steps, where a conversion has another view for them over the same caches. */
+  readonly decodeView?: Pick<ModelContext, 'transformer' | 'shapes'>;
+  /** The model that a setting runs on: another one for methods that convert weights. */
+  convert(setting: ResolvedSetting): ModelContext;
   cancelled(): void;
 }
+
+/** What the answer's steps run on. */
+export const answerContext = (context: ModelContext): ModelContext => ({ ...context, ...context.decodeView });
 
 export interface SampleSpec {
   readonly prompt: FedPrompt;

@@ -6,7 +6,7 @@ import { promptOf } from './generate.js';
 import { createGroup, type Group } from './group.js';
 import { logProbability } from './log-probability.js';
 import { forkBooks, type Row } from './rows.js';
-import { type ModelContext, openSample } from './sample.js';
+import { answerContext, type ModelContext, openSample } from './sample.js';
 import { bindMethod, resolveSetting } from './settings.js';
 import { runStep } from './step.js';
 
@@ -23,7 +23,6 @@ export const scoreContinuations = async (
   request: ScoreRequest,
   encode: { prompt(text: string): Int32Array; continuation(text: string): Int32Array },
 ): Promise<ScoreOutcome> => {
-  const { model } = context;
   const prompt = promptOf(context, request, encode.prompt);
   const continuations = request.continuations.map((text, index) => {
     const ids = encode.continuation(text);
@@ -34,7 +33,7 @@ export const scoreContinuations = async (
   const longest = continuations.reduce((most, ids) => Math.max(most, ids.length), 1);
   const setting = request.setting ?? { key: 'dense', method: { id: 'dense', params: {} } };
   const bound = await bindMethod(setting.method, context.resolve, context.profiles);
-  const resolved = resolveSetting(setting, bound, model.facts, 'query-aware', prompt.contextIds.length);
+  const resolved = resolveSetting(setting, bound, context.model.facts, 'query-aware', prompt.contextIds.length);
   if (resolved.hooks().output !== undefined)
     throw new WinnowError(
       'ERR_UNSUPPORTED',
@@ -43,6 +42,7 @@ export const scoreContinuations = async (
       'output hooks',
       'Its text can be generated, but not scored.',
     );
+  const model = context.model.convert(resolved);
   const sample = await openSample(
     model,
     { prompt, protocol: 'query-aware', sampleSeed: 0, maxNewTokens: longest, standAlone: false },
@@ -59,7 +59,7 @@ export const scoreContinuations = async (
     for (let start = 0; start < order.length; start += MOST_ROWS) {
       const batch = order.slice(start, start + MOST_ROWS);
       const found = scoreBatch(
-        model,
+        answerContext(model),
         group,
         capacity,
         first,

@@ -124,8 +124,8 @@ const budgetOf = (request: SettingRequest, method: Method, contextTokens: number
 };
 
 /** Hooks that this engine would never call: a method that relies on one is refused instead of half run. */
-const refuseHooks = (method: Method, { weights, assemble, prefill, output }: Hooks): void => {
-  const unserved = { weights, assemble, 'prefill.tokens': prefill?.tokens, 'output.head': output?.head };
+const refuseHooks = (method: Method, { assemble, prefill, output }: Hooks): void => {
+  const unserved = { assemble, 'prefill.tokens': prefill?.tokens, 'output.head': output?.head };
   for (const [name, hook] of Object.entries(unserved)) {
     if (hook === undefined) continue;
     throw new WinnowError(

@@ -10,10 +10,16 @@ import { bindMethod, resolveSetting } from './settings.js';
 
 /** One setting alone, with the clock running and nothing beside it. */
 export const timeSample = async (context: EvaluateContext, request: TimingRequest): Promise<TimingOutcome> => {
-  const { model, text } = context;
+  const { text } = context;
   const prompt = { ...text.prepare(request.prompt), tailTokens: QUERY_AWARE_TAIL };
   const bound = await bindMethod(request.setting.method, context.resolve, context.profiles);
-  const resolved = resolveSetting(request.setting, bound, model.facts, request.protocol, prompt.contextIds.length);
+  const resolved = resolveSetting(
+    request.setting,
+    bound,
+    context.model.facts,
+    request.protocol,
+    prompt.contextIds.length,
+  );
   if (resolved.hooks().prompt !== undefined) {
     throw new WinnowError(
       'ERR_UNSUPPORTED',
@@ -27,6 +33,7 @@ export const timeSample = async (context: EvaluateContext, request: TimingReques
   const started = performance.now();
   let prefilled = started;
   let compressed = started;
+  const model = context.model.convert(resolved);
   const sample = await openSample(
     model,
     {

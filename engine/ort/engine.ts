@@ -5,12 +5,12 @@ import { type Checkpoint, openCheckpoint } from '../checkpoint.js';
 import type { SampleOutcome } from '../contract.js';
 import { architectureOf, modelFacts } from '../core/load.js';
 import { plainServices } from '../core/services.js';
+import { floatTensor } from '../float-weights.js';
 import type { LocalOptions, ServedEngine } from '../local.js';
 import { openTextModel } from '../text-model.js';
 import { evaluate, generate, type OrtContext } from './answers.js';
 import { createDecoder } from './decoder.js';
 import { buildDecoder } from './decoder-graph.js';
-import { floatTensor } from './float-weights.js';
 import { openSession } from './session.js';
 
 /**

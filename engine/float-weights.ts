@@ -1,13 +1,13 @@
 /** Tensors of a checkpoint as float32 on the host, whatever their storage: the native side unpacks them. */
-import type { Addon } from '../../native/addon-types.js';
-import { type Checkpoint, tensorOf } from '../checkpoint.js';
+import type { Addon } from '../native/addon-types.js';
+import { type Checkpoint, tensorOf } from './checkpoint.js';
 
 /** Rows unpacked at once, so that only the result is as large as the matrix. */
 const ROWS = 4096;
 
 /**
  * f32 [rows, cols] or [length], row-major; heads stored with interleaved rotary pairs come out in halves, as the graph rotates them.
- * The addon must be configured for reference numerics, whose embedding look-up is the stored value.
+ * In reference numerics these are the stored values; in native ones float weights are rounded as the products see them.
  */
 export const floatTensor = (addon: Addon, checkpoint: Checkpoint, name: string): Float32Array => {
   const tensor = tensorOf(checkpoint, name);
