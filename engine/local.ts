@@ -31,9 +31,11 @@ import { perplexity } from './core/perplexity.js';
 import { createProfiles } from './core/profiles.js';
 import type { ModelContext } from './core/sample.js';
 import { scoreContinuations } from './core/score.js';
-import { plainServices } from './core/services.js';
 import { timeSample } from './core/time.js';
 import { createTransformer } from './core/transformer.js';
+import { openEncoder } from './encoder/encoder.js';
+import { encoderFolder } from './encoder/manifest.js';
+import { createEncoderServices } from './encoder/services.js';
 import type { ProfileHeader } from './profile-file.js';
 import { runningText } from './running-text.js';
 import { openTextModel } from './text-model.js';
@@ -67,7 +69,6 @@ export interface LocalEngine extends ServedEngine {
   readonly text: TextModel;
   perplexity(request: PerplexityRequest): PerplexityOutcome;
   logits(ids: Int32Array): Float32Array;
-  close(): void;
 }
 
 export interface LocalOptions extends OpenOptions {
@@ -135,11 +136,14 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     weights,
     openCheckpoint: () => openCheckpoint(path),
   });
+  const services = createEncoderServices(text.countTokens, async (name) =>
+    openEncoder(await encoderFolder(name), loaded, threads),
+  );
   const profiles = createProfiles(device, model);
   const evaluateContext: EvaluateContext = {
     model: context,
     text,
-    openServices: plainServices(text.countTokens),
+    openServices: services.open,
     resolve: options.resolveMethod,
     profiles,
     nativeNanoseconds: () => addon.nativeNanoseconds(),
@@ -171,6 +175,7 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
       conversions.close();
       freeWeights(device, weights);
       transformer.dispose();
+      return services.close();
     },
   };
 };

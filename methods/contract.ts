@@ -422,7 +422,9 @@ export interface Services {
   /** Tokens of the target model's tokenizer, no specials. */
   countTokens(text: string): number;
   bm25(texts: readonly string[]): Bm25;
+  /** By the encoder among the method's `auxiliary` needs: single [D] a text, token [tokens, D]. Longer texts are cut to what it takes. */
   embed(texts: readonly string[], kind: 'single' | 'token' | 'sparse'): Promise<Float32Array[]>;
+  /** By the cross-encoder among them; higher is nearer. */
   rerank(query: string, texts: readonly string[]): Promise<Float32Array>;
 }
 export interface Bm25 {

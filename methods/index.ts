@@ -15,6 +15,7 @@ import { random } from './control/random.js';
 import { quest } from './decode/quest.js';
 import { sinkWindowPrefill } from './prefill/sink-window.js';
 import { bm25TopK } from './prompt/bm25-top-k.js';
+import { denseRetrievalTopK } from './prompt/dense-retrieval-top-k.js';
 
 export const methods: readonly Method[] = [
   dense,
@@ -29,6 +30,7 @@ export const methods: readonly Method[] = [
   quest,
   sinkWindowPrefill,
   bm25TopK,
+  denseRetrievalTopK,
   snapkvQuestKivi,
 ];
 

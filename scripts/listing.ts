@@ -57,22 +57,29 @@ const citation = ({ title, arxiv }: { readonly title: string; readonly arxiv?: s
 
 const listModels = async (): Promise<Listed[]> => {
   const { defaultModelId, findModel, modelManifest } = await import('../engine/models.js');
-  return Promise.all(
-    modelManifest.map(async ({ id, title, licence, homepage, file }) => {
-      const cached = await findModel(id);
-      const isDefault = id === defaultModelId;
-      return {
-        columns: [
-          id,
-          `${(file.bytes / 1e6).toFixed(0)} MB`,
-          cached === undefined ? 'not fetched' : 'fetched',
-          `${title}${isDefault ? ' (default)' : ''}`,
-        ],
-        data: { id, title, licence, homepage, file, isDefault, path: cached?.path ?? null },
-      };
-    }),
-  );
+  const { encoderManifest, findEncoder } = await import('../engine/encoder/manifest.js');
+  const encoders = encoderManifest.map(async (entry): Promise<Listed> => {
+    const { id, title, licence, homepage, files } = entry;
+    const cached = await findEncoder(entry);
+    return {
+      columns: [id, megabytes(sum(files.map(({ bytes }) => bytes))), stateOf(cached), `${title} (encoder)`],
+      data: { id, kind: 'encoder', title, licence, homepage, files, isDefault: false, path: cached?.path ?? null },
+    };
+  });
+  const models = modelManifest.map(async ({ id, title, licence, homepage, file }): Promise<Listed> => {
+    const cached = await findModel(id);
+    const isDefault = id === defaultModelId;
+    return {
+      columns: [id, megabytes(file.bytes), stateOf(cached), `${title}${isDefault ? ' (default)' : ''}`],
+      data: { id, kind: 'decoder', title, licence, homepage, file, isDefault, path: cached?.path ?? null },
+    };
+  });
+  return Promise.all([...models, ...encoders]);
 };
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
+const stateOf = (cached: object | undefined): string => (cached === undefined ? 'not fetched' : 'fetched');
 
 export const listings = {
   suites: listSuites,

@@ -8,9 +8,16 @@ import type { engineFlags } from './engine-flags.js';
 import type { Terminal } from './terminal.js';
 
 /** Finds the model, fetching it if need be, with progress on stderr. Ctrl-C ends it with ERR_INTERRUPTED. */
-export const findOrPullModel = async (ref: string | undefined, terminal: Terminal): Promise<ResolvedModel> => {
+export const findOrPullModel = (ref: string | undefined, terminal: Terminal): Promise<ResolvedModel> =>
+  pulling(terminal, (progress) => resolveModel(ref ?? defaultModelId, progress));
+
+/** A download with progress on stderr; Ctrl-C ends it with ERR_INTERRUPTED. */
+export const pulling = async <T>(
+  terminal: Terminal,
+  pull: (progress: (at: DownloadProgress) => void) => Promise<T>,
+): Promise<T> => {
   try {
-    return await resolveModel(ref ?? defaultModelId, pullProgress(terminal));
+    return await pull(pullProgress(terminal));
   } catch (error) {
     // Helpers of a download die of the same Ctrl-C; what they say about it is not the reason.
     throw terminal.signal.aborted ? interrupted() : error;

@@ -31,6 +31,11 @@ const checks: readonly Check[] = [
   { name: 'lint', command: ['node_modules/.bin/biome', 'check', '.'] },
   { name: 'cuda sources compile', command: ['bash', 'native/cuda/check.sh'], needs: 'native/cuda/check.sh' },
   { name: 'default model in the cache', command: ['node', 'scripts/winnow.mjs', 'models', 'pull'], optional: true },
+  {
+    name: 'encoder in the cache',
+    command: ['node', 'scripts/winnow.mjs', 'models', 'pull', 'all-minilm-l6-v2'],
+    optional: true,
+  },
 ];
 
 const main = async (words: readonly string[]): Promise<number> => {

@@ -164,8 +164,8 @@ const refuse = (method: Method, declaration: Declaration): void => {
   if (layout.keyBasis !== undefined) unsupported('layout.keyBasis', layout.keyBasis);
   if (declaration.prefillOrder !== 'any') unsupported('prefillOrder', declaration.prefillOrder);
   for (const need of declaration.needs) {
-    if ('auxiliary' in need) unsupported('needs.auxiliary', need.auxiliary);
-    else if (!['windowQueries', 'probs', 'tokens', 'evidence'].includes(need.view)) unsupported('needs', need.view);
+    if ('auxiliary' in need) continue;
+    if (!['windowQueries', 'probs', 'tokens', 'evidence'].includes(need.view)) unsupported('needs', need.view);
     else if (need.view === 'evidence' && method.control !== true) {
       throw new WinnowError(
         'ERR_CONTRACT',

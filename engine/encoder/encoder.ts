@@ -13,10 +13,10 @@ import { pool, readSentenceSettings, type SentenceSettings, unit } from './pooli
 import { type EncoderInput, type EncoderText, openEncoderText } from './text.js';
 import { openEncoderWeights, weightFilesOf } from './weights.js';
 
-/** An answer, and the tokens that the model read for it: special tokens count, padding does not. */
+/** An answer, and the tokens that the model read for each text: special tokens count, padding does not. */
 export interface Metered<T> {
   readonly value: T;
-  readonly tokens: number;
+  readonly tokens: readonly number[];
 }
 
 /** Classes of the tokens of one text, special tokens left out. */
@@ -135,7 +135,7 @@ const encoderOf = (folder: string, loaded: Loaded, text: EncoderText, settings: 
   const runAll = async (
     inputs: readonly EncoderInput[],
     take: (index: number, part: Float32Array, width: number) => void,
-  ): Promise<number> => {
+  ): Promise<number[]> => {
     for (const { members, paddedTokens } of batchesOf(inputs, loaded.maxTokens)) {
       const batch = members.map((index) => inputs[index]!);
       const result = (await session.run(feedsOf(loaded, batch, paddedTokens), [loaded.output]))[loaded.output]!;
@@ -147,7 +147,7 @@ const encoderOf = (folder: string, loaded: Loaded, text: EncoderText, settings: 
         take(index, result.data.subarray(row * stride, row * stride + own), width);
       });
     }
-    return inputs.reduce((sum, { ids }) => sum + ids.length, 0);
+    return inputs.map(({ ids }) => ids.length);
   };
   const require = (wanted: EncoderTask, what: string): void => {
     if (task === wanted) return;

@@ -4,7 +4,9 @@ import { loadAddon } from '../../native/index.js';
 import { type Checkpoint, openCheckpoint } from '../checkpoint.js';
 import type { SampleOutcome } from '../contract.js';
 import { architectureOf, modelFacts } from '../core/load.js';
-import { plainServices } from '../core/services.js';
+import { openEncoder } from '../encoder/encoder.js';
+import { encoderFolder } from '../encoder/manifest.js';
+import { createEncoderServices } from '../encoder/services.js';
 import { floatTensor } from '../float-weights.js';
 import type { LocalOptions, ServedEngine } from '../local.js';
 import { openTextModel } from '../text-model.js';
@@ -52,11 +54,14 @@ export const openOrt = async (path: string, options: LocalOptions): Promise<Serv
     rotaryTable: (positions) => architecture.rotary[0]!.table('all', positions),
     cancelled: options.cancelled,
   });
+  const services = createEncoderServices(text.countTokens, async (name) =>
+    openEncoder(await encoderFolder(name), addon, threads),
+  );
   const context: OrtContext = {
     facts,
     text,
     decoder,
-    openServices: plainServices(text.countTokens),
+    openServices: services.open,
     resolve: options.resolveMethod,
   };
   return {
@@ -75,7 +80,10 @@ export const openOrt = async (path: string, options: LocalOptions): Promise<Serv
     score: () => Promise.reject(refused('generate or logits', 'given continuations', 'score them with --backend cpu')),
     perplexity: () => Promise.reject(refused('generate or logits', 'a long text', 'measure it with --backend cpu')),
     logits: (ids) => decoder.feed(decoder.newPast(), ids, 'all'),
-    close: () => decoder.close(),
+    async close() {
+      await services.close();
+      await decoder.close();
+    },
   };
 };
 

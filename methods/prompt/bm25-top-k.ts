@@ -1,16 +1,8 @@
 import { z } from 'zod';
-import { WinnowError } from '../../core/errors.js';
-import {
-  type Bm25,
-  defineMethod,
-  type PromptIndex,
-  type PromptRequest,
-  type PromptResult,
-  type Services,
-} from '../contract.js';
+import { type Bm25, defineMethod, type PromptIndex, type PromptRequest, type Services } from '../contract.js';
 import { declaration } from '../declaration.js';
 import { type Bm25Options, bm25Defaults, createBm25 } from './bm25.js';
-import { sentenceSegments } from './segments.js';
+import { chooseUnits, needsQuestion, type Unit, unitsOf } from './choose-units.js';
 
 /**
  * BM25 top-k: feed only the documents that share words with the question, best first until the budget is full, in the order of the text.
@@ -42,32 +34,16 @@ export const bm25TopK = defineMethod({
   budgetAxis: 'promptTokens',
   budgetControl: 'bounded',
   declare: ({ protocol }) => {
-    if (protocol === 'query-agnostic') {
-      throw new WinnowError(
-        'ERR_UNSUPPORTED',
-        'bm25-top-k',
-        'a question to rank by',
-        'protocol query-agnostic',
-        'Use query-aware.',
-      );
-    }
+    if (protocol === 'query-agnostic') needsQuestion('bm25-top-k', 'protocol query-agnostic');
     return declaration({ changesPrefill: true });
   },
   hooks: ({ params }) => ({
     prompt: {
       index: async (documents, use) => indexOf(documents, params, use),
       build: async (request, index, use) => {
-        if (request.question === undefined) {
-          throw new WinnowError(
-            'ERR_UNSUPPORTED',
-            'bm25-top-k',
-            'a question to rank by',
-            request.question,
-            'Use query-aware.',
-          );
-        }
+        if (request.question === undefined) return needsQuestion('bm25-top-k', request.question);
         const { units, bm25 } = (index ?? indexOf(request.documents, params, use)).data as Bm25Index;
-        return chooseUnits(units, bm25.scores(request.question), request.tokenBudget, use);
+        return chooseUnits('bm25-top-k', units, bm25.scores(request.question), request.tokenBudget, use);
       },
     },
   }),
@@ -90,64 +66,3 @@ const indexOf = (
   );
   return { bytes: bm25.bytes, data: { units, bm25 } satisfies Bm25Index };
 };
-
-/** A stretch of the context that is fed whole or not at all. */
-interface Unit {
-  readonly text: string;
-  readonly start: number;
-}
-
-const unitsOf = (documents: PromptRequest['documents'], segmentTokens: number, use: Services): Unit[] => {
-  const [only] = documents;
-  if (documents.length !== 1 || only === undefined) return [...documents];
-  return sentenceSegments(only.text, segmentTokens, use.countTokens).map(({ start, end }) => ({
-    text: only.text.slice(start, end),
-    start: only.start + start,
-  }));
-};
-
-const chooseUnits = (
-  units: readonly Unit[],
-  scores: Float64Array,
-  tokenBudget: number,
-  use: Services,
-): PromptResult => {
-  const ranked = units
-    .map((unit, i) => ({ ...unit, score: scores[i]!, tokens: use.countTokens(unit.text) }))
-    .sort((a, b) => b.score - a.score || a.start - b.start);
-  const chosen: (typeof ranked)[number][] = [];
-  let tokens = 0;
-  for (const unit of ranked) {
-    if (tokens + unit.tokens > tokenBudget) continue;
-    chosen.push(unit);
-    tokens += unit.tokens;
-  }
-  // Tokens may form or break where two units meet, so the joined text decides; the worst of the chosen gives way.
-  while (chosen.length > 0 && use.countTokens(joined(chosen)) > tokenBudget) chosen.pop();
-  if (chosen.length === 0) {
-    const shortest = Math.min(...ranked.map((unit) => unit.tokens));
-    const where = `bm25-top-k at ${tokenBudget} prompt tokens`;
-    throw new WinnowError(
-      'ERR_UNSUPPORTED',
-      where,
-      `at least ${shortest} tokens, the shortest piece`,
-      tokenBudget,
-      'Raise the budget.',
-    );
-  }
-  return {
-    parts: inOrder(chosen).map(({ text, start }) => ({
-      role: 'document',
-      text,
-      stands: [{ start, end: start + text.length }],
-    })),
-    ranking: ranked.map(({ start, score }) => ({ start, score })),
-  };
-};
-
-const inOrder = <U extends Unit>(units: readonly U[]): U[] => [...units].sort((a, b) => a.start - b.start);
-
-const joined = (units: readonly Unit[]): string =>
-  inOrder(units)
-    .map(({ text }) => text)
-    .join('');

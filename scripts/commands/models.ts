@@ -1,7 +1,9 @@
+import type { EncoderEntry } from '../../engine/encoder/manifest.js';
 import type { ResolvedModel } from '../../engine/models.js';
 import type { ModelDescription } from '../../engine/models-inspect.js';
 import { defineCommand } from '../command.js';
 import { choice, json, required, text } from '../flags.js';
+import type { Terminal } from '../terminal.js';
 
 export const models = defineCommand({
   name: 'models',
@@ -19,6 +21,7 @@ export const models = defineCommand({
     ['$0 models pull', 'fetches the default model into the cache'],
     ['$0 models inspect ./model.gguf', 'its shape, storage types and tokenizer'],
     ['$0 models verify smollm2-135m-instruct', 'hashes the cached file anew'],
+    ['$0 models pull all-minilm-l6-v2', 'an encoder, for methods that need one'],
   ],
   async run({ action, model, json: asJson }, terminal) {
     const { defaultModelId, verifyModel } = await import('../../engine/models.js');
@@ -28,6 +31,13 @@ export const models = defineCommand({
       if (asJson) terminal.printJson(value);
       else terminal.print(lines.join('\n'));
     };
+    const { encoderEntry } = await import('../../engine/encoder/manifest.js');
+    const encoder = encoderEntry(ref);
+    if (encoder !== undefined) {
+      const found = await actOnEncoder(action, encoder, terminal);
+      show(found, [...linesOf(found), `  licence ${found.licence}`, `  ${found.title}`]);
+      return 0;
+    }
     switch (action) {
       case 'pull': {
         const found = await findOrPullModel(ref, terminal);
@@ -52,6 +62,31 @@ export const models = defineCommand({
     }
   },
 });
+
+/** Encoders are folders of known files: there is no more to describe than the manifest says. */
+const actOnEncoder = async (
+  action: 'pull' | 'inspect' | 'verify',
+  entry: EncoderEntry,
+  terminal: Terminal,
+): Promise<ResolvedModel & Pick<EncoderEntry, 'title' | 'licence' | 'homepage'>> => {
+  const [{ findEncoder, pullEncoder }, { pulling }, { WinnowError }] = await Promise.all([
+    import('../../engine/encoder/manifest.js'),
+    import('../open-model.js'),
+    import('../../core/errors.js'),
+  ]);
+  const { title, licence, homepage } = entry;
+  if (action !== 'verify')
+    return { ...(await pulling(terminal, (progress) => pullEncoder(entry, progress))), title, licence, homepage };
+  const found = await findEncoder(entry, true);
+  if (found !== undefined) return { ...found, title, licence, homepage };
+  throw new WinnowError(
+    'ERR_CHECKSUM',
+    `encoder ${entry.id}`,
+    'the files of the manifest in the cache',
+    'none, or others',
+    `Run: winnow models pull ${entry.id}`,
+  );
+};
 
 const linesOf = ({ id, path, sha256 }: ResolvedModel): string[] => [
   `${id}`,
