@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { createRandom } from './random.js';
 import {
   constantInterval,
   geometricMean,
   mean,
   median,
+  medianInterval,
   quantile,
   sum,
   wilsonInterval,
@@ -99,4 +101,31 @@ test('a constant sample of scores has the Wilson interval at 0 and at 1, and one
       assert.ok(difference.high > 0);
     }),
   );
+});
+
+test('the interval of a median has the ranks of the tables, and at least its level of coverage', () => {
+  const ranks = (n: number) => {
+    const { low, high } = medianInterval(Array.from({ length: n }, (_, i) => i + 1));
+    return [low, high];
+  };
+  // Ranks of the sign test's 95 % interval: n = 6 is the smallest that has one.
+  assert.deepEqual([3, 5, 6, 8, 9, 11, 12, 20].map(ranks), [
+    [1, 3],
+    [1, 5],
+    [1, 6],
+    [1, 8],
+    [2, 8],
+    [2, 10],
+    [3, 10],
+    [6, 15],
+  ]);
+  const random = createRandom(4, 'median');
+  let covered = 0;
+  for (let repeat = 0; repeat < 4_000; repeat++) {
+    const { low, high } = medianInterval(Array.from({ length: 9 }, () => random.float() ** 3));
+    if (low <= 0.125 && 0.125 <= high) covered++;
+  }
+  // 492 of 512 in theory.
+  assert.ok(Math.abs(covered / 4_000 - 0.961) < 0.015, `${covered}`);
+  assert.ok(Number.isNaN(medianInterval([]).low));
 });

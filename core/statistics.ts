@@ -36,6 +36,26 @@ export const quantile = (values: ArrayLike<number>, share: number): number =>
 
 export const median = (values: ArrayLike<number>): number => quantile(values, 0.5);
 
+/**
+ * Interval of a median from order statistics: the narrowest pair of symmetric ranks that covers it with `level` or more, whatever the
+ * distribution. Fewer values than that needs (6 at 0.95) give their range, which covers less.
+ */
+export const medianInterval = (values: ArrayLike<number>, level = 0.95): Interval => {
+  const sorted = Float64Array.from(values).sort();
+  const n = sorted.length;
+  // P(the median lies below the r-th smallest value) = P(Binomial(n, 1/2) < r).
+  let rank = 0;
+  let below = 0.5 ** n;
+  let term = below;
+  while (2 * below <= 1 - level && 2 * (rank + 1) < n) {
+    rank++;
+    term *= (n - rank + 1) / rank;
+    below += term;
+  }
+  const from = Math.max(0, rank - 1);
+  return { low: sorted[from] ?? Number.NaN, high: sorted[n - 1 - from] ?? Number.NaN };
+};
+
 /** For ratios. NaN for no values, 0 if any value is 0. */
 export const geometricMean = (values: ArrayLike<number>): number => Math.exp(mean(Float64Array.from(values, Math.log)));
 

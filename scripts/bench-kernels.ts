@@ -54,12 +54,12 @@ const benchOneGemm = (
   return alone(facts, ms, rounds, { value: gigaflops, unit: 'GFLOP/s' });
 };
 
-const packRandom = (addon: Addon, rows: number, cols: number, type: WeightType): WeightId => {
+export const packRandom = (addon: Addon, rows: number, cols: number, type: WeightType): WeightId => {
   const bytes = type === 'BF16' ? bf16Bytes(rows * cols) : q41Bytes((rows * cols) / 32);
   return addon.packWeight([{ bytes, byteOffset: 0, type, rows, cols, interleavedHeads: 0 }], 0);
 };
 
-const randomValues = (count: number): Float32Array => {
+export const randomValues = (count: number): Float32Array => {
   const values = new Float32Array(count);
   let state = 12345;
   for (let i = 0; i < count; i++) {
@@ -146,7 +146,7 @@ function* benchOneAttention(
   }
 }
 
-const fillCache = (addon: Addon, cache: CacheId, numKvHeads: number, headDim: number, slots: number): void => {
+export const fillCache = (addon: Addon, cache: CacheId, numKvHeads: number, headDim: number, slots: number): void => {
   const states = (): TensorId => {
     const t = addon.tensor('f32', [numKvHeads, slots, headDim]);
     addon.upload(t, randomValues(numKvHeads * slots * headDim));
