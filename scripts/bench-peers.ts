@@ -4,7 +4,7 @@ import os from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { asWinnowError } from '../core/errors.js';
 import { collectProvenance } from '../results/provenance.js';
-import type { BenchRow } from './bench-rows.js';
+import { type BenchRow, benchColumns, benchHeads } from './bench-rows.js';
 import { alignColumns } from './columns.js';
 import { defineCommand } from './command.js';
 import { readCommandLine } from './command-line.js';
@@ -72,7 +72,7 @@ const benchPeers = defineCommand({
           terminal.signal.throwIfAborted();
           rows.push(row);
           storeRow({ ...row, ...stamp });
-          terminal.note(columnsOf(row).join('  '));
+          terminal.note(benchColumns(row).join('  '));
         }
       }
     } finally {
@@ -84,7 +84,7 @@ const benchPeers = defineCommand({
       writeFileSync(document, replaceSection(readFileSync(document, 'utf8'), 'performance', tables));
     }
     if (values.json) terminal.printJson(rows);
-    else terminal.print(alignColumns([heads, ...rows.map(columnsOf)]));
+    else terminal.print(alignColumns([benchHeads, ...rows.map(benchColumns)]));
     return 0;
   },
 });
@@ -102,21 +102,6 @@ const rowOrder = [
   'memory',
   'overhead',
   'busy-core',
-];
-
-const heads = ['name', 'isa', 'shape', 'ms', 'rate', 'peer', 'peer ms', 'ratio', 'interval', 'rounds'];
-
-const columnsOf = (row: BenchRow): string[] => [
-  row.name,
-  row.isa,
-  row.shape,
-  row.oursMs.toPrecision(4),
-  `${row.rate.value.toPrecision(3)} ${row.rate.unit}`,
-  row.peer ?? '-',
-  row.peerMs?.toPrecision(4) ?? '-',
-  row.ratio?.toPrecision(3) ?? '-',
-  row.ratioLow === null ? '-' : `${row.ratioLow.toPrecision(3)}..${row.ratioHigh!.toPrecision(3)}`,
-  `${row.rounds}`,
 ];
 
 const terminal = openTerminal(process.argv.includes('--verbose'));

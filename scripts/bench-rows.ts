@@ -54,3 +54,19 @@ export const alone = (
   rounds,
   rate,
 });
+
+/** Columns of a table of rows. */
+export const benchHeads = ['name', 'isa', 'shape', 'ms', 'rate', 'peer', 'peer ms', 'ratio', 'interval', 'rounds'];
+
+export const benchColumns = (row: BenchRow): string[] => [
+  row.name,
+  row.isa,
+  row.shape,
+  row.oursMs.toPrecision(4),
+  `${row.rate.value.toPrecision(3)} ${row.rate.unit}`,
+  row.peer ?? '-',
+  row.peerMs?.toPrecision(4) ?? '-',
+  row.ratio?.toPrecision(3) ?? '-',
+  row.ratioLow === null ? '-' : `${row.ratioLow.toPrecision(3)}..${row.ratioHigh!.toPrecision(3)}`,
+  `${row.rounds}`,
+];

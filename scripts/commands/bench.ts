@@ -1,14 +1,16 @@
 import os from 'node:os';
 import { setImmediate } from 'node:timers/promises';
-import type { BenchRow } from '../bench-rows.js';
+import { type BenchRow, benchColumns, benchHeads } from '../bench-rows.js';
 import { defineCommand, type Values } from '../command.js';
 import { engineFlags } from '../engine-flags.js';
-import { choices, json, required, text } from '../flags.js';
+import { choices, flag, json, required, text } from '../flags.js';
+import type { PeerRowsName } from '../peers/rows.js';
 import type { Terminal } from '../terminal.js';
 
 const kinds = ['gemm', 'attention', 'prefill', 'decode', 'matrix', 'load'] as const;
 const flags = {
   model: text('The model of prefill, decode, matrix and load. Default: the default model.', 'M'),
+  alone: flag('Leave out the rows beside peers that npm run bench:peers installed.'),
   ...engineFlags,
   json,
 } as const;
@@ -27,18 +29,28 @@ export const bench = defineCommand({
     // Before the first row: after Ctrl-C nothing can be compiled any more.
     const { alignColumns } = await import('../columns.js');
     const rows: BenchRow[] = [];
-    for await (const row of measure(values.what, values, terminal)) {
+    for await (const row of measureAll(values.what, values, terminal)) {
       // Kernels block this thread; signals are only delivered between turns of the event loop.
       await setImmediate();
       terminal.signal.throwIfAborted();
       rows.push(row);
-      terminal.note(lineOf(row));
+      terminal.note(benchColumns(row).join('  '));
     }
     if (values.json) terminal.printJson(rows);
-    else terminal.print(alignColumns([['name', 'isa', 'shape', 'ms', 'rate'], ...rows.map(columnsOf)]));
+    else terminal.print(alignColumns([benchHeads, ...rows.map(benchColumns)]));
     return 0;
   },
 });
+
+/** Our own rows, then those beside peers. */
+async function* measureAll(
+  what: readonly (typeof kinds)[number][],
+  values: Values<typeof flags>,
+  terminal: Terminal,
+): AsyncGenerator<BenchRow> {
+  yield* measure(what, values, terminal);
+  yield* besidePeers(what, values, terminal);
+}
 
 async function* measure(
   what: readonly (typeof kinds)[number][],
@@ -65,12 +77,45 @@ async function* measure(
   }
 }
 
-const columnsOf = ({ name, isa, shape, oursMs, rate }: BenchRow): string[] => [
-  name,
-  isa,
-  shape,
-  oursMs.toPrecision(3),
-  `${rate.value.toPrecision(3)} ${rate.unit}`,
-];
+/** Rows of installed peers for each kind; ours alone are in the list already. */
+const peerRowsOf = {
+  gemm: ['gemm'],
+  attention: ['attention'],
+  prefill: ['prefill', 'reference'],
+  decode: ['decode'],
+  matrix: ['matrix'],
+  load: ['load'],
+} as const satisfies Record<(typeof kinds)[number], readonly PeerRowsName[]>;
 
-const lineOf = (row: BenchRow): string => columnsOf(row).join('  ');
+/** Nothing when no peer is installed; npm run bench:peers installs them. */
+async function* besidePeers(
+  what: readonly (typeof kinds)[number][],
+  values: Values<typeof flags>,
+  terminal: Terminal,
+): AsyncGenerator<BenchRow> {
+  const { findPeers, peerNames } = await import('../peers/install.js');
+  const peers = findPeers();
+  // Peers have the default model's weights only.
+  if (values.alone || values.model !== undefined || peerNames.every((name) => peers.absent[name] !== undefined)) return;
+  const [{ openWorkbench }, { peerRows }, { findOrPullModel }] = await Promise.all([
+    import('../peers/workbench.js'),
+    import('../peers/rows.js'),
+    import('../open-model.js'),
+  ]);
+  const { path } = await findOrPullModel(undefined, terminal);
+  const bench = openWorkbench({
+    modelPath: path,
+    peers,
+    threads: values.threads ?? os.availableParallelism(),
+    isa: values.isa ?? 'auto',
+    rounds: 9,
+    signal: terminal.signal,
+    note: terminal.note,
+  });
+  try {
+    for (const name of what.flatMap((kind) => peerRowsOf[kind]))
+      for await (const row of peerRows[name](bench)) if (row.peer !== null) yield row;
+  } finally {
+    bench.close();
+  }
+}
