@@ -21,3 +21,13 @@ export const squadF1: Scorer = (prediction, { references }) =>
 /** F1 of the normalised words, best over the references; 0 where nothing is shared, even for two empty sides (LongBench, InfiniteBench). */
 export const bestTokenF1: Scorer = (prediction, { references }) =>
   Math.max(0, ...references.map((reference) => tokenF1(prediction, reference)));
+
+/** 1 when the first of the candidates (`classes`) that the prediction names, after normalisation, is a reference. */
+export const firstNamed: Scorer = (prediction, { references, classes = [] }) => {
+  const text = normaliseAnswer(prediction);
+  const named = classes
+    .map((name) => ({ name, at: text.indexOf(normaliseAnswer(name)) }))
+    .filter(({ at }) => at >= 0)
+    .sort((a, b) => a.at - b.at || b.name.length - a.name.length);
+  return named[0] !== undefined && references.includes(named[0].name) ? 1 : 0;
+};

@@ -1,7 +1,7 @@
 import { WinnowError } from '../../core/errors.js';
 import { suggestName } from '../../core/nearest-name.js';
 import type { Scorer, ScorerId } from '../contract.js';
-import { exactMatch, squadF1, substringMatch } from './answer-match.js';
+import { exactMatch, firstNamed, squadF1, substringMatch } from './answer-match.js';
 import { babilongScorers } from './babilong.js';
 import { infiniteBenchScorers } from './infinitebench.js';
 import { longBenchScorers, longBenchV2 } from './longbench.js';
@@ -36,6 +36,7 @@ const SCORERS: Readonly<Record<ScorerId, ScorerEntry>> = {
   'multihop-rag@upstream': { score: multiHopRagUpstream, prints: 'fraction' },
   'lost-in-the-middle/qa': { score: documentAnswer, prints: 'fraction' },
   'lost-in-the-middle/kv': { score: keyValueAnswer, prints: 'fraction' },
+  'first-named': { score: firstNamed, prints: 'fraction' },
   'exact-match': { score: exactMatch, prints: 'fraction' },
   'substring-match': { score: substringMatch, prints: 'fraction' },
 };

@@ -6,6 +6,7 @@ import { NIAH_TASKS } from './niah.js';
 import { ROOM_FACTS_TASKS } from './room-facts.js';
 import { twoHopQa } from './two-hop-qa.js';
 import { vt } from './vt.js';
+import { WORLD_TASKS } from './world-qa.js';
 
 /** All tasks: one import and one line each. Parameters differ between tasks, so a task is run with what its own `parse` returned. */
 const TASKS = [
@@ -15,6 +16,7 @@ const TASKS = [
   fwe,
   ...KEY_VALUE_TASKS,
   ...ROOM_FACTS_TASKS,
+  ...WORLD_TASKS,
   twoHopQa,
 ] as unknown as readonly Task[];
 

@@ -1,0 +1,78 @@
+import type { Random } from '../core/random.js';
+import { FIRST_NAMES, SURNAMES } from './people.js';
+
+const list = (text: string): readonly string[] => text.trim().split(/\s*,\s*/);
+
+const TOWN_STARTS = list(
+  'Alder, Ash, Bram, Brack, Cal, Carn, Dun, Elm, Fal, Fen, Gar, Glen, Hal, Hart, Kel, Kirn, Lang, Lin, Mar, Mel, Nor, Oak, Pen, Quar, Raven, Rown, Sal, Sel, Tarn, Thorn, Ul, Var, Wan, Wel, Yar, Zel',
+);
+const TOWN_ENDS = list(
+  'bourne, brook, bury, by, combe, dale, den, fell, field, ford, gate, ham, haven, holm, hurst, keld, ley, low, mere, mouth, ness, port, shaw, stead, stoke, thorpe, toft, ton, wick, worth',
+);
+const RIVER_STARTS = list(
+  'Ar, Bel, Cor, Dov, Er, Fray, Hum, Is, Ker, Lor, Med, Neth, Or, Pell, Rib, Sev, Tam, Uln, Wen, Yth',
+);
+const RIVER_ENDS = list('ade, ble, dent, en, ett, ian, inder, ise, ock, oon, uin, wash, we');
+
+export const ORGANISATION_KINDS = list(
+  'museum, shipyard, publishing house, observatory, brewery, theatre, printing press, orchestra, botanical garden, glassworks, newspaper, conservatory, clockmaker, foundry, weaving mill, library',
+);
+export const PROFESSIONS = list(
+  'painter, architect, botanist, surveyor, violinist, engraver, physician, astronomer, cartographer, sculptor, translator, watchmaker, engineer, geologist, photographer, chemist, organist, historian, bookbinder, navigator',
+);
+export const EVENT_KINDS = list(
+  'festival, expedition, exhibition, regatta, congress, tournament, pageant, harvest fair, concert season, balloon race, chess match, flower show',
+);
+const EVENT_WORDS = list(
+  'Amber, Autumn, Blue, Bright, Copper, Crystal, Dawn, Distant, Early, Emerald, Evening, Frost, Golden, Grand, Great, Green, High, Iron, Ivory, Jubilee, Lantern, Late, Long, Midnight, Misty, Morning, Northern, Old, Open, Pearl, Quiet, Red, Royal, Sapphire, Scarlet, Silent, Silver, Spring, Summer, Twilight, Velvet, White, Wild, Winter',
+);
+
+/** What makes longer names when the short ones run out: none of these names holds a shorter one. */
+const TOWN_MIDDLES = list('al, an, ar, den, el, en, er, in, ing, mar, or, sel, ter, un, ver');
+const ORGANISATION_MIDDLES = list(
+  'Bridge, Castle, Corner, Garden, Gate, Harbour, Hill, Jubilee, Lane, Memorial, Park, Quay, Road, Square, Street, Terrace, Valley',
+);
+const LETTERS = [...'ABCDEFGHJKLMNOPRSTVW'];
+
+const titled = (kind: string): string => kind.replace(/\b[a-z]/g, (letter) => letter.toUpperCase());
+
+/** Names that none was given twice, none of which holds another; deterministic in the stream it is made from. */
+export const createNames = (random: Random) => {
+  const given = new Set<string>();
+  /** `make` gets a middle part for names, empty while short names are easily found. */
+  const fresh = (middles: readonly string[], make: (middle: string) => string): string => {
+    for (let tries = 0; tries < 10_000; tries++) {
+      const name = make(tries < 20 ? '' : random.pick(middles));
+      if (given.has(name) || SURNAMES.includes(name)) continue;
+      given.add(name);
+      return name;
+    }
+    throw new RangeError('the world has run out of names');
+  };
+  return {
+    /** `like`: shares its first name or its surname, drawn. */
+    person: (like?: string): string => {
+      const parts = like?.split(' ');
+      const keepsFirst = parts !== undefined && random.float() < 0.5;
+      return fresh(LETTERS, (middle) => {
+        const first = keepsFirst ? parts[0] : random.pick(FIRST_NAMES);
+        const last = parts !== undefined && !keepsFirst ? parts.at(-1) : random.pick(SURNAMES);
+        return `${first} ${middle === '' ? '' : `${middle}. `}${last}`;
+      });
+    },
+    town: (): string => fresh(TOWN_MIDDLES, (middle) => random.pick(TOWN_STARTS) + middle + random.pick(TOWN_ENDS)),
+    river: (): string => fresh(TOWN_MIDDLES, (middle) => random.pick(RIVER_STARTS) + middle + random.pick(RIVER_ENDS)),
+    /** `like`: begins with the same name and is of another kind, or lies elsewhere. */
+    organisation: (kind: string, like?: string): string =>
+      fresh(ORGANISATION_MIDDLES, (middle) => {
+        const start = like?.split(' ')[1] ?? random.pick(SURNAMES);
+        return `the ${start} ${middle === '' ? '' : `${middle} `}${titled(kind)}`;
+      }),
+    event: (kind: string, like?: string): string =>
+      fresh(ORGANISATION_MIDDLES, (middle) => {
+        const start = like?.split(' ')[1] ?? random.pick(EVENT_WORDS);
+        const word = random.pick(EVENT_WORDS);
+        return `the ${start} ${word} ${middle === '' ? '' : `${middle} `}${titled(kind)}`;
+      }),
+  };
+};

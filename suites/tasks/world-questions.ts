@@ -1,0 +1,141 @@
+/** Questions over the generated world: what is asked, what answers it, and which facts are needed. */
+import type { Random } from '../../core/random.js';
+import {
+  createWorld,
+  type Entity,
+  type EntityKind,
+  FACTS_OF,
+  type FactKind,
+  LINKS,
+  type World,
+} from '../../datasets/world.js';
+
+export interface WorldQuestion {
+  readonly world: World;
+  readonly question: string;
+  readonly answer: string;
+  /** Names that the question offers, the answer among them. */
+  readonly candidates?: readonly string[];
+  /** Facts that the answer needs, in the order in which they are followed. */
+  readonly needs: readonly { readonly entity: Entity; readonly fact: FactKind }[];
+  /** Entities whose documents stand beside those of `needs` and mislead: near names, or half of what is asked for. */
+  readonly decoys: readonly Entity[];
+}
+
+const THE: Readonly<Partial<Record<FactKind, string>>> = {
+  birthTown: 'the birthplace of',
+  mentor: 'the mentor of',
+  employer: 'the employer of',
+  founder: 'the founder of',
+  director: 'the director of',
+  seat: 'the town that is home to',
+  mayor: 'the mayor of',
+  place: 'the town that hosted',
+  leader: 'the leader of',
+  organiser: 'the organiser of',
+};
+
+const ASK: Readonly<Partial<Record<FactKind, (of: string) => string>>> = {
+  birthTown: (of) => `In which town was ${of} born?`,
+  mentor: (of) => `Who was the mentor of ${of}?`,
+  employer: (of) => `For whom did ${of} work?`,
+  founder: (of) => `Who founded ${of}?`,
+  director: (of) => `Who is the director of ${of}?`,
+  seat: (of) => `In which town is ${of} based?`,
+  river: (of) => `On which river does ${of} lie?`,
+  mayor: (of) => `Who is the mayor of ${of}?`,
+  place: (of) => `Which town hosted ${of}?`,
+  leader: (of) => `Who led ${of}?`,
+  organiser: (of) => `Who organised ${of}?`,
+};
+
+/** Without the article, which an answer may leave out. */
+const bare = (name: string): string => name.replace(/^the /, '');
+
+/** A chain of `hops` facts, each about the value of the one before; every entity on it has namesakes with documents of their own. */
+export const bridgeQuestion = (hops: number, nearMisses: number, random: Random): WorldQuestion => {
+  const world = createWorld(random);
+  for (;;) {
+    const start = world.make(random.pick(['person', 'organisation', 'event'] as const));
+    const path = drawPath(start.kind, hops, random);
+    if (path === undefined) continue;
+    const needs: { entity: Entity; fact: FactKind }[] = [];
+    let entity = start;
+    let phrase = start.name;
+    path.forEach((fact, i) => {
+      needs.push({ entity, fact });
+      if (i === path.length - 1) return;
+      phrase = `${THE[fact]!} ${phrase}`;
+      entity = world.follow(entity, fact);
+    });
+    const last = path.at(-1)!;
+    const decoys = needs.flatMap((need) =>
+      Array.from({ length: nearMisses }, () => world.make(need.entity.kind, need.entity.name)),
+    );
+    return { world, question: ASK[last]!(phrase), answer: bare(world.valueOf(entity, last)), needs, decoys };
+  }
+};
+
+const drawPath = (kind: EntityKind, hops: number, random: Random): FactKind[] | undefined => {
+  const path: FactKind[] = [];
+  let at: EntityKind | undefined = kind;
+  for (let hop = 0; hop < hops; hop++) {
+    if (at === undefined) return undefined;
+    const facts: FactKind[] = FACTS_OF[at].filter((fact) =>
+      hop === hops - 1 ? ASK[fact] !== undefined : fact in LINKS,
+    );
+    if (facts.length === 0) return undefined;
+    const fact: FactKind = random.pick(facts);
+    path.push(fact);
+    at = LINKS[fact];
+  }
+  return path;
+};
+
+const YEARS = {
+  person: { fact: 'birthYear', asks: (a: string, b: string) => `Who was born earlier, ${a} or ${b}?` },
+  organisation: { fact: 'founded', asks: (a: string, b: string) => `Which was founded earlier, ${a} or ${b}?` },
+  event: { fact: 'year', asks: (a: string, b: string) => `Which took place earlier, ${a} or ${b}?` },
+} as const;
+
+/** Two of a kind, told apart by a year. */
+export const comparisonQuestion = (nearMisses: number, random: Random): WorldQuestion => {
+  const world = createWorld(random);
+  const kind = random.pick(['person', 'organisation', 'event'] as const);
+  const { fact, asks } = YEARS[kind];
+  const pair = [world.make(kind), world.make(kind)] as const;
+  while (world.valueOf(pair[0], fact) === world.valueOf(pair[1], fact)) pair[1].facts.delete(fact);
+  const earlier = Number(world.valueOf(pair[0], fact)) < Number(world.valueOf(pair[1], fact)) ? pair[0] : pair[1];
+  return {
+    world,
+    question: asks(pair[0].name, pair[1].name),
+    answer: bare(earlier.name),
+    candidates: pair.map(({ name }) => bare(name)),
+    needs: pair.map((entity) => ({ entity, fact })),
+    decoys: pair.flatMap((entity) => Array.from({ length: nearMisses }, () => world.make(kind, entity.name))),
+  };
+};
+
+/** The one person of whom two things are true, among people of whom one is. */
+export const intersectionQuestion = (nearMisses: number, random: Random): WorldQuestion => {
+  const world = createWorld(random);
+  const person = world.make('person');
+  const town = world.valueOf(person, 'birthTown');
+  const employer = world.valueOf(person, 'employer');
+  const decoys = Array.from({ length: Math.max(1, nearMisses) }, (_, i) => {
+    const decoy = world.make('person');
+    if (i % 2 === 0) decoy.facts.set('birthTown', town);
+    else decoy.facts.set('employer', employer);
+    return decoy;
+  });
+  return {
+    world,
+    question: `Who was born in ${town} and worked for ${employer}?`,
+    answer: person.name,
+    needs: [
+      { entity: person, fact: 'birthTown' },
+      { entity: person, fact: 'employer' },
+    ],
+    decoys,
+  };
+};
