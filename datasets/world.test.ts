@@ -47,7 +47,7 @@ test('every document says every fact of its subject once, with its value', () =>
     assert.deepEqual([...said.keys()].sort(), [...FACTS_OF[entity.kind]].sort());
     for (const [fact, { start, end }] of said) {
       const sentence = text.slice(start, end);
-      assert.ok(sentence.toLowerCase().includes(world.valueOf(entity, fact).toLowerCase()), `${fact}: ${sentence}`);
+      assert.ok(sentence.toLowerCase().includes(world.factOf(entity, fact).toLowerCase()), `${fact}: ${sentence}`);
       assert.match(sentence, /^[A-Z0-9].*\.$/);
     }
     assert.ok(text.slice(0, Math.min(...[...said.values()].map(({ end }) => end))).length > 0);

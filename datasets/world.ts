@@ -96,7 +96,7 @@ export const createWorld = (random: Random) => {
     }
   };
   /** The value of a fact, drawn when it is first asked for; linked entities are new unless a fact was set. */
-  const valueOf = (entity: Entity, fact: FactKind): string => {
+  const factOf = (entity: Entity, fact: FactKind): string => {
     const known = entity.facts.get(fact);
     if (known !== undefined) return known;
     const linked = LINKS[fact];
@@ -106,9 +106,9 @@ export const createWorld = (random: Random) => {
   };
   return {
     make,
-    valueOf,
+    factOf,
     entity: (name: string): Entity | undefined => entities.get(name),
-    follow: (entity: Entity, fact: FactKind): Entity => entities.get(valueOf(entity, fact))!,
+    follow: (entity: Entity, fact: FactKind): Entity => entities.get(factOf(entity, fact))!,
   };
 };
 
@@ -154,7 +154,7 @@ export const writeDocument = (world: World, entity: Entity, random: Random): Wor
     // "The museum is a museum" would say nothing.
     const isFull = i === 0 || fact === 'kind';
     const subject = isFull ? entity.name : random.pick(shortNames(entity));
-    const value = fact === undefined ? '' : world.valueOf(entity, fact);
+    const value = fact === undefined ? '' : world.factOf(entity, fact);
     const sentence = capital(
       phrase.replaceAll('{S}', subject).replaceAll('{V}', value).replaceAll('{A}', article(value)),
     );

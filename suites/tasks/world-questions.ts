@@ -72,7 +72,7 @@ export const bridgeQuestion = (hops: number, nearMisses: number, random: Random)
     const decoys = needs.flatMap((need) =>
       Array.from({ length: nearMisses }, () => world.make(need.entity.kind, need.entity.name)),
     );
-    return { world, question: ASK[last]!(phrase), answer: bare(world.valueOf(entity, last)), needs, decoys };
+    return { world, question: ASK[last]!(phrase), answer: bare(world.factOf(entity, last)), needs, decoys };
   }
 };
 
@@ -104,8 +104,8 @@ export const comparisonQuestion = (nearMisses: number, random: Random): WorldQue
   const kind = random.pick(['person', 'organisation', 'event'] as const);
   const { fact, asks } = YEARS[kind];
   const pair = [world.make(kind), world.make(kind)] as const;
-  while (world.valueOf(pair[0], fact) === world.valueOf(pair[1], fact)) pair[1].facts.delete(fact);
-  const earlier = Number(world.valueOf(pair[0], fact)) < Number(world.valueOf(pair[1], fact)) ? pair[0] : pair[1];
+  while (world.factOf(pair[0], fact) === world.factOf(pair[1], fact)) pair[1].facts.delete(fact);
+  const earlier = Number(world.factOf(pair[0], fact)) < Number(world.factOf(pair[1], fact)) ? pair[0] : pair[1];
   return {
     world,
     question: asks(pair[0].name, pair[1].name),
@@ -120,8 +120,8 @@ export const comparisonQuestion = (nearMisses: number, random: Random): WorldQue
 export const intersectionQuestion = (nearMisses: number, random: Random): WorldQuestion => {
   const world = createWorld(random);
   const person = world.make('person');
-  const town = world.valueOf(person, 'birthTown');
-  const employer = world.valueOf(person, 'employer');
+  const town = world.factOf(person, 'birthTown');
+  const employer = world.factOf(person, 'employer');
   const decoys = Array.from({ length: Math.max(1, nearMisses) }, (_, i) => {
     const decoy = world.make('person');
     if (i % 2 === 0) decoy.facts.set('birthTown', town);
