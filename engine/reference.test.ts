@@ -1,15 +1,12 @@
 /** The engine against an independent implementation, as recorded by scripts/record-reference.py. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, suite, type TestContext, test } from 'node:test';
+import { before, suite, type TestContext, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { rotaryFrequencies } from './config-rope.js';
 import type { Engine, NumericsName } from './contract.js';
 import { defaultOpenOptions, openEngine } from './index.js';
 import { defaultModelId, findModel } from './models.js';
-import { type TinyModelOptions, tinyConfig, writeTinyModel } from './tiny-model.js';
 
 interface TopLogits {
   readonly logSumExp: number;
@@ -224,56 +221,4 @@ suite('default model against transformers in float32', () => {
     assert.ok(mean <= meanDivergenceBound, `KL ${mean}`);
     assert.ok(agreement >= topAgreementBound, `best token equal at ${agreement}`);
   });
-});
-
-interface RecordedTiny {
-  readonly name: string;
-  readonly options: Partial<TinyModelOptions>;
-  readonly ids: readonly number[];
-  readonly positions: readonly number[];
-  readonly logits: readonly (readonly number[])[];
-}
-const tinyModels: readonly RecordedTiny[] = JSON.parse(fixture('tiny-models.json').toString());
-
-/** A GGUF file holds llama3 scaling as the factors that it comes to. */
-function asGguf(options: Partial<TinyModelOptions>): Partial<TinyModelOptions> {
-  if (options.ropeScaling?.kind !== 'llama3') return { ...options, format: 'gguf' };
-  const scaled = rotaryFrequencies(tinyConfig(options));
-  const plain = rotaryFrequencies(tinyConfig({ ...options, ropeScaling: { kind: 'none' } }));
-  return {
-    ...options,
-    format: 'gguf',
-    ropeScaling: { kind: 'factors', factors: [...plain].map((frequency, pair) => frequency / scaled[pair]!) },
-  };
-}
-
-suite('random models against transformers in float32', () => {
-  const root = mkdtempSync(join(tmpdir(), 'winnow-reference-'));
-  after(() => rmSync(root, { recursive: true, force: true }));
-
-  for (const { name, options, ids, positions, logits: expected } of tinyModels) {
-    for (const format of ['safetensors', 'gguf'] as const) {
-      test(`${name} from ${format}: logits within ${logitBound}`, async () => {
-        const path = writeTinyModel(
-          join(root, `${name}-${format}`),
-          format === 'gguf' ? asGguf(options) : { ...options, format },
-        );
-        const engine = await openEngine(path, { ...defaultOpenOptions, numerics: 'reference' });
-        try {
-          const logits = await engine.logits(Int32Array.from(ids));
-          positions.forEach((position, row) => {
-            const own = rowOf(logits, engine.facts.vocabSize, position);
-            expected[row]!.forEach((value, token) => {
-              assert.ok(
-                Math.abs(own[token]! - value) <= logitBound,
-                `position ${position}, token ${token}: ${own[token]} for ${value}`,
-              );
-            });
-          });
-        } finally {
-          await engine.close();
-        }
-      });
-    }
-  }
 });

@@ -1,39 +1,48 @@
-/** Small random Llama models for tests: the same seed gives the same weights in every format, on every machine. */
+/** Small random models of every family for tests: the same seed gives the same weights in every format, on every machine. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createRandom } from '../core/random.js';
 import type { WeightType } from '../native/addon-types.js';
 import { type ExpectedTensor, expectedTensors } from './checkpoint-names.js';
-import type { ModelConfig } from './config.js';
-import { familyParts } from './config-families.js';
+import type { Family, ModelConfig } from './config.js';
+import { familyParts, isGemma, slidingLayersByPeriod, slidingPeriod } from './config-families.js';
 import type { RopeScaling } from './config-scaling.js';
+import { ggufMetadata, huggingFaceConfig } from './tiny-model-config.js';
 import { type FileTensor, type FileValue, ggufBytes, safetensorsBytes } from './tiny-model-files.js';
 import { encodeWeights } from './tiny-model-quantise.js';
-import { tinyChatTemplate, tinyStopId, tinyTokenizerJson, tinyVocabulary } from './tiny-model-tokenizer.js';
+import { tinyTokenizerFiles } from './tiny-model-tokenizer.js';
 
 export interface TinyModelOptions {
+  readonly family: Family;
   readonly format: 'gguf' | 'safetensors';
   readonly layers: number;
   readonly hiddenSize: number;
   readonly queryHeads: number;
   readonly kvHeads: number;
   readonly headDim: number;
+  /** Rotated channels; absent: all. */
+  readonly ropeDims?: number;
   readonly ffn: number;
-  /** At least 259: three markers and all bytes. */
+  /** At least 262: the markers of a family and all bytes. */
   readonly vocab: number;
   readonly seed: number;
-  /** Storage of matrices; norms are F32. Block types exist in GGUF only and need rows of a multiple of 32. */
+  /** Storage of matrices; norms and biases are F32. Block types exist in GGUF only and need rows of a multiple of 32. */
   readonly type: WeightType;
   readonly tiedEmbeddings: boolean;
   readonly ropeTheta: number;
-  /** GGUF cannot hold `llama3` (its files hold `factors`), config.json cannot hold `factors`. */
+  /** GGUF cannot hold `llama3` (its files hold `factors`) and `dynamic`, config.json cannot hold `factors`. */
   readonly ropeScaling: RopeScaling;
   readonly maxPositions: number;
+  /** Positions that sliding layers see: those that the family lets slide, or all. */
+  readonly slidingWindow?: number;
+  readonly attentionSoftCap?: number;
+  readonly finalSoftCap?: number;
   /** Weight files. */
   readonly shards: number;
 }
 
 const defaults: TinyModelOptions = {
+  family: 'llama',
   format: 'gguf',
   layers: 2,
   hiddenSize: 64,
@@ -54,17 +63,13 @@ const defaults: TinyModelOptions = {
 /** Writes a model into `dir` (made if absent); returns the path to open: `dir/tiny.gguf`, or `dir` itself for safetensors. */
 export function writeTinyModel(dir: string, options: Partial<TinyModelOptions> = {}): string {
   const model = { ...defaults, ...options };
-  if (model.vocab < 259) throw new RangeError(`vocab: at least 259, got ${model.vocab}`);
+  if (model.vocab < 262) throw new RangeError(`vocab: at least 262, got ${model.vocab}`);
   mkdirSync(dir, { recursive: true });
   const config = tinyConfig(model);
   if (model.format === 'gguf') {
     const path = join(dir, 'tiny.gguf');
-    const factors =
-      model.ropeScaling.kind === 'factors'
-        ? [vectorTensor('rope_freqs.weight', Float32Array.from(model.ropeScaling.factors))]
-        : [];
-    const tensors = [...tinyTensors(config, model), ...factors];
-    const metadata = ggufMetadata(config, model);
+    const tensors = [...tinyTensors(config, model), ...factorTensors(model.ropeScaling)];
+    const metadata = ggufMetadata(config, model.vocab);
     if (model.shards > 1) return writeGgufShards(dir, metadata, tensors, model.shards);
     writeFileSync(path, ggufBytes(metadata, tensors));
     return path;
@@ -96,44 +101,73 @@ function writeGgufShards(
   return path(0);
 }
 
+/** What opening the model must find. */
 export function tinyConfig(options: Partial<TinyModelOptions> = {}): ModelConfig {
   const model = { ...defaults, ...options };
+  const { family, layers, slidingWindow, attentionSoftCap, finalSoftCap } = model;
+  const period = slidingPeriod[family];
+  const slides = period > 1 ? { slidingLayers: slidingLayersByPeriod(layers, period) } : {};
   return {
-    architecture: 'llama',
+    architecture: family,
     name: 'tiny',
-    numLayers: model.layers,
+    numLayers: layers,
     hiddenSize: model.hiddenSize,
     ffnSize: model.ffn,
     numQueryHeads: model.queryHeads,
     numKvHeads: model.kvHeads,
     headDim: model.headDim,
-    ropeDims: model.headDim,
+    ropeDims: model.ropeDims ?? model.headDim,
     ropeTheta: model.ropeTheta,
     ropeScaling: model.ropeScaling,
+    ...(family === 'gemma3' && { slidingRopeTheta: 10_000 }),
     softmaxScale: 1 / Math.sqrt(model.headDim),
+    ...(attentionSoftCap !== undefined && { attentionSoftCap }),
+    ...(finalSoftCap !== undefined && { finalSoftCap }),
     normEpsilon: 1e-5,
-    normGainOffset: 0,
-    ...familyParts.llama,
-    embeddingScale: 1,
-    activation: 'silu',
+    normGainOffset: isGemma(family) && model.format === 'safetensors' ? 1 : 0,
+    ...familyParts[family],
+    embeddingScale: isGemma(family) ? Math.fround(Math.sqrt(model.hiddenSize)) : 1,
+    activation: isGemma(family) ? 'gelu-tanh' : 'silu',
     vocabSize: model.vocab,
     tiedEmbeddings: model.tiedEmbeddings,
     maxPositions: model.maxPositions,
+    ...(slidingWindow !== undefined && { slidingWindow, ...slides }),
   };
 }
 
-/** All tensors under the names of the format, encoded. */
+/** All tensors under the names of the format, encoded; those that a family fuses as one. */
 export function tinyTensors(
   config: ModelConfig,
   { format, seed, type }: Pick<TinyModelOptions, 'format' | 'seed' | 'type'>,
 ): FileTensor[] {
-  return expectedTensors(config).map((expected) => {
-    const values = tinyValues(expected, seed);
+  const whole = new Map<string, { readonly columns: number; rows: number; readonly values: Float32Array[] }>();
+  const tensors: FileTensor[] = [];
+  for (const expected of expectedTensors(config)) {
+    const values = tinyValues(expected, seed, config.normGainOffset);
     const name = format === 'gguf' ? expected.gguf : expected.huggingFace;
-    if (expected.shape.length === 1) return vectorTensor(name, values);
+    if (expected.shape.length === 1) {
+      tensors.push(vectorTensor(name, values));
+      continue;
+    }
     const stored = format === 'gguf' && expected.rotaryHeads > 0 ? interleaveRows(values, expected) : values;
-    return { name, type, shape: expected.shape, bytes: encodeWeights(stored, type) };
-  });
+    const [rows, columns] = expected.shape as [number, number];
+    const before = whole.get(name);
+    if (before === undefined) whole.set(name, { columns, rows, values: [stored] });
+    else {
+      before.rows += rows;
+      before.values.push(stored);
+    }
+  }
+  for (const [name, { columns, rows, values }] of whole) {
+    const joined = new Float32Array(rows * columns);
+    let at = 0;
+    for (const part of values) {
+      joined.set(part, at);
+      at += part.length;
+    }
+    tensors.push({ name, type, shape: [rows, columns], bytes: encodeWeights(joined, type) });
+  }
+  return tensors;
 }
 
 const vectorTensor = (name: string, values: Float32Array): FileTensor => ({
@@ -143,16 +177,27 @@ const vectorTensor = (name: string, values: Float32Array): FileTensor => ({
   bytes: encodeWeights(values, 'F32'),
 });
 
-/** Near normal (a sum of four uniforms), scaled so that activations and logits stay near 1; gains lie around 1. */
-function tinyValues(expected: ExpectedTensor, seed: number): Float32Array {
+/** Rotary divisors as GGUF keeps them. */
+const factorTensors = (scaling: RopeScaling): FileTensor[] => {
+  const tensor = (name: string, factors: readonly number[]) =>
+    vectorTensor(`${name}.weight`, Float32Array.from(factors));
+  if (scaling.kind === 'factors') return [tensor('rope_freqs', scaling.factors)];
+  if (scaling.kind !== 'longrope') return [];
+  return [tensor('rope_factors_long', scaling.longFactors), tensor('rope_factors_short', scaling.shortFactors)];
+};
+
+/** Near normal (a sum of four uniforms), scaled so that activations and logits stay near 1; gains lie around 1, biases around 0. */
+function tinyValues(expected: ExpectedTensor, seed: number, gainOffset: number): Float32Array {
   const random = createRandom('tiny-model', seed, expected.name);
-  const isGain = expected.shape.length === 1;
+  const isBias = expected.name.endsWith('.bias');
+  const isGain = expected.shape.length === 1 && !isBias;
   const columns = expected.shape[1] ?? 1;
-  const scale = isGain ? 0.1 : expected.name === 'embedding' ? 0.5 : 1.5 / Math.sqrt(columns);
+  const scale = isGain ? 0.1 : isBias ? 0.3 : expected.name === 'embedding' ? 0.5 : 1.5 / Math.sqrt(columns);
+  const centre = isGain ? 1 - gainOffset : 0;
   const values = new Float32Array(expected.shape.reduce((product, size) => product * size, 1));
   for (let index = 0; index < values.length; index++) {
     const sum = random.float() + random.float() + random.float() + random.float() - 2;
-    values[index] = (isGain ? 1 : 0) + scale * Math.sqrt(3) * sum;
+    values[index] = centre + scale * Math.sqrt(3) * sum;
   }
   return values;
 }
@@ -171,51 +216,13 @@ function interleaveRows(values: Float32Array, { shape, rotaryHeads }: ExpectedTe
   return out;
 }
 
-function ggufMetadata(config: ModelConfig, { vocab, ropeScaling }: TinyModelOptions): Record<string, FileValue> {
-  const { tokens, merges } = tinyVocabulary(vocab);
-  if (ropeScaling.kind === 'llama3') throw new RangeError('GGUF holds llama3 scaling as factors');
-  const scaling: Record<string, FileValue> =
-    ropeScaling.kind === 'linear'
-      ? { 'llama.rope.scaling.type': { text: 'linear' }, 'llama.rope.scaling.factor': { f32: ropeScaling.factor } }
-      : {};
-  return {
-    'general.architecture': { text: 'llama' },
-    'general.name': { text: config.name },
-    'llama.block_count': { u32: config.numLayers },
-    'llama.context_length': { u32: config.maxPositions },
-    'llama.embedding_length': { u32: config.hiddenSize },
-    'llama.feed_forward_length': { u32: config.ffnSize },
-    'llama.attention.head_count': { u32: config.numQueryHeads },
-    'llama.attention.head_count_kv': { u32: config.numKvHeads },
-    'llama.attention.key_length': { u32: config.headDim },
-    'llama.attention.value_length': { u32: config.headDim },
-    'llama.attention.layer_norm_rms_epsilon': { f32: config.normEpsilon },
-    'llama.rope.freq_base': { f32: config.ropeTheta },
-    'llama.rope.dimension_count': { u32: config.ropeDims },
-    ...scaling,
-    'tokenizer.ggml.model': { text: 'gpt2' },
-    'tokenizer.ggml.pre': { text: 'smollm' },
-    'tokenizer.ggml.tokens': { texts: tokens },
-    'tokenizer.ggml.token_type': { i32s: tokens.map((_, id) => (id < 3 ? 3 : 1)) },
-    'tokenizer.ggml.merges': { texts: merges },
-    'tokenizer.ggml.bos_token_id': { u32: 1 },
-    'tokenizer.ggml.eos_token_id': { u32: tinyStopId },
-    'tokenizer.ggml.add_bos_token': { bool: false },
-    'tokenizer.chat_template': { text: tinyChatTemplate },
-  };
-}
-
 function writeDirectory(dir: string, config: ModelConfig, model: TinyModelOptions): void {
   const json = (name: string, value: object): void =>
     writeFileSync(join(dir, name), `${JSON.stringify(value, undefined, 2)}\n`);
   json('config.json', huggingFaceConfig(config));
-  json('tokenizer.json', tinyTokenizerJson(model.vocab));
-  json('tokenizer_config.json', {
-    bos_token: '<|im_start|>',
-    eos_token: '<|im_end|>',
-    chat_template: tinyChatTemplate,
-    clean_up_tokenization_spaces: false,
-  });
+  const files = tinyTokenizerFiles(config.architecture, model.vocab);
+  json('tokenizer.json', files.tokenizer);
+  json('tokenizer_config.json', files.settings);
   const tensors = tinyTensors(config, model);
   if (model.shards === 1) {
     writeFileSync(join(dir, 'model.safetensors'), safetensorsBytes(tensors));
@@ -229,71 +236,4 @@ function writeDirectory(dir: string, config: ModelConfig, model: TinyModelOption
     writeFileSync(join(dir, name), safetensorsBytes(own));
   }
   json('model.safetensors.index.json', { metadata: {}, weight_map: weightMap });
-}
-
-function huggingFaceConfig(config: ModelConfig): object {
-  const { ropeScaling } = config;
-  const scaling = scalingJson(ropeScaling);
-  return {
-    architectures: ['LlamaForCausalLM'],
-    model_type: 'llama',
-    hidden_act: 'silu',
-    num_hidden_layers: config.numLayers,
-    hidden_size: config.hiddenSize,
-    intermediate_size: config.ffnSize,
-    num_attention_heads: config.numQueryHeads,
-    num_key_value_heads: config.numKvHeads,
-    head_dim: config.headDim,
-    max_position_embeddings: config.maxPositions,
-    rms_norm_eps: config.normEpsilon,
-    rope_theta: config.ropeTheta,
-    rope_scaling: scaling,
-    vocab_size: config.vocabSize,
-    tie_word_embeddings: config.tiedEmbeddings,
-    attention_bias: false,
-    mlp_bias: false,
-    bos_token_id: 1,
-    eos_token_id: tinyStopId,
-    torch_dtype: 'float32',
-  };
-}
-
-/** The scaling in the words of `config.json`. */
-function scalingJson(scaling: RopeScaling): object | null {
-  switch (scaling.kind) {
-    case 'none':
-      return null;
-    case 'linear':
-      return { rope_type: 'linear', factor: scaling.factor };
-    case 'dynamic':
-      return { rope_type: 'dynamic', factor: scaling.factor };
-    case 'llama3':
-      return {
-        rope_type: 'llama3',
-        factor: scaling.factor,
-        low_freq_factor: scaling.lowFrequencyFactor,
-        high_freq_factor: scaling.highFrequencyFactor,
-        original_max_position_embeddings: scaling.originalMaxPositions,
-      };
-    case 'yarn':
-      return {
-        rope_type: 'yarn',
-        factor: scaling.factor,
-        original_max_position_embeddings: scaling.originalMaxPositions,
-        attention_factor: scaling.attentionFactor,
-        beta_fast: scaling.betaFast,
-        beta_slow: scaling.betaSlow,
-        truncate: scaling.truncate,
-      };
-    case 'longrope':
-      return {
-        rope_type: 'longrope',
-        short_factor: scaling.shortFactors,
-        long_factor: scaling.longFactors,
-        original_max_position_embeddings: scaling.originalMaxPositions,
-        attention_factor: scaling.attentionFactor,
-      };
-    case 'factors':
-      throw new RangeError('config.json cannot hold factors');
-  }
 }

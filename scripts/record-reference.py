@@ -4,6 +4,7 @@ Independent means: weights read and dequantised by the `gguf` package, the model
 token ids by the Rust `tokenizers` library. Needs Python 3.10 or later with numpy, torch, transformers, tokenizers and gguf.
 
     python scripts/record-reference.py MODEL.gguf engine/fixtures
+    python scripts/record-reference.py --tiny engine/fixtures      (tiny-models.json alone)
 
 Writes reference.json (prompts, ids, greedy continuations, top logits), reference-logits.bin.gz (logits of whole rows and of every
 16th token) and tiny-models.json (logits of small random models; these are written by engine/tiny-model.ts, so Node is needed too).
@@ -198,6 +199,7 @@ def record_prose(model, tokenizer, prose):
     }
 
 
+LONGROPE = {"kind": "longrope", "shortFactors": [1, 1, 1.1, 1.2, 1.3, 1.5], "longFactors": [1, 1.3, 2, 3, 5, 8], "originalMaxPositions": 64, "attentionFactor": 1.19}
 TINY = {
     "grouped": {"queryHeads": 4, "kvHeads": 1, "seed": 11},
     "llama3-untied": {
@@ -210,12 +212,42 @@ TINY = {
         "seed": 12,
     },
     "linear-wide-head": {"queryHeads": 8, "kvHeads": 2, "headDim": 32, "ropeScaling": {"kind": "linear", "factor": 2.5}, "seed": 13},
+    "dynamic": {"kvHeads": 2, "ropeScaling": {"kind": "dynamic", "factor": 2, "originalMaxPositions": 64}, "maxPositions": 64, "seed": 14},
+    "mistral": {"kvHeads": 2, "slidingWindow": 24, "tiedEmbeddings": False, "seed": 15},
+    "qwen2": {"family": "qwen2", "kvHeads": 2, "tiedEmbeddings": False, "ropeTheta": 1000000, "seed": 16},
+    "qwen2-yarn": {
+        "family": "qwen2",
+        "kvHeads": 2,
+        "headDim": 32,
+        "hiddenSize": 128,
+        "ropeScaling": {"kind": "yarn", "factor": 4, "originalMaxPositions": 64, "attentionFactor": 1.1386294361119891, "betaFast": 32, "betaSlow": 1, "truncate": True},
+        "maxPositions": 256,
+        "seed": 17,
+    },
+    "qwen3": {"family": "qwen3", "kvHeads": 2, "headDim": 32, "layers": 3, "ropeTheta": 1000000, "seed": 18},
+    "gemma2": {"family": "gemma2", "kvHeads": 2, "headDim": 24, "layers": 4, "slidingWindow": 32, "attentionSoftCap": 2.5, "finalSoftCap": 5.5, "seed": 19},
+    "gemma3": {
+        "family": "gemma3",
+        "kvHeads": 1,
+        "headDim": 24,
+        "layers": 7,
+        "slidingWindow": 32,
+        "ropeTheta": 1000000,
+        "ropeScaling": {"kind": "linear", "factor": 8},
+        "seed": 20,
+    },
+    "phi3": {"family": "phi3", "kvHeads": 4, "ropeDims": 12, "slidingWindow": 48, "tiedEmbeddings": False, "seed": 21},
+    "phi3-longrope": {"family": "phi3", "kvHeads": 2, "ropeDims": 12, "ropeScaling": LONGROPE, "maxPositions": 256, "tiedEmbeddings": False, "seed": 22},
 }
+TINY_STRIDE = 3
+# Fed apart: a context, a question as one step of several tokens, then single tokens, over the original lengths (64) of the scalings.
+TINY_CONTEXT, TINY_QUESTION, TINY_END = 50, 8, 72
 
 
 @torch.no_grad()
 def record_tiny(root):
     recorded = []
+    columns = lambda row: [round(float(v), 4) for v in row[::TINY_STRIDE]]
     for name, options in TINY.items():
         with tempfile.TemporaryDirectory() as folder:
             script = f"import('{root}/engine/tiny-model.ts').then((m) => m.writeTinyModel('{folder}', {json.dumps({'format': 'safetensors', **options})}))"
@@ -223,9 +255,29 @@ def record_tiny(root):
             model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
         rng = random.Random(options["seed"])
         ids = [rng.randrange(model.config.vocab_size) for _ in range(160)]
-        logits = model(torch.tensor([ids])).logits[0].numpy()
-        positions = [0, 1, 7, 63, 64, 100, 159]
-        recorded.append({"name": name, "options": options, "ids": ids, "positions": positions, "logits": [[round(float(v), 5) for v in logits[p]] for p in positions]})
+        tokens = torch.tensor([ids])
+        logits = model(tokens).logits[0].numpy()
+        positions = [0, 7, 63, 64, 100, 159]
+        cache = model(tokens[:, :TINY_CONTEXT], use_cache=True).past_key_values
+        start, steps = TINY_CONTEXT, []
+        while start < TINY_END:
+            end = start + TINY_QUESTION if start == TINY_CONTEXT else start + 1
+            out = model(tokens[:, start:end], past_key_values=cache, use_cache=True)
+            steps.append(out.logits[0, -1].numpy())
+            start = end
+        # The first after the question, those round the original length, and the last.
+        chosen = [0, 5, 6, 7, len(steps) - 1]
+        recorded.append(
+            {
+                "name": name,
+                "options": options,
+                "ids": ids,
+                "stride": TINY_STRIDE,
+                "positions": positions,
+                "logits": [columns(logits[p]) for p in positions],
+                "decode": {"context": TINY_CONTEXT, "question": TINY_QUESTION, "end": TINY_END, "steps": chosen, "logits": [columns(steps[i]) for i in chosen]},
+            }
+        )
     return recorded
 
 
@@ -250,8 +302,16 @@ def main(model_path, folder):
     planes = values.view(np.uint8).reshape(-1, 4).T.tobytes()
     with open(folder / "reference-logits.bin.gz", "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=9, mtime=0, filename="") as out:
         out.write(planes)
-    (folder / "tiny-models.json").write_text(json.dumps(record_tiny(root), separators=(",", ":")) + "\n")
+    write_tiny(root, folder)
+
+
+def write_tiny(root, folder):
+    lines = ",\n".join(json.dumps(model, separators=(",", ":")) for model in record_tiny(root))
+    (folder / "tiny-models.json").write_text(f"[\n{lines}\n]\n")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1] == "--tiny":
+        write_tiny(pathlib.Path(__file__).resolve().parent.parent, pathlib.Path(sys.argv[2]))
+    else:
+        main(*sys.argv[1:])
