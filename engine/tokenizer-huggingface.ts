@@ -41,7 +41,18 @@ export function tokenizerFromDirectory(path: string): TokenizerSource {
     specials,
     stopIds: collectStopIds(named, json.added_tokens),
     chatTemplate: chatTemplateOf(path, settings),
+    startText: settings.add_bos_token === false ? undefined : firstSpecial(json.post_processor),
   };
+}
+
+/** The special token that the post-processor puts before a text. */
+function firstSpecial(step: unknown): string | undefined {
+  const { type, processors, single } = (step ?? {}) as { type?: unknown; processors?: unknown; single?: unknown };
+  if (type === 'Sequence' && Array.isArray(processors))
+    return processors.map(firstSpecial).find((text) => text !== undefined);
+  if (type !== 'TemplateProcessing' || !Array.isArray(single)) return undefined;
+  const id = (single[0] as { SpecialToken?: { id?: unknown } } | undefined)?.SpecialToken?.id;
+  return typeof id === 'string' ? id : undefined;
 }
 
 function optionalJson(path: string): Json {

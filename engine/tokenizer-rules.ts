@@ -1,14 +1,14 @@
 /**
  * How text becomes pieces for BPE: read from the normaliser, pre-tokenizer and decoder of a `tokenizer.json`.
  *
- * Two recipes cover the Llama family. Only what is understood exactly is accepted, because token offsets depend on it.
+ * Two recipes cover all families. Only what is understood exactly is accepted, because token offsets depend on it.
  */
 import { WinnowError } from '../core/errors.js';
 import type { TokenizerJson } from './tokenizer-source.js';
 
 export type TokenizerRules =
-  /** Text is cut by regular expressions one after another, then BPE runs over the UTF-8 bytes of each piece. */
-  | { readonly kind: 'byte-level'; readonly splits: readonly SplitRule[] }
+  /** Text is composed (NFC) if said so, cut by regular expressions one after another, then BPE runs over the UTF-8 bytes of each piece. */
+  | { readonly kind: 'byte-level'; readonly composes: boolean; readonly splits: readonly SplitRule[] }
   /** Spaces become `▁`, BPE runs over characters, unknown ones fall back to bytes. */
   | { readonly kind: 'sentencepiece'; readonly prefix: SpacePrefix };
 
@@ -42,8 +42,13 @@ export function readRules(where: string, json: TokenizerJson): TokenizerRules {
   const preTokenizers = flatten(json.pre_tokenizer, 'pretokenizers');
   if (preTokenizers.some(({ type }) => type === 'ByteLevel')) {
     const normalizers = flatten(json.normalizer, 'normalizers');
-    if (normalizers.length > 0) throw unsupported(where, 'normalizer', 'none before byte-level BPE', normalizers[0]);
-    return { kind: 'byte-level', splits: preTokenizers.flatMap((step) => splitOf(where, step)) };
+    const other = normalizers.find(({ type }) => type !== 'NFC');
+    if (other !== undefined) throw unsupported(where, 'normalizer', 'none or NFC before byte-level BPE', other);
+    return {
+      kind: 'byte-level',
+      composes: normalizers.length > 0,
+      splits: preTokenizers.flatMap((step) => splitOf(where, step)),
+    };
   }
   return { kind: 'sentencepiece', prefix: prefixOf(where, flatten(json.normalizer, 'normalizers'), preTokenizers) };
 }
@@ -83,6 +88,8 @@ function prefixOf(where: string, normalizers: readonly Step[], preTokenizers: re
     else throw unsupported(where, 'normalizer', 'Prepend and Replace of a space by ▁', step);
   }
   for (const step of preTokenizers) {
+    // Gemma cuts at spaces when there is none left.
+    if (replaces && isSpaceSplit(step)) continue;
     if (step.type !== 'Metaspace' || (step.replacement ?? spaceMark) !== spaceMark)
       throw unsupported(where, 'pre_tokenizer', 'Metaspace', step);
     replaces = true;
@@ -99,6 +106,9 @@ const isSpaceReplacement = (step: Step): boolean =>
   step.type === 'Replace' &&
   step.content === spaceMark &&
   (step.pattern as { String?: unknown } | undefined)?.String === ' ';
+
+const isSpaceSplit = (step: Step): boolean =>
+  step.type === 'Split' && (step.pattern as { String?: unknown } | undefined)?.String === ' ';
 
 const unsupported = (where: string, part: string, expected: string, step: unknown): WinnowError =>
   new WinnowError('ERR_UNSUPPORTED', `${where}, ${part}`, expected, step);

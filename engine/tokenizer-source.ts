@@ -18,6 +18,7 @@ const tokenizerJsonSchema = z.object({
   normalizer: z.unknown().default(null),
   pre_tokenizer: z.unknown().default(null),
   decoder: z.unknown().default(null),
+  post_processor: z.unknown().optional(),
   model: z.object({
     type: z.string().default('BPE'),
     vocab: z.record(z.string(), z.number().int().nonnegative()),
@@ -44,6 +45,8 @@ export interface TokenizerSource {
   /** Tokens that end a turn or a text. */
   readonly stopIds: readonly number[];
   readonly chatTemplate: string | undefined;
+  /** The special token that the model expects before a text; templates write it themselves. */
+  readonly startText: string | undefined;
 }
 
 /** Throws: ERR_UNSUPPORTED for a model that is not BPE, ERR_MODEL_FORMAT for anything of another shape. */

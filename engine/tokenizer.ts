@@ -7,8 +7,9 @@ import { characterDecoder } from './tokenizer-decode.js';
 import { tokenizerFromGguf } from './tokenizer-gguf.js';
 import { tokenizerFromDirectory } from './tokenizer-huggingface.js';
 import { type BpeModel, type LibraryTokenizer, library } from './tokenizer-library.js';
+import { composed, type NormalisedText } from './tokenizer-normalise.js';
 import { pieceEncoder } from './tokenizer-pieces.js';
-import { readRules, type SpacePrefix, spaceMark } from './tokenizer-rules.js';
+import { readRules, type SpacePrefix, spaceMark, type TokenizerRules } from './tokenizer-rules.js';
 import { sectionSplitter, type TextPiece } from './tokenizer-sections.js';
 import type { TokenizerSource } from './tokenizer-source.js';
 
@@ -33,6 +34,8 @@ export interface Tokenizer {
   readonly stopIds: readonly number[];
   readonly specials: TokenizerSource['specials'];
   readonly chatTemplate: string | undefined;
+  /** The special token that a text without a template begins with; `encode` does not add it. */
+  readonly startText: string | undefined;
   /** Adds no special tokens of its own. */
   encode(text: string, options: EncodeOptions): Int32Array;
   encodeWithOffsets(text: string, options: EncodeOptions): EncodedText;
@@ -69,6 +72,7 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
           model,
           source.json.added_tokens.map(({ content }) => content),
         );
+  const normalise = normaliserOf(rules);
   const prefix: SpacePrefix = rules.kind === 'sentencepiece' ? rules.prefix : { scheme: 'never', unlessThere: true };
 
   const encodePieces = (pieces: readonly TextPiece[], continues = false): EncodedText => {
@@ -80,15 +84,17 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
         found.starts.push(section.start);
         found.ends.push(section.end);
       } else {
-        const marked = rules.kind === 'sentencepiece' ? section.text.replaceAll(' ', spaceMark) : section.text;
-        const added = hasPrefix(prefix, marked, isFirst, continues) ? spaceMark : '';
-        let at = section.start - added.length;
-        for (const piece of cut(added + marked)) {
+        const { text, starts, ends } = normalise(section.text);
+        const added = hasPrefix(prefix, text, isFirst, continues) ? spaceMark : '';
+        const startOf = (at: number): number => section.start + (starts?.[at] ?? at);
+        const endOf = (at: number): number => section.start + (at > 0 ? (ends?.[at - 1] ?? at) : 0);
+        let at = -added.length;
+        for (const piece of cut(added + text)) {
           const tokens = encodePiece(piece);
           for (let index = 0; index < tokens.ids.length; index++) {
             found.ids.push(tokens.ids[index]!);
-            found.starts.push(Math.max(section.start, at + tokens.starts[index]!));
-            found.ends.push(Math.max(section.start, at + tokens.ends[index]!));
+            found.starts.push(startOf(Math.max(0, at + tokens.starts[index]!)));
+            found.ends.push(endOf(at + tokens.ends[index]!));
           }
           at += piece.length;
         }
@@ -111,11 +117,20 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
     stopIds: source.stopIds,
     specials: source.specials,
     chatTemplate: source.chatTemplate,
+    startText: source.startText,
     encode: (text, options) => encodeWithOffsets(text, options).ids,
     encodeWithOffsets,
     encodePieces,
     decode: (ids) => decode(Array.from(ids)),
   };
+}
+
+/** Replaces one character by one, or composes; offsets follow. */
+function normaliserOf(rules: TokenizerRules): (text: string) => NormalisedText {
+  if (rules.kind === 'byte-level' && rules.composes) return composed;
+  const unchanged = { starts: undefined, ends: undefined };
+  if (rules.kind === 'byte-level') return (text) => ({ text, ...unchanged });
+  return (text) => ({ text: text.replaceAll(' ', spaceMark), ...unchanged });
 }
 
 function buildLibrary({ where, json, specials }: TokenizerSource): LibraryTokenizer {

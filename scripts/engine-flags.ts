@@ -1,9 +1,14 @@
 import type { BackendName, IsaName, NumericsName } from '../engine/contract.js';
-import { choice, whole } from './flags.js';
+import { choice, names, whole } from './flags.js';
 
 const backends = ['cpu', 'cuda', 'ort'] as const satisfies readonly BackendName[];
 const numerics = ['native', 'reference'] as const satisfies readonly NumericsName[];
 const isas = ['auto', 'amx', 'avx512bf16', 'avx512', 'avx2', 'scalar'] as const satisfies readonly IsaName[];
+
+/** Models of the manifest whose licence a person has to accept are fetched and used only then; once is enough. */
+export const licenceFlag = {
+  acceptLicence: names("Accept a model's licence, after reading it; remembered in the cache folder.", 'ID'),
+} as const;
 
 /** How the engine computes: the flags of every command that opens a model. */
 export const engineFlags = {
@@ -17,4 +22,5 @@ export const engineFlags = {
     backends,
   ),
   threads: whole('Threads of the CPU backend. Default: all cores.', 'N', 1),
+  ...licenceFlag,
 } as const;

@@ -2,14 +2,21 @@ import { WinnowError } from '../core/errors.js';
 import type { Engine } from '../engine/contract.js';
 import type { DownloadProgress } from '../engine/download.js';
 import { defaultOpenOptions, openEngine } from '../engine/index.js';
-import { defaultModelId, type ResolvedModel, resolveModel } from '../engine/models.js';
+import { defaultModelId, manifestTerms, type ResolvedModel, resolveModel } from '../engine/models.js';
+import { acceptLicences } from '../engine/models-licence.js';
 import type { Values } from './command.js';
 import type { engineFlags } from './engine-flags.js';
 import type { Terminal } from './terminal.js';
 
-/** Finds the model, fetching it if need be, with progress on stderr. Ctrl-C ends it with ERR_INTERRUPTED. */
-export const findOrPullModel = (ref: string | undefined, terminal: Terminal): Promise<ResolvedModel> =>
-  pulling(terminal, (progress) => resolveModel(ref ?? defaultModelId, progress));
+/** Finds the model, fetching it if need be, with progress on stderr; `accepted` are licences. Ctrl-C ends it with ERR_INTERRUPTED. */
+export const findOrPullModel = async (
+  ref: string | undefined,
+  terminal: Terminal,
+  accepted: readonly string[] = [],
+): Promise<ResolvedModel> => {
+  acceptLicences(accepted, manifestTerms);
+  return pulling(terminal, (progress) => resolveModel(ref ?? defaultModelId, progress));
+};
 
 /** A download with progress on stderr; Ctrl-C ends it with ERR_INTERRUPTED. */
 export const pulling = async <T>(
@@ -48,7 +55,7 @@ export const openModel = async (
   values: EngineValues & { readonly model: string | undefined },
   terminal: Terminal,
 ): Promise<{ engine: Engine; model: ResolvedModel }> => {
-  const model = await findOrPullModel(values.model, terminal);
+  const model = await findOrPullModel(values.model, terminal, values.acceptLicence);
   const engine = await openEngine(model.path, openOptionsOf(values), { id: model.id, sha256: model.sha256 });
   if (terminal.verbose) {
     const { isa, threads, activations } = engine.machine;

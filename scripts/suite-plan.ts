@@ -40,7 +40,7 @@ export const planFromFlags = async (
   });
   const { suite } = loaded;
   const options = openOptionsOf(values);
-  const model = await findOrPullModel(suite.model, terminal);
+  const model = await findOrPullModel(suite.model, terminal, values.acceptLicence);
   const facts = readFacts(model, options);
   const factsOf = await loadMethodFacts(suite.methods, facts, suite.protocols);
   const plan = planSuite(suite, {

@@ -2,6 +2,7 @@ import type { EncoderEntry } from '../../engine/encoder/manifest.js';
 import type { ResolvedModel } from '../../engine/models.js';
 import type { ModelDescription } from '../../engine/models-inspect.js';
 import { defineCommand } from '../command.js';
+import { licenceFlag } from '../engine-flags.js';
 import { choice, json, required, text } from '../flags.js';
 import type { Terminal } from '../terminal.js';
 
@@ -16,17 +17,20 @@ export const models = defineCommand({
     ),
   },
   required: 1,
-  flags: { json },
+  flags: { ...licenceFlag, json },
   examples: [
     ['$0 models pull', 'fetches the default model into the cache'],
+    ['$0 models pull gemma-3-270m --accept-licence gemma', 'fetches a model whose licence has to be accepted'],
     ['$0 models inspect ./model.gguf', 'its shape, storage types and tokenizer'],
     ['$0 models verify smollm2-135m-instruct', 'hashes the cached file anew'],
     ['$0 models pull all-minilm-l6-v2', 'an encoder, for methods that need one'],
   ],
-  async run({ action, model, json: asJson }, terminal) {
-    const { defaultModelId, verifyModel } = await import('../../engine/models.js');
+  async run({ action, model, acceptLicence, json: asJson }, terminal) {
+    const { defaultModelId, manifestTerms, verifyModel } = await import('../../engine/models.js');
+    const { acceptLicences } = await import('../../engine/models-licence.js');
     const { findOrPullModel, pullProgress } = await import('../open-model.js');
     const ref = model ?? defaultModelId;
+    if (acceptLicence !== undefined) acceptLicences(acceptLicence, manifestTerms);
     const show = (value: unknown, lines: readonly string[]): void => {
       if (asJson) terminal.printJson(value);
       else terminal.print(lines.join('\n'));
