@@ -158,6 +158,7 @@ const sourceOf = (text: string): TokenizerSource => {
     specials: {},
     stopIds: collectStopIds([], json.added_tokens),
     chatTemplate: undefined,
+    startText: undefined,
   };
 };
 
