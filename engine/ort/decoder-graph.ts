@@ -12,9 +12,9 @@ export const decoderNames = {
   positions: 'positions',
   /** i64 [R]: which of the T tokens give logits. */
   wanted: 'wanted',
-  /** f32 [T, ropeDims / 2] of the new tokens. */
-  cos: 'cos',
-  sin: 'sin',
+  /** f32 [T, ropeDims / 2] of the new tokens, by rotary embedding. */
+  cos: (embedding: number) => `cos.${embedding}`,
+  sin: (embedding: number) => `sin.${embedding}`,
   /** f32 [P, H * d], keys rotated. */
   pastKeys: (layer: number) => `past.keys.${layer}`,
   pastValues: (layer: number) => `past.values.${layer}`,
@@ -28,62 +28,92 @@ export const decoderNames = {
 /** f32 row-major tensor by the names of checkpoint-names.ts. */
 export type FloatTensor = (name: string) => Float32Array;
 
-export const buildDecoder = (
-  arch: Architecture,
-  tensor: FloatTensor,
-  { tiedEmbeddings, normGainOffset }: Pick<ModelConfig, 'tiedEmbeddings' | 'normGainOffset'>,
-): BuiltGraph => {
+/** Parts that not every family has. */
+type Recipe = Pick<ModelConfig, 'tiedEmbeddings' | 'normGainOffset' | 'qkvBias' | 'qkNorm' | 'postNorms'>;
+
+export const buildDecoder = (arch: Architecture, tensor: FloatTensor, recipe: Recipe): BuiltGraph => {
   const g = createGraph('decoder');
   const ids = g.input(decoderNames.ids, 'i64', ['T']);
   const positions = g.input(decoderNames.positions, 'i64', ['T']);
   const wanted = g.input(decoderNames.wanted, 'i64', ['R']);
-  const half = arch.layers[0]!.ropeDims / 2;
-  // A token's angles are the same for all heads: [T, 1, ropeDims / 2].
-  const angle = (name: string): Value => g.node('Unsqueeze', [g.input(name, 'f32', ['T', half]), g.ints(1)]);
-  const rotary = { cos: angle(decoderNames.cos), sin: angle(decoderNames.sin) };
+  const rotary = arch.rotary.map((_, embedding): Angles => {
+    const half = arch.layers[arch.blocks.findIndex((block) => block.rotary === embedding)]!.ropeDims / 2;
+    // A token's angles are the same for all heads: [T, 1, ropeDims / 2].
+    const angle = (name: string): Value => g.node('Unsqueeze', [g.input(name, 'f32', ['T', half]), g.ints(1)]);
+    return { cos: angle(decoderNames.cos(embedding)), sin: angle(decoderNames.sin(embedding)) };
+  });
   const visible = visibility(g, positions);
 
   const matrix = (name: string, rows: number, cols: number): Value => g.weight(name, tensor(name), [rows, cols]);
-  const linear = (x: Value, name: string, rows: number, cols: number): Value =>
-    g.node('Gemm', [x, matrix(name, rows, cols)], { transB: 1 });
-  const norm = (x: Value, name: string): Value =>
-    rmsNorm(g, x, g.weight(name, tensor(name), [arch.hiddenSize]), arch.normEps, normGainOffset);
+  const linear = (x: Value, name: string, rows: number, cols: number, hasBias = false): Value => {
+    const bias = hasBias ? [g.weight(`${name}.bias`, tensor(`${name}.bias`), [rows])] : [];
+    return g.node('Gemm', [x, matrix(name, rows, cols), ...bias], { transB: 1 });
+  };
+  const norm = (x: Value, name: string, width = arch.hiddenSize): Value =>
+    rmsNorm(g, x, g.weight(name, tensor(name), [width]), arch.normEps, recipe.normGainOffset);
+  /** What a part of a layer gives joins the hidden states, normed first where there is a norm. */
+  const add = (hidden: Value, part: Value, postNorm: string): Value =>
+    g.node('Add', [hidden, recipe.postNorms ? norm(part, postNorm) : part]);
 
-  const embedding = matrix('embedding', arch.vocabSize, arch.hiddenSize);
-  let hidden = g.node('Gather', [embedding, ids]);
-  if (arch.embeddingScale !== 1) hidden = g.node('Mul', [hidden, g.scalar(arch.embeddingScale)]);
-
-  arch.layers.forEach((shape, layer) => {
-    const at = `layers.${layer}`;
+  const attention = (hidden: Value, layer: number): Value => {
+    const shape = arch.layers[layer]!;
     const { numQueryHeads, numKvHeads, headDim, headDimV } = shape;
-    const { ffnSize } = arch.blocks[layer]!;
-    const normed = norm(hidden, `${at}.attention.norm`);
+    const at = `layers.${layer}.attention`;
+    const normed = norm(hidden, `${at}.norm`);
     const project = (what: string, heads: number, width: number): Value =>
       g.node('Reshape', [
-        linear(normed, `${at}.attention.${what}`, heads * width, arch.hiddenSize),
+        linear(normed, `${at}.${what}`, heads * width, arch.hiddenSize, recipe.qkvBias),
         g.ints(-1, heads, width),
       ]);
-    const q = rotate(g, project('q', numQueryHeads, headDim), shape, rotary);
-    const k = rotate(g, project('k', numKvHeads, headDim), shape, rotary);
+    const rotated = (what: 'q' | 'k', heads: number): Value => {
+      const x = project(what, heads, headDim);
+      const perHead = recipe.qkNorm ? norm(x, `${at}.${what}.norm`, headDim) : x;
+      return rotate(g, perHead, shape, rotary[arch.blocks[layer]!.rotary]!);
+    };
+    const q = rotated('q', numQueryHeads);
+    const k = rotated('k', numKvHeads);
     const v = project('v', numKvHeads, headDimV);
     const keys = append(g, k, decoderNames.pastKeys(layer), decoderNames.newKeys(layer), numKvHeads, headDim);
     const values = append(g, v, decoderNames.pastValues(layer), decoderNames.newValues(layer), numKvHeads, headDimV);
     const attended = attend(g, shape, q, keys, values, visible(keys, shape.slidingWindow));
-    const mixed = linear(attended, `${at}.attention.output`, arch.hiddenSize, numQueryHeads * headDimV);
-    hidden = g.node('Add', [hidden, mixed]);
+    const mixed = linear(attended, `${at}.output`, arch.hiddenSize, numQueryHeads * headDimV);
+    return add(hidden, mixed, `${at}.postNorm`);
+  };
+  const feedForward = (hidden: Value, layer: number): Value => {
+    const at = `layers.${layer}.ffn`;
+    const { ffnSize } = arch.blocks[layer]!;
+    const normed = norm(hidden, `${at}.norm`);
+    const gate = activate(g, linear(normed, `${at}.gate`, ffnSize, arch.hiddenSize), arch.activation);
+    const up = linear(normed, `${at}.up`, ffnSize, arch.hiddenSize);
+    const down = linear(g.node('Mul', [gate, up]), `${at}.down`, arch.hiddenSize, ffnSize);
+    return add(hidden, down, `${at}.postNorm`);
+  };
 
-    const fed = norm(hidden, `${at}.ffn.norm`);
-    const gate = activate(g, linear(fed, `${at}.ffn.gate`, ffnSize, arch.hiddenSize), arch.activation);
-    const up = linear(fed, `${at}.ffn.up`, ffnSize, arch.hiddenSize);
-    const down = linear(g.node('Mul', [gate, up]), `${at}.ffn.down`, arch.hiddenSize, ffnSize);
-    hidden = g.node('Add', [hidden, down]);
+  const embedding = matrix('embedding', arch.vocabSize, arch.hiddenSize);
+  let hidden = g.node('Gather', [embedding, ids]);
+  if (arch.embeddingScale !== 1) hidden = g.node('Mul', [hidden, g.scalar(arch.embeddingScale)]);
+  arch.layers.forEach(({ mixer }, layer) => {
+    if (mixer === 'softmax') hidden = attention(hidden, layer);
+    hidden = feedForward(hidden, layer);
   });
 
   const rows = norm(g.node('Gather', [hidden, wanted]), 'output.norm');
-  const head = tiedEmbeddings ? embedding : matrix('output', arch.vocabSize, arch.hiddenSize);
-  g.output(decoderNames.logits, g.node('Gemm', [rows, head], { transB: 1 }), 'f32', ['R', arch.vocabSize]);
+  const head = recipe.tiedEmbeddings ? embedding : matrix('output', arch.vocabSize, arch.hiddenSize);
+  const logits = g.node('Gemm', [rows, head], { transB: 1 });
+  const capped = arch.finalSoftCap > 0 ? softCapped(g, logits, arch.finalSoftCap) : logits;
+  g.output(decoderNames.logits, capped, 'f32', ['R', arch.vocabSize]);
   return g.build();
 };
+
+/** [T, 1, ropeDims / 2] each. */
+interface Angles {
+  readonly cos: Value;
+  readonly sin: Value;
+}
+
+/** cap * tanh(x / cap). */
+const softCapped = (g: GraphBuilder, x: Value, cap: number): Value =>
+  g.node('Mul', [g.node('Tanh', [g.node('Div', [x, g.scalar(cap)])]), g.scalar(cap)]);
 
 /** x [., D] * rsqrt(mean(x^2) + eps) * (gain + offset). */
 const rmsNorm = (g: GraphBuilder, x: Value, gain: Value, eps: number, offset: number): Value => {
@@ -94,12 +124,7 @@ const rmsNorm = (g: GraphBuilder, x: Value, gain: Value, eps: number, offset: nu
 };
 
 /** Rotates the first ropeDims channels of x [T, heads, d] in pairs (i, i + ropeDims / 2). */
-const rotate = (
-  g: GraphBuilder,
-  x: Value,
-  { headDim, ropeDims }: LayerShape,
-  { cos, sin }: { readonly cos: Value; readonly sin: Value },
-): Value => {
+const rotate = (g: GraphBuilder, x: Value, { headDim, ropeDims }: LayerShape, { cos, sin }: Angles): Value => {
   const half = ropeDims / 2;
   const rest = headDim - ropeDims;
   const sizes = rest > 0 ? [half, half, rest] : [half, half];
@@ -151,11 +176,8 @@ const attend = (g: GraphBuilder, shape: LayerShape, q: Value, keys: Value, value
   });
   const stacked = g.node('Reshape', [grouped, g.ints(numKvHeads, -1, headDim)]);
   const products = g.node('MatMul', [stacked, g.node('Transpose', [keys], { perm: [1, 2, 0] })]);
-  let scores = g.node('Mul', [products, g.scalar(shape.softmaxScale)]);
-  if (softCap !== undefined) {
-    const bent = g.node('Tanh', [g.node('Div', [scores, g.scalar(softCap)])]);
-    scores = g.node('Mul', [bent, g.scalar(softCap)]);
-  }
+  const scaled = g.node('Mul', [products, g.scalar(shape.softmaxScale)]);
+  const scores = softCap === undefined ? scaled : softCapped(g, scaled, softCap);
   // [H, G * T, S] to [H, G, T, S]: 0 copies the first size, and T follows from the mask.
   const tokens = g.node('Shape', [mask]);
   const split = g.node('Reshape', [scores, g.node('Concat', [g.ints(numKvHeads, group), tokens], { axis: 0 })]);

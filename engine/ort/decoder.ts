@@ -1,6 +1,8 @@
 /** A decoder that ONNX Runtime runs, with the past of each text kept on the host. */
 import { WinnowError } from '../../core/errors.js';
 import type { LayerShape } from '../../methods/contract.js';
+import type { RotaryEmbedding } from '../core/rotary.js';
+import { createAngles } from './angles.js';
 import { decoderNames as names } from './decoder-graph.js';
 import type { HostTensor, Session } from './session.js';
 
@@ -22,8 +24,7 @@ export interface Decoder {
 export interface DecoderFacts {
   readonly shapes: readonly LayerShape[];
   readonly vocabSize: number;
-  /** f32 [positions, ropeDims]: cosines, then sines. */
-  rotaryTable(positions: number): Float32Array;
+  readonly rotary: readonly RotaryEmbedding[];
   cancelled(): void;
 }
 
@@ -42,45 +43,34 @@ interface Store extends Past {
 
 export const createDecoder = (session: Session, facts: DecoderFacts): Decoder => {
   const { shapes, vocabSize } = facts;
-  const cached = shapes.flatMap((_, layer) => [names.newKeys(layer), names.newValues(layer)]);
-  let table: { readonly positions: number; readonly data: Float32Array } = { positions: 0, data: new Float32Array(0) };
-
-  const angles = (first: number, count: number): Record<string, HostTensor> => {
-    if (first + count > table.positions) {
-      let positions = Math.max(1024, table.positions);
-      while (positions < first + count) positions *= 2;
-      table = { positions, data: facts.rotaryTable(positions) };
-    }
-    const width = table.data.length / table.positions;
-    const half = width / 2;
-    const cos = new Float32Array(count * half);
-    const sin = new Float32Array(count * half);
-    for (let t = 0; t < count; t++) {
-      const row = (first + t) * width;
-      cos.set(table.data.subarray(row, row + half), t * half);
-      sin.set(table.data.subarray(row + half, row + width), t * half);
-    }
-    return { [names.cos]: { f32: cos, shape: [count, half] }, [names.sin]: { f32: sin, shape: [count, half] } };
-  };
+  /** Layers that have a past. */
+  const attending = [...shapes.keys()].filter((layer) => shapes[layer]!.mixer === 'softmax');
+  const cached = attending.flatMap((layer) => [names.newKeys(layer), names.newValues(layer)]);
+  const angles = createAngles(facts.rotary);
 
   /** One run of the graph; the past grows by its tokens. */
-  const pass = async (past: Store, ids: Int32Array, wanted: readonly number[]): Promise<Float32Array> => {
+  const pass = async (
+    past: Store,
+    ids: Int32Array,
+    wanted: readonly number[],
+    textLength: number,
+  ): Promise<Float32Array> => {
     const count = ids.length;
     const feeds: Record<string, HostTensor> = {
       [names.ids]: i64(ids),
       [names.positions]: i64(Array.from(ids, (_, i) => past.tokens + i)),
       [names.wanted]: i64(wanted),
-      ...angles(past.tokens, count),
+      ...angles(past.tokens, count, textLength),
     };
-    shapes.forEach((_, layer) => {
+    for (const layer of attending) {
       feeds[names.pastKeys(layer)] = rowsOf(past.keys[layer]!, past.tokens);
       feeds[names.pastValues(layer)] = rowsOf(past.values[layer]!, past.tokens);
-    });
+    }
     const results = await session.run(feeds, [...cached, names.logits]);
-    shapes.forEach((_, layer) => {
+    for (const layer of attending) {
       append(past.keys[layer]!, past.tokens, results[names.newKeys(layer)]!.data);
       append(past.values[layer]!, past.tokens, results[names.newValues(layer)]!.data);
-    });
+    }
     past.tokens += count;
     return results[names.logits]!.data;
   };
@@ -95,13 +85,14 @@ export const createDecoder = (session: Session, facts: DecoderFacts): Decoder =>
       const unknown = ids.find((id) => id < 0 || id >= vocabSize);
       if (unknown !== undefined)
         throw new WinnowError('ERR_USAGE', 'token ids', `ids from 0 to ${vocabSize - 1}`, unknown);
+      const textLength = past.tokens + ids.length;
       const out = new Float32Array(logits === 'all' ? ids.length * vocabSize : logits === 'last' ? vocabSize : 0);
       for (let start = 0; start < ids.length; start += PASS_TOKENS) {
         facts.cancelled();
         const part = ids.subarray(start, start + PASS_TOKENS);
         const isLast = start + part.length === ids.length;
         const wanted = logits === 'all' ? [...part.keys()] : logits === 'last' && isLast ? [part.length - 1] : [];
-        out.set(await pass(past as Store, part, wanted), logits === 'all' ? start * vocabSize : 0);
+        out.set(await pass(past as Store, part, wanted, textLength), logits === 'all' ? start * vocabSize : 0);
       }
       return out;
     },

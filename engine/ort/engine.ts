@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { WinnowError } from '../../core/errors.js';
 import { loadAddon } from '../../native/index.js';
-import { type Checkpoint, openCheckpoint } from '../checkpoint.js';
+import { openCheckpoint } from '../checkpoint.js';
 import type { SampleOutcome } from '../contract.js';
 import { architectureOf, modelFacts } from '../core/load.js';
 import { openEncoder } from '../encoder/encoder.js';
@@ -35,7 +35,6 @@ export const openOrt = async (path: string, options: LocalOptions): Promise<Serv
   const threads = options.threads > 0 ? options.threads : cores;
   addon.configure(isas[0]!, 'reference', threads);
   const checkpoint = openCheckpoint(path);
-  refuseFamilies(path, checkpoint);
   const identity = options.identity ?? { id: basename(path), sha256: '' };
   const facts = modelFacts(checkpoint, identity.id, identity.sha256, 4);
   const architecture = architectureOf(checkpoint);
@@ -51,7 +50,7 @@ export const openOrt = async (path: string, options: LocalOptions): Promise<Serv
   const decoder = createDecoder(session, {
     shapes: facts.layers,
     vocabSize: facts.vocabSize,
-    rotaryTable: (positions) => architecture.rotary[0]!.table('all', positions),
+    rotary: architecture.rotary,
     cancelled: options.cancelled,
   });
   const services = createEncoderServices(text.countTokens, async (name) =>
@@ -85,21 +84,6 @@ export const openOrt = async (path: string, options: LocalOptions): Promise<Serv
       await decoder.close();
     },
   };
-};
-
-/** Parts of a layer that the graph does not have yet. */
-const refuseFamilies = (path: string, checkpoint: Checkpoint): void => {
-  const { qkvBias, qkNorm, postNorms, finalSoftCap, ropeScaling, architecture } = checkpoint.config;
-  const dependsOnLength = ropeScaling.kind === 'dynamic' || ropeScaling.kind === 'longrope';
-  if (!qkvBias && !qkNorm && !postNorms && finalSoftCap === undefined && !dependsOnLength) return;
-  checkpoint.close();
-  throw new WinnowError(
-    'ERR_UNSUPPORTED',
-    `backend ort, ${path}`,
-    'a model of the llama family',
-    architecture,
-    'Use --backend cpu.',
-  );
 };
 
 const refused = (expected: string, got: string, instead: string): WinnowError =>
