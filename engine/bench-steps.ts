@@ -52,6 +52,7 @@ export const benchStep = (
   slotsAfter: row.slots.slice(),
   slotsRead: read.slotsRead,
   kvBytesRead: read.bytesRead,
+  kvBytesMoved: read.bytesMoved,
   hostReads: 0,
   ...facts,
 });

@@ -153,6 +153,7 @@ const captureLayer = (
     return {
       keys: (addon.download(addon.cacheRead(row.cache, layer, 0)) as Float32Array).slice(),
       values: (addon.download(addon.cacheRead(row.cache, layer, 1)) as Float32Array).slice(),
+      counts: (addon.download(addon.cacheRead(row.cache, layer, 3)) as Int32Array).slice(),
       ...(windowQueries === undefined
         ? {}
         : { windowQueries: (addon.download(windowQueries.id) as Float32Array).slice() }),

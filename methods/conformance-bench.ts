@@ -112,6 +112,8 @@ export interface BenchStep {
   readonly slotsRead: Int32Array;
   /** Bytes billed: K and V of slotsRead and what the method's ops read. */
   readonly kvBytesRead: number;
+  /** Bytes between the device and the second tier, both ways. */
+  readonly kvBytesMoved: number;
   readonly hostReads: number;
   /** Native calls and high-water mark of native tensor bytes during the step. */
   readonly nativeCalls: number;
@@ -123,6 +125,8 @@ export interface CapturedLayer {
   /** f32 [numKvHeads, slots, headDim], rotated unless the layout says `pre`. */
   readonly keys: Float32Array;
   readonly values: Float32Array;
+  /** i32 [numKvHeads, slots]: tokens that each slot stands for. */
+  readonly counts: Int32Array;
   /** f32 [last, numQueryHeads * headDim]; absent when nobody needs window queries, and after compression. */
   readonly windowQueries?: Float32Array;
 }

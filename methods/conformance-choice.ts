@@ -22,7 +22,9 @@ const evidence = [{ start: 10, end: 14 }];
 const gqa = [layerShape(), layerShape()];
 
 export const evicts = ({ hooks, subject }: CheckFacts): boolean =>
-  hooks.cache?.finishPrefill !== undefined && subject.method.family !== 'quantisation';
+  hooks.cache?.finishPrefill !== undefined &&
+  subject.method.budgetAxis === 'residentBytes' &&
+  subject.method.family !== 'quantisation';
 export const selects = ({ hooks }: CheckFacts): boolean => hooks.decode?.select !== undefined;
 
 const choosesNothing = (facts: CheckFacts): string | undefined =>
@@ -227,6 +229,10 @@ const groupedOps = (groupSize: number): Ops => ({
   ...naiveOps,
   windowScores: (queries, slots, how) =>
     regroup(naiveOps.windowScores(queries, slots, { ...how, gqa: plainOr(how.gqa) }), how.gqa, groupSize),
+  channelScores: (queries, slots, channels, reduce) =>
+    regroup(naiveOps.channelScores(queries, slots, channels, plainOr(reduce)), reduce, groupSize),
+  planeScores: (queries, plane, lens, shape, reduce) =>
+    regroup(naiveOps.planeScores(queries, plane, lens, shape, plainOr(reduce)), reduce, groupSize),
   blockScores: (queries, summary, shape, reduce) =>
     regroup(naiveOps.blockScores(queries, summary, shape, plainOr(reduce)), reduce, groupSize),
 });

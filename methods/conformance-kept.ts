@@ -14,6 +14,7 @@ export const keptChecks: readonly Check[] = [
         actsOnText(facts),
         evicts(facts) ? undefined : 'evicts nothing',
         packs(facts) ? 'packs survivors: they may change within its error' : undefined,
+        facts.subject.method.family === 'merging' ? 'merges what it drops into survivors' : undefined,
       ),
     run: async (facts) => {
       for (const bench of facts.benches) {
@@ -30,12 +31,35 @@ export const keptChecks: readonly Check[] = [
             const total = before.length / heads.length / width;
             heads.forEach((slots, head) => {
               slots.forEach((position, at) => {
+                if (position < 0) return; // synthetic
                 const old = before.subarray((head * total + position) * width, (head * total + position + 1) * width);
                 const now = after.subarray((head * longest + at) * width, (head * longest + at + 1) * width);
                 assert.deepEqual(now, old, `layer ${layer}, head ${head}, position ${position}, ${name}`);
               });
             });
           }
+        });
+      }
+    },
+  },
+  {
+    property: 'C25',
+    title: 'tokens add up: the counts of a head are the tokens that were fed, however they were merged',
+    exempt: (facts) =>
+      first(
+        actsOnText(facts),
+        facts.subject.method.family === 'merging' ? undefined : 'merges nothing: what it drops counts no more',
+      ),
+    run: async (facts) => {
+      for (const bench of facts.benches) {
+        const row = await runOne(bench, requestFor(facts.subject, { capture: true }));
+        row.kept.forEach((heads, layer) => {
+          const { counts } = row.capturedAfter![layer]!;
+          const longest = counts.length / heads.length;
+          heads.forEach((slots, head) => {
+            const total = counts.subarray(head * longest, head * longest + slots.length).reduce((a, b) => a + b, 0);
+            assert.equal(total, facts.subject.contextTokens + QUESTION_TOKENS, `layer ${layer}, head ${head}`);
+          });
         });
       }
     },
@@ -72,7 +96,7 @@ export const keptChecks: readonly Check[] = [
         const budget = budgetOf(Math.floor(contextTokens / 2), contextTokens, method.covers ?? 'context');
         const [expected] = await keptByMethod(method, params, sample, [budget]);
         assert.deepEqual(
-          row.kept.map((heads) => heads.map((slots) => Array.from(slots))),
+          row.kept.map((heads) => heads.map((slots) => Array.from(slots).filter((position) => position >= 0))),
           expected,
         );
       }

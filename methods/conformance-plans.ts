@@ -28,7 +28,12 @@ const inspectAttention = ({ parts }: AttentionPlan, slots: SlotsView, onList: On
 
 const inspectCache = (plan: CachePlan, views: readonly CacheView[], onList: OnList): void => {
   for (const { layer, actions } of plan) {
-    for (const action of actions) if (action.kind === 'keep') onList(action.slots, views[layer]!.slots, 1);
+    const { slots } = views[layer]!;
+    let appended = 0;
+    for (const action of actions) {
+      if (action.kind === 'append') appended += action.counts.shape[2]!;
+      if (action.kind === 'keep') onList(action.slots, { ...slots, lens: slots.lens.map((n) => n + appended) }, 1);
+    }
   }
 };
 

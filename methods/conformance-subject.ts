@@ -120,7 +120,7 @@ export const slotBytesByHead = (facts: ModelFacts): number[] =>
     new Array<number>(layer.numKvHeads).fill((layer.headDim + layer.headDimV) * facts.elementBytes),
   );
 
-/** Bytes of declared state of one row with these slots, from the declaration alone. */
+/** Bytes of declared state of one row with these slots, from the declaration alone; pools as full as they may get. */
 export const declaredStateBytes = (subject: Subject, facts: ModelFacts, slots: Int32Array): number => {
   const { declared } = describeSubject(subject, facts);
   const size = { f32: 4, bf16: 2, i32: 4, u8: 1 } as const;
@@ -132,6 +132,8 @@ export const declaredStateBytes = (subject: Subject, facts: ModelFacts, slots: I
       index += layer.numKvHeads;
       if (field.per === 'page')
         for (const len of lens) bytes += Math.ceil(len / field.pageSize) * field.width * size[field.dtype];
+      if (field.per === 'pool')
+        bytes += lens.length * field.maxRows(Math.max(...slots)) * field.width * size[field.dtype];
       if (field.per === 'slot') for (const len of lens) bytes += len * field.width * size[field.dtype];
     }
   }

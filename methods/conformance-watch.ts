@@ -1,5 +1,5 @@
 /** Methods with every hook call observed, for the conformance suite. */
-import type { Declaration, Hooks, Method } from './contract.js';
+import type { Declaration, Hooks, Method, StateView } from './contract.js';
 
 type Hook = (...args: never[]) => unknown;
 /** Called instead of a hook; `call` runs it with the given arguments. */
@@ -55,20 +55,17 @@ const recorded = (value: unknown, seen: Set<string>): unknown => {
       if (viewFunctions.has(name) || (sequenceFacts.has(name) && member !== undefined)) seen.add(name);
       if (name === 'rows' && typeof member === 'object') return recorded(member, seen);
       if (name === 'sequences' && Array.isArray(member)) return member.map((sequence) => recorded(sequence, seen));
-      if (name === 'state')
-        return recordedState(member as { read(field: string): unknown; write(field: string, v: unknown): void }, seen);
+      if (name === 'state') return recordedState(member as StateView, seen);
       return member;
     },
   });
 };
 
-const recordedState = <S extends { read(field: string): unknown; write(field: string, value: unknown): void }>(
-  state: S,
-  seen: Set<string>,
-) => ({
-  read: (field: string) => {
+const recordedState = (state: StateView, seen: Set<string>): StateView => ({
+  read: (field) => {
     seen.add(`state:${field}`);
     return state.read(field);
   },
-  write: (field: string, value: unknown) => state.write(field, value),
+  write: (field, value) => state.write(field, value),
+  append: (field, value) => state.append(field, value),
 });

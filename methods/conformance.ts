@@ -13,6 +13,7 @@ import { openBenches } from './conformance-models.js';
 import { promptChecks } from './conformance-prompt.js';
 import { rowChecks } from './conformance-rows.js';
 import { type ConformanceOptions, describeSubject, type Subject, subjectOf } from './conformance-subject.js';
+import { tierChecks } from './conformance-tier.js';
 import type { Method } from './contract.js';
 import { layerShape, modelFacts } from './naive-views.js';
 
@@ -25,6 +26,7 @@ export const checks: readonly Check[] = [
   ...keptChecks,
   ...rowChecks,
   ...amountChecks,
+  ...tierChecks,
   ...promptChecks,
 ];
 

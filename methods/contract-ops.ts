@@ -58,6 +58,8 @@ export interface ListOps {
   /** Tensors [rows, n], one a layer, as [rows, layers, n]; and one layer of such a stack. */
   stack(tensors: readonly Tensor[]): Tensor;
   layerOf(stacked: Tensor, index: number): Tensor;
+  /** Scores [1 or rows, S, n] with -inf at every entry that the lists name. */
+  without(scores: Tensor, lists: Ragged): Tensor;
   /** counts i32 [rows, ...] and a number a row. */
   plus(counts: Tensor, perRow: readonly number[]): Tensor;
 }

@@ -34,6 +34,7 @@ export interface EvictorParts<P extends object> {
 /** A method that also offers its score as a part, for allocators and compositions. */
 export interface Evictor<P extends object = object> extends Method<P> {
   scorer(params: P): Scorer;
+  protection(params: P): Protection;
 }
 
 export const defineEvictor = <P extends object>(evictor: Identity<P> & EvictorParts<P>): Evictor<P> => {
@@ -45,6 +46,7 @@ export const defineEvictor = <P extends object>(evictor: Identity<P> & EvictorPa
     ...identity,
     declare: ({ params }) => declaration(declares?.(params)),
     hooks: (setting) => evictionHooks(setting, { id: identity.id, scope, protection: protect(setting.params), score }),
+    protection: protect,
     scorer: (params) => ({ comparable, seesBudget: false, score: (view) => score(view, params) }),
   };
 };

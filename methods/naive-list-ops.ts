@@ -83,6 +83,20 @@ export const naiveListOps: ListOps = {
     );
   },
 
+  without: (scores, lists) => {
+    const [scoreRows = 0, count = 0, width = 0] = scores.shape;
+    const named = listsOf(lists, width);
+    const lines = linesOf(scores);
+    return naiveTensor(
+      [named.length, count, width],
+      named.flatMap((heads, row) =>
+        heads.flatMap((list, head) =>
+          lines[(scoreRows === 1 ? 0 : row) * count + head]!.map((value, i) => (list.includes(i) ? -Infinity : value)),
+        ),
+      ),
+    );
+  },
+
   plus: (counts, perRow) => {
     const size = dataOf(counts).length / counts.shape[0]!;
     return naiveTensor(

@@ -194,7 +194,10 @@ const keptInLayer = (plan: CachePlan, layer: number, shape: LayerShape, row: num
   const all = Array.from({ length }, (_, slot) => slot);
   if (action === undefined) return Array.from({ length: shape.numKvHeads }, () => all);
   const lists = listsOf(action.slots, length)[row]!;
-  return Array.from({ length: shape.numKvHeads }, (_, head) => lists[lists.length === 1 ? 0 : head]!);
+  // Synthetic slots come behind those of the sample.
+  return Array.from({ length: shape.numKvHeads }, (_, head) =>
+    lists[lists.length === 1 ? 0 : head]!.filter((slot) => slot < length),
+  );
 };
 
 const isKeep = (action: CacheAction): action is Extract<CacheAction, { kind: 'keep' }> => action.kind === 'keep';

@@ -437,6 +437,8 @@ export interface Addon {
   complementLists(values: TensorId, lens: TensorId, wholes: Int32Array): [indices: TensorId, lens: TensorId];
   /** Entries [0, used[list]) of a plane f32 or i32 [R, H, capacity, 1] as lists [R, H, max(used)]; -inf or -1 beyond. */
   readEntries(plane: TensorId, used: Int32Array): TensorId;
+  /** scores f32 [R, S, n] with -inf at the listed entries (i32 [R, S, M], lens -1: all). */
+  maskLists(scores: TensorId, values: TensorId, lens: TensorId): TensorId;
   /** x i32 [R, ...] plus by[row]. */
   addToRows(x: TensorId, by: Int32Array): TensorId;
   /** Writes source [R, H, T, w] over entries [end - T, end) of plane [R, H, capacity, w], ends by list. */

@@ -39,6 +39,11 @@ export const createListOps = ({ device }: OpsContext): ListOps => {
       for (let row = 0; row < rows; row++) addon.copyRows(flat.id, row * layers + index, out.id, row, 1);
       return out;
     },
+    without(scores, lists) {
+      const values = deviceOf(lists.values);
+      const all = device.repeat(deviceOf(scores), scores.shape[0] === 1 ? values.shape[0]! : 1);
+      return device.wrap(addon.maskLists(all.id, values.id, deviceOf(lists.lens).id), 'f32');
+    },
     plus: (counts, perRow) => device.wrap(addon.addToRows(deviceOf(counts).id, Int32Array.from(perRow)), 'i32'),
     take(values, index) {
       const from = deviceOf(values);

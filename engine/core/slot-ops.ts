@@ -27,6 +27,10 @@ export const createSlotOps = ({ device, shapes, elementBytes, bill }: OpsContext
     return (what === 'keys' ? headDim : headDimV) * elementBytes;
   };
 
+  /** One physical cache stands for all rows while rows are equal. */
+  const cachesFor = (slots: SlotsView, rows: number): Int32Array =>
+    slots.rows === rows ? slotsOf(slots).caches : new Int32Array(rows).fill(slotsOf(slots).caches[0]!);
+
   return {
     channelScores(queries: Tensor, slots: SlotsView, channels: Ragged, gqa: GqaReduce) {
       const shape = shapes[slots.layer]!;
@@ -74,11 +78,11 @@ export const createSlotOps = ({ device, shapes, elementBytes, bill }: OpsContext
         what,
       });
       const id = addon.pairwiseCosine(
-        slotsOf(slots).caches,
+        cachesFor(slots, left.values.shape[0]!),
         slots.layer,
         whatCode[what],
-        ...heads(left, slots),
-        ...heads(right, slots),
+        ...listsPerHead(left),
+        ...listsPerHead(right),
       );
       return device.wrap(id, 'f32');
     },
@@ -87,7 +91,13 @@ export const createSlotOps = ({ device, shapes, elementBytes, bill }: OpsContext
         layer: slots.layer,
         what,
       });
-      const id = addon.groupMeans(slotsOf(slots).caches, slots.layer, whatCode[what], deviceOf(assignment).id, groups);
+      const id = addon.groupMeans(
+        cachesFor(slots, assignment.shape[0]!),
+        slots.layer,
+        whatCode[what],
+        deviceOf(assignment).id,
+        groups,
+      );
       return device.wrap(id, 'f32');
     },
     slotValues(field, slots) {
@@ -121,14 +131,8 @@ export const createSlotOps = ({ device, shapes, elementBytes, bill }: OpsContext
 const rowsFor = (t: DeviceTensor, rows: number): number => (t.shape[0] === 1 ? rows : 1);
 
 /** Lists per KV head as the addon takes them. */
-const heads = (lists: Ragged, slots: SlotsView): [values: number, lens: number] => {
-  if (lists.scope !== 'kvHead' || lists.values.shape[0] !== slots.rows) {
-    throw new WinnowError(
-      'ERR_CONTRACT',
-      'ops.pairwiseCosine',
-      `lists per KV head of ${slots.rows} rows`,
-      `${lists.scope} of ${lists.values.shape[0]} rows`,
-    );
-  }
+const listsPerHead = (lists: Ragged): [values: number, lens: number] => {
+  if (lists.scope !== 'kvHead')
+    throw new WinnowError('ERR_CONTRACT', 'ops.pairwiseCosine', 'lists per KV head', lists.scope);
   return [deviceOf(lists.values).id, deviceOf(lists.lens).id];
 };

@@ -148,6 +148,28 @@ napi_value WriteEntries(Call& call) {
   return call.Nothing();
 }
 
+/// Scores with "no slot" at listed entries.
+napi_value Mask(Call& call) {
+  const Tensor scores = call.TensorOf(0, "scores", DType::kF32, {-1, -1, -1});
+  const Tensor values = call.TensorOf(1, "values", DType::kI32, {scores.dim(0), scores.dim(1), -1});
+  const Tensor lens = call.TensorOf(2, "lens", DType::kI32, {scores.dim(0), scores.dim(1)});
+  Tensor out;
+  const TensorId id = MakeLike(call, DType::kF32, scores, 0, &out);
+  std::memcpy(out.data, scores.data, scores.bytes());
+  for (int64_t list = 0; list < scores.dim(0) * scores.dim(1); list++) {
+    float* line = out.as<float>() + list * scores.dim(2);
+    const int32_t len = lens.as<int32_t>()[list];
+    if (len > values.dim(2)) call.Refuse("lens", "at most " + std::to_string(values.dim(2)), std::to_string(len));
+    if (len < 0) std::fill(line, line + scores.dim(2), -INFINITY);
+    for (int32_t i = 0; i < len; i++) {
+      const int32_t entry = values.as<int32_t>()[list * values.dim(2) + i];
+      if (entry < 0 || entry >= scores.dim(2)) call.Refuse("values", "entries below " + std::to_string(scores.dim(2)), std::to_string(entry));
+      line[entry] = -INFINITY;
+    }
+  }
+  return call.Value(id);
+}
+
 /// The entries in use of a plane of width 1, as lists that end with "no slot".
 napi_value Entries(Call& call) {
   const Tensor plane = call.AnyTensor(0, "plane");
@@ -199,7 +221,8 @@ void RegisterListOps(napi_env env, napi_value exports, Runtime& runtime) {
             {"complementLists", Complement},
             {"writeEntries", WriteEntries},
             {"readEntries", Entries},
-            {"addToRows", AddRows}});
+            {"addToRows", AddRows},
+            {"maskLists", Mask}});
 }
 
 }  // namespace winnow
