@@ -1,12 +1,13 @@
 /** Parts of the method contract that surround a sample: prompts and their services, reused segments, drafts, weights, calibration, forks. */
-import type { LayerShape, Ragged, StepView, Tensor } from './contract.js';
+import type { LayerShape, StepView, Tensor } from './contract.js';
 
 export interface TextSpan {
   readonly start: number;
   readonly end: number;
 }
 export type PartRole = 'instruction' | 'document' | 'history' | 'question' | 'answer-prefix';
-export type Part = { readonly role: PartRole; readonly stands?: readonly TextSpan[] } & (
+/** `tokens`: how many it takes, said by the engine where it hands parts out. */
+export type Part = { readonly role: PartRole; readonly stands?: readonly TextSpan[]; readonly tokens?: number } & (
   | { readonly text: string }
   | { readonly embeddings: Tensor }
 );
@@ -41,15 +42,17 @@ export interface Bm25 {
   scores(query: string): Float64Array;
 }
 
+/** Parts, as they were handed out, read at positions from `start` on, over other jobs' tokens turned to where this one sees them. */
 export interface EncodeJob {
   readonly id: string;
   readonly parts: readonly Part[];
   readonly start: number;
   readonly sees: readonly { readonly job: string; readonly start: number }[];
 }
+/** Where jobs come to stand, in slot order, and which of a job's tokens are read again through all layers, over all that stands before them. */
 export interface AssemblePlan {
   readonly place: readonly { readonly job: string; readonly start: number }[];
-  readonly recompute: readonly { readonly job: string; readonly tokens: Ragged }[];
+  readonly recompute: readonly { readonly job: string; readonly tokens: 'all' | readonly number[] }[];
 }
 /**
  * A tree of drafted tokens that follow the token about to be fed: ids and parents i32 with T entries a row. A parent is an earlier

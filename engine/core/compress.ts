@@ -22,7 +22,9 @@ export const compressAll = async (
   groups: Group[],
 ): Promise<[ResolvedSetting, WinnowError][]> => {
   const { device } = context;
-  const rows = members.map((member) => forkRow(context, member, base, sequence, spec.prompt.evidence));
+  const rows = members.map((member) =>
+    forkRow(context, member, base, sequence, spec.prompt.evidence, fed.nextPosition),
+  );
   const group = createGroup(context, rows, slotCapacity);
   try {
     for (const row of rows) spec.watch?.prefilled?.(row, fed.windowQueries);
@@ -109,11 +111,12 @@ export const forkRow = (
   base: CacheId,
   sequence: Row['sequence'],
   evidence: readonly TokenSpan[],
+  nextPosition = sequence.length,
 ): Row => ({
   key: resolved.key,
   resolved,
   cache: context.device.addon.cacheFork(base),
-  nextPosition: sequence.length,
+  nextPosition,
   sequence,
   evidence,
   slots: new Int32Array(totalHeads(context.shapes)).fill(sequence.length),

@@ -26,7 +26,7 @@ export interface ConversionSource {
 }
 
 interface Converted {
-  readonly context: Pick<ModelContext, 'transformer' | 'shapes' | 'facts' | 'decodeView'>;
+  readonly context: Pick<ModelContext, 'transformer' | 'rotary' | 'shapes' | 'facts' | 'decodeView'>;
   free(): void;
 }
 
@@ -79,10 +79,11 @@ const convert = (
     };
     const transformer = build('prefill', view.prefill);
     const facts = { ...context.facts, layers: view.prefill };
-    if (view.decode === undefined) return { context: { transformer, shapes: view.prefill, facts }, free };
+    const prefill = { transformer, rotary: transformer.rotaryTable, shapes: view.prefill, facts };
+    if (view.decode === undefined) return { context: prefill, free };
     checkSameCache(id, view.prefill, view.decode);
     const decodeView = { transformer: build('decode', view.decode), shapes: view.decode };
-    return { context: { transformer, shapes: view.prefill, facts, decodeView }, free };
+    return { context: { ...prefill, decodeView }, free };
   } catch (thrown) {
     free();
     throw thrown;

@@ -1,6 +1,7 @@
 import { asWinnowError, type WinnowError } from '../../core/errors.js';
 import type { PreparedPrompt, PromptParts, SampleOutcome, SampleRequest, SettingOutcome } from '../contract.js';
 import { companionPrompts } from './companions.js';
+import { contextParts } from './context-parts.js';
 import { decode } from './decode.js';
 import { type FedPrompt, QUERY_AWARE_TAIL, tailOf } from './fed-prompt.js';
 import { failedOutcome, firstStop, type Job, outcomeOf } from './outcome.js';
@@ -194,6 +195,7 @@ const open = (context: EvaluateContext, request: SampleRequest, job: Job): Promi
       maxNewTokens: request.maxNewTokens,
       standAlone: false,
       traceKept: request.traceKept,
+      parts: contextParts(request.prompt, job.prompt),
       companions: (setting) => companionPrompts(request.prompt, context.text.prepare, setting),
     },
     job.settings,

@@ -29,6 +29,8 @@ export interface PrefillResult {
   /** Query-key pairs computed, and those of causal attention; summed over layers and query heads. */
   readonly pairs: number;
   readonly causalPairs: number;
+  /** Position of the token that follows, where it is not the number of tokens. */
+  readonly nextPosition?: number;
 }
 
 /** Feeds a prompt in chunks. Exact for any chunk size: a query's result depends on the slots it sees only. */

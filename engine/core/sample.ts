@@ -1,8 +1,10 @@
 import { asWinnowError, WinnowError } from '../../core/errors.js';
 import type { ModelFacts, Protocol } from '../../methods/contract.js';
 import type { CacheId } from '../../native/addon-types.js';
+import { type Assembled, afterAssembly, assembleContext, assembledSequence } from './assemble.js';
 import { openCompanions } from './companions.js';
 import { compressAll, windowRows } from './compress.js';
+import { type ContextPart, wholeContext } from './context-parts.js';
 import type { DeviceTensor } from './device.js';
 import { concat, type FedPrompt } from './fed-prompt.js';
 import { createGroup, freeGroup, type Group, type GroupContext, groupState, rowFacts, visibleFacts } from './group.js';
@@ -38,6 +40,8 @@ export interface SampleSpec {
   readonly traceKept?: boolean;
   /** Every setting prefills for itself. */
   readonly standAlone: boolean;
+  /** The context cut for methods that assemble it; absent: one part. */
+  readonly parts?: readonly ContextPart[];
   /** Prompts of twin rows of a setting, for methods that ask for them. */
   companions?(setting: ResolvedSetting): readonly Int32Array[];
   /** Sees each row right before and after compression. */
@@ -92,16 +96,17 @@ export const openSample = async (
     evidence: prompt.evidence,
   };
 
-  const feed = (members: readonly ResolvedSetting[], cache: CacheId): PrefillResult => {
+  const feed = (members: readonly ResolvedSetting[], cache: CacheId, assembled?: Assembled): PrefillResult => {
     prefills++;
+    const fedIds = assembled === undefined ? promptIds : promptIds.subarray(prompt.contextIds.length);
     const own = members.length === 1 ? members[0] : undefined;
     const hook = own?.hooks().prefill?.plan;
     const group = hook === undefined ? undefined : planGroup(context, own!, sequence, slotCapacity, cache);
     try {
       return prefill(device, transformer, shapes, {
-        ids: promptIds,
+        ids: fedIds,
         cache,
-        firstPosition: 0,
+        firstPosition: assembled?.nextPosition ?? 0,
         chunk: context.prefillChunk,
         windowRows: Math.max(0, ...members.map((member) => windowRows(member, prompt.questionIds.length))),
         wantLogits: protocol === 'query-aware' && tail === 0,
@@ -134,12 +139,23 @@ export const openSample = async (
     }
   };
 
+  const assembledFor = (own: ResolvedSetting, cache: CacheId): Assembled | undefined =>
+    own.hooks().assemble === undefined
+      ? undefined
+      : assembleContext(context, own, {
+          parts: spec.parts ?? [wholeContext(prompt)],
+          evidence: prompt.evidence,
+          cache,
+        });
+
   /** Prefill, fork and compress one set of settings that may share a prefill. */
   const open = async (members: readonly ResolvedSetting[]): Promise<void> => {
     const base = transformer.newCache();
     let fed: PrefillResult | undefined;
     try {
-      fed = feed(members, base);
+      const assembled = assembledFor(members[0]!, base);
+      fed = feed(members, base, assembled);
+      if (assembled !== undefined) fed = afterAssembly(fed, assembled, promptIds.length - prompt.contextIds.length);
       const logits = fed.logits === undefined ? undefined : (device.addon.download(fed.logits.id) as Float32Array);
       // A draft takes one row further than another, so rows of a drafting method are groups of their own.
       const groupOf = (member: ResolvedSetting): string =>
@@ -147,12 +163,12 @@ export const openSample = async (
       for (const sameMethod of partition(members, groupOf)) {
         for (const [member, error] of await compressAll(
           context,
-          spec,
+          assembled === undefined ? spec : { ...spec, prompt: { ...prompt, evidence: assembled.evidence } },
           sameMethod,
           base,
           fed,
-          sequence,
-          slotCapacity,
+          assembled === undefined ? sequence : assembledSequence(sequence, assembled),
+          slotCapacity + Math.max(0, (assembled?.ids.length ?? 0) - prompt.contextIds.length),
           groups,
         ))
           failures.set(member.key, error);

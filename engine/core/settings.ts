@@ -80,7 +80,7 @@ export const resolveSetting = (
   const setting: Setting = { params, protocol, budget, ...(profile === undefined ? {} : { profile }) };
   const declaration = bound.method.declare(setting, model);
   refuse(bound.method, declaration);
-  refuseHooks(bound.method, bound.method.hooks(setting, model));
+  refuseHooks(bound.method, declaration, bound.method.hooks(setting, model));
   return { key: request.key, bound, setting, declaration, hooks: () => bound.method.hooks(setting, model) };
 };
 
@@ -124,8 +124,12 @@ const budgetOf = (request: SettingRequest, method: Method, contextTokens: number
 };
 
 /** Hooks that this engine would never call: a method that relies on one is refused instead of half run. */
-const refuseHooks = (method: Method, { assemble, prefill, output }: Hooks): void => {
-  const unserved = { assemble, 'prefill.tokens': prefill?.tokens, 'output.head': output?.head };
+const refuseHooks = (method: Method, { changesPrefill }: Declaration, { assemble, prefill, output }: Hooks): void => {
+  if (assemble !== undefined && !changesPrefill)
+    throw new WinnowError('ERR_CONTRACT', `${method.id}.assemble`, 'changesPrefill in the declaration', 'false');
+  if (assemble !== undefined && prefill !== undefined)
+    throw new WinnowError('ERR_COMPOSE', method.id, 'either an assembled context or a prefill of its own', 'both');
+  const unserved = { 'prefill.tokens': prefill?.tokens, 'output.head': output?.head };
   for (const [name, hook] of Object.entries(unserved)) {
     if (hook === undefined) continue;
     throw new WinnowError(

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { WinnowError } from '../../core/errors.js';
 import type { TimingOutcome, TimingRequest } from '../contract.js';
 import { companionPrompts } from './companions.js';
+import { contextParts } from './context-parts.js';
 import { decode } from './decode.js';
 import type { EvaluateContext } from './evaluate.js';
 import { QUERY_AWARE_TAIL, tailOf } from './fed-prompt.js';
@@ -42,6 +43,7 @@ export const timeSample = async (context: EvaluateContext, request: TimingReques
       sampleSeed: request.seed,
       maxNewTokens: request.maxNewTokens,
       standAlone: true,
+      parts: contextParts(request.prompt, prompt),
       companions: (asking) => companionPrompts(request.prompt, text.prepare, asking),
       watch: {
         prefilled: () => {
