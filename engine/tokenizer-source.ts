@@ -2,8 +2,15 @@
 import { z } from 'zod';
 import { WinnowError } from '../core/errors.js';
 
+/** Ids index arrays; beyond any vocabulary one of them would make an array of billions. */
+const tokenId = z
+  .number()
+  .int()
+  .nonnegative()
+  .max((1 << 21) - 1);
+
 const addedToken = z.object({
-  id: z.number().int().nonnegative(),
+  id: tokenId,
   content: z.string().min(1),
   lstrip: z.boolean().default(false),
   rstrip: z.boolean().default(false),
@@ -21,7 +28,7 @@ const tokenizerJsonSchema = z.object({
   post_processor: z.unknown().optional(),
   model: z.object({
     type: z.string().default('BPE'),
-    vocab: z.record(z.string(), z.number().int().nonnegative()),
+    vocab: z.record(z.string(), tokenId),
     merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
     unk_token: z.string().nullish(),
     byte_fallback: z.boolean().nullish(),

@@ -205,6 +205,19 @@ suite('what we do not know exactly is refused', () => {
   const unsupported: [string, (json: Record<string, unknown>) => void][] = [
     ['a WordPiece model', (json) => Object.assign(json, { model: { type: 'WordPiece', vocab: {} } })],
     ['a lower-casing normaliser', (json) => Object.assign(json, { normalizer: { type: 'Lowercase' } })],
+    [
+      'a pattern that can take years',
+      (json) =>
+        Object.assign(json, {
+          pre_tokenizer: {
+            type: 'Sequence',
+            pretokenizers: [
+              { type: 'Split', pattern: { Regex: '(\\p{L}+)+$' }, behavior: 'Isolated', invert: false },
+              { type: 'ByteLevel', add_prefix_space: false, use_regex: false },
+            ],
+          },
+        }),
+    ],
     ['another pre-tokenizer', (json) => Object.assign(json, { pre_tokenizer: { type: 'Whitespace' } })],
   ];
   for (const [what, change] of unsupported) {
@@ -212,6 +225,13 @@ suite('what we do not know exactly is refused', () => {
       assert.throws(() => loadTokenizer(changed(change)), { code: 'ERR_UNSUPPORTED' });
     });
   }
+
+  test('a token id in the billions is ERR_MODEL_FORMAT before an array is made for it', () => {
+    const directory = changed((json) => {
+      (json.model as { vocab: Record<string, number> }).vocab.far = 2 ** 31;
+    });
+    assert.throws(() => loadTokenizer(directory), { code: 'ERR_MODEL_FORMAT', message: /model\.vocab\.far/ });
+  });
 
   test('an unknown tokenizer.ggml.pre is ERR_UNSUPPORTED with the known ones', () => {
     const path = join(root, 'unknown.gguf');

@@ -8,6 +8,7 @@ import { tokenizerFromGguf } from './tokenizer-gguf.js';
 import { tokenizerFromDirectory } from './tokenizer-huggingface.js';
 import { type BpeModel, type LibraryTokenizer, library } from './tokenizer-library.js';
 import { composed, type NormalisedText } from './tokenizer-normalise.js';
+import { repeatsARepeat } from './tokenizer-patterns.js';
 import { pieceEncoder } from './tokenizer-pieces.js';
 import { readRules, type SpacePrefix, spaceMark, type TokenizerRules } from './tokenizer-rules.js';
 import { sectionSplitter, type TextPiece } from './tokenizer-sections.js';
@@ -169,6 +170,13 @@ function cutByPatterns(
   rules: readonly { readonly pattern: string; readonly invert: boolean }[],
 ): Cutter {
   const splits = rules.map(({ pattern, invert }) => {
+    if (repeatsARepeat(pattern))
+      throw new WinnowError(
+        'ERR_UNSUPPORTED',
+        `${where}, pre_tokenizer`,
+        'a pattern without repeated repeats, which may take years',
+        pattern,
+      );
     try {
       return new library.SplitPreTokenizer({
         type: 'Split',
