@@ -92,6 +92,8 @@ export interface SettingResult {
   readonly kvCacheBytesPeak: number;
   /** Mean bytes of K and V (and of what the selector read) per decode step. */
   readonly kvBytesReadPerStep: number;
+  /** Mean bytes moved between the device and a second tier per decode step, both ways; absent without a tier. */
+  readonly kvBytesMovedPerStep?: number;
   /** Bytes by the method's formula, where it has one: derived from slots, widths and declared state. */
   readonly expectedKvCacheBytes: number;
   /** Share of evidence tokens still cached (eviction) or read (selection), mean over layers and KV heads; absent without evidence. */

@@ -32,6 +32,7 @@ const aggregatesOf = (samples: readonly ScoredSample[], bootstrap: Bootstrap): C
     { low: 0, high: 1 },
   );
   const recalls = samples.map((sample) => sample.evidenceRecall).filter((recall) => recall !== undefined);
+  const moved = samples.map((sample) => sample.kvBytesMovedPerStep).filter((bytes) => bytes !== undefined);
   return {
     score: score.mean,
     scoreLow: score.low,
@@ -40,6 +41,7 @@ const aggregatesOf = (samples: readonly ScoredSample[], bootstrap: Bootstrap): C
     density: average((sample) => sample.density),
     kvCacheBytes: average((sample) => sample.kvCacheBytes),
     kvBytesReadPerStep: average((sample) => sample.kvBytesReadPerStep),
+    ...(moved.length === 0 ? {} : { kvBytesMovedPerStep: withoutNoise(mean(moved)) }),
     promptTokens: average((sample) => sample.promptTokens),
     contextTokens: average((sample) => sample.contextTokens),
     generatedTokens: average((sample) => sample.generatedTokens),

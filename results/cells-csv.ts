@@ -43,6 +43,7 @@ const columns: readonly (readonly [string, (cell: CellSummary, run: RunRecord) =
   ['peakResidentBytes', ({ times }) => times?.peakResidentBytes],
   ['peakDeviceBytes', ({ times }) => times?.peakDeviceBytes],
   ['error', ({ record }) => (record.error === undefined ? undefined : errorText(record.error))],
+  ['kvBytesMovedPerStep', ({ record }) => record.aggregates?.kvBytesMovedPerStep],
 ];
 
 export const cellsCsvColumns: readonly string[] = columns.map(([name]) => name);

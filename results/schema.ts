@@ -74,6 +74,8 @@ const scoredSampleSchema = z.strictObject({
   kvCacheBytesPeak: measured.optional(),
   expectedKvCacheBytes: measured.optional(),
   kvBytesReadPerStep: measured,
+  /** Only of methods with a second tier. */
+  kvBytesMovedPerStep: measured.optional(),
   /** Absent where the sample has no evidence spans. */
   evidenceRecall: share.optional(),
   density: measured,
@@ -101,6 +103,7 @@ export const aggregatesSchema = z.strictObject({
   density: measured,
   kvCacheBytes: measured,
   kvBytesReadPerStep: measured,
+  kvBytesMovedPerStep: measured.optional(),
   promptTokens: measured,
   contextTokens: measured,
   generatedTokens: measured,

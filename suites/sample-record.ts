@@ -29,6 +29,7 @@ export const recordOf = (
     kvCacheBytesPeak: outcome.kvCacheBytesPeak,
     expectedKvCacheBytes: outcome.expectedKvCacheBytes,
     kvBytesReadPerStep: outcome.kvBytesReadPerStep,
+    ...(outcome.kvBytesMovedPerStep === undefined ? {} : { kvBytesMovedPerStep: outcome.kvBytesMovedPerStep }),
     ...(outcome.evidenceRecall === undefined ? {} : { evidenceRecall: outcome.evidenceRecall }),
     density: outcome.density,
     auxiliaryTokens: outcome.auxiliaryTokens,

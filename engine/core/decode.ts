@@ -39,6 +39,8 @@ export interface DecodedRow {
   readonly kvCacheBytesPeak: number;
   readonly expectedKvCacheBytes: number;
   readonly kvBytesReadPerStep: number;
+  /** Of methods with a second tier: bytes moved between it and the device. */
+  readonly kvBytesMovedPerStep?: number;
   /** Evidence read by a selector; NaN when nothing selects. */
   readonly recallRead: number;
 }
@@ -57,6 +59,7 @@ interface Progress {
   kvCacheBytesPeak: number;
   expectedKvCacheBytes: number;
   bytesRead: number;
+  bytesMoved: number;
   steps: number;
   recallSum: number;
   recallSteps: number;
@@ -90,6 +93,7 @@ export const decode = (context: ModelContext, jobs: readonly DecodeJob[], reques
         kvCacheBytesPeak: kvCacheBytes,
         expectedKvCacheBytes: expectedResidentBytes(context, group, row),
         bytesRead: 0,
+        bytesMoved: 0,
         steps: 0,
         recallSum: 0,
         recallSteps: 0,
@@ -109,10 +113,11 @@ export const decode = (context: ModelContext, jobs: readonly DecodeJob[], reques
       return concat(jobOf.get(group)!.sample.promptIds, Int32Array.from(progress.get(row)!.tokens));
     };
     const failed = new Map<Group, WinnowError>();
-    const book = (group: Group, row: Row, read: Pick<StepRow, 'bytesRead' | 'recall'>): void => {
+    const book = (group: Group, row: Row, read: Pick<StepRow, 'bytesRead' | 'bytesMoved' | 'recall'>): void => {
       const at = progress.get(row)!;
       if (at.finish !== undefined) return;
       at.bytesRead += read.bytesRead + companionBytes(context, group, row);
+      at.bytesMoved += read.bytesMoved;
       at.steps++;
       if (!Number.isNaN(read.recall)) {
         at.recallSum += read.recall;
@@ -261,6 +266,7 @@ const decodedRow = (row: Row, at: Progress): DecodedRow => ({
   expectedKvCacheBytes: at.expectedKvCacheBytes,
   // An answer that ended with its first token took no step: a step would read what is resident.
   kvBytesReadPerStep: at.steps === 0 ? row.fullReadBytes : at.bytesRead / at.steps,
+  ...(row.resolved.declaration.layout.tier && at.steps > 0 ? { kvBytesMovedPerStep: at.bytesMoved / at.steps } : {}),
   recallRead: at.recallSteps === 0 ? Number.NaN : at.recallSum / at.recallSteps,
 });
 

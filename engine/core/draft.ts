@@ -24,6 +24,7 @@ export interface DraftOutcome {
   /** Drafted tokens that were right, then the model's own next one, not fed yet. */
   readonly tokens: readonly number[];
   readonly bytesRead: number;
+  readonly bytesMoved: number;
   readonly recall: number;
   readonly failure: WinnowError | undefined;
 }
@@ -39,7 +40,7 @@ export const draftStep = (context: ModelContext, request: DraftRequest): DraftOu
     paths = context.device.scope(() => drafted(context, request)).map((path) => [pending, ...path]);
   } catch (thrown) {
     const failure = asWinnowError(thrown, group.rows[0]!.resolved.bound.method.id);
-    return { tokens: [pending], bytesRead: 0, recall: Number.NaN, failure };
+    return { tokens: [pending], bytesRead: 0, bytesMoved: 0, recall: Number.NaN, failure };
   }
   if (paths.length === 1) {
     const [branch] = verify(context, request, [{ group, path: paths[0]! }]);
@@ -68,6 +69,7 @@ interface Branch {
 const outcomeOf = (best: Branch, all: readonly Branch[]): DraftOutcome => ({
   tokens: best.tokens,
   bytesRead: all.reduce((sum, { row }) => sum + row.bytesRead, 0),
+  bytesMoved: all.reduce((sum, { row }) => sum + row.bytesMoved, 0),
   recall: best.row.recall,
   failure: all.find(({ failure }) => failure !== undefined)?.failure,
 });

@@ -42,6 +42,7 @@ export const outcomeOf = (
     kvCacheBytesPeak: row.kvCacheBytesPeak,
     expectedKvCacheBytes: row.expectedKvCacheBytes,
     kvBytesReadPerStep: row.kvBytesReadPerStep,
+    ...(row.kvBytesMovedPerStep === undefined ? {} : { kvBytesMovedPerStep: row.kvBytesMovedPerStep }),
     ...(Number.isNaN(recall) ? {} : { evidenceRecall: recall }),
     density: pairs === undefined || pairs.causalPairs === 0 ? 1 : pairs.pairs / pairs.causalPairs,
     auxiliaryTokens: (job.rewritten?.auxiliaryTokens ?? 0) + sample.auxiliaryTokens(setting.key),
