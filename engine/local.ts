@@ -33,9 +33,7 @@ import type { ModelContext } from './core/sample.js';
 import { scoreContinuations } from './core/score.js';
 import { timeSample } from './core/time.js';
 import { createTransformer } from './core/transformer.js';
-import { openEncoder } from './encoder/encoder.js';
-import { encoderFolder } from './encoder/manifest.js';
-import { createEncoderServices } from './encoder/services.js';
+import { createEncoderServices, encoderOpener } from './encoder/services.js';
 import type { ProfileHeader } from './profile-file.js';
 import { runningText } from './running-text.js';
 import { openTextModel } from './text-model.js';
@@ -136,9 +134,7 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     weights,
     openCheckpoint: () => openCheckpoint(path),
   });
-  const services = createEncoderServices(text.countTokens, async (name) =>
-    openEncoder(await encoderFolder(name), loaded, threads),
-  );
+  const services = createEncoderServices(text.countTokens, encoderOpener(loaded, threads));
   const profiles = createProfiles(device, model);
   const evaluateContext: EvaluateContext = {
     model: context,

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ExitCode, WinnowError } from '../core/errors.js';
+import { encoderFolder } from '../engine/encoder/manifest.js';
 import { openEngine } from '../engine/index.js';
 import { createTokenMeter } from '../engine/prompt-meter.js';
 import { loadTokenizer } from '../engine/tokenizer.js';
@@ -38,6 +39,9 @@ export const runFromFlags = async (values: RunValues, terminal: Terminal): Promi
       'The flags and exclusions leave nothing to run.',
     );
   }
+  // A missing encoder would fail cell by cell, hours later.
+  for (const method of loaded.suite.methods)
+    for (const encoder of planned.factsOf(method).encoders) await encoderFolder(encoder);
   const traceKept = values.trace !== undefined;
   const configuration = runConfiguration(loaded, plan, { id: model.id, sha256: model.sha256 }, options, traceKept);
   const id = runIdOf(loaded.suite.id, configuration);

@@ -49,13 +49,30 @@ export const bindMethod = async (
 
 /** Whether the method needs a prefill that no other setting shares. */
 export const needsOwnPrefill = (bound: BoundMethod, model: ModelFacts, protocol: Protocol): boolean => {
-  const setting: Setting = {
-    params: bound.params,
-    protocol,
-    budget: { tokens: 1, fraction: 1, contextTokens: 1, covers: bound.method.covers ?? 'context' },
-  };
+  const setting = smallestSetting(bound, protocol);
   const hooks = bound.method.hooks(setting, model);
   return hooks.prompt !== undefined || bound.method.declare(setting, model).changesPrefill;
+};
+
+/** What a method may be asked about itself before there is a budget. */
+const smallestSetting = ({ params, method }: BoundMethod, protocol: Protocol): Setting => ({
+  params,
+  protocol,
+  budget: { tokens: 1, fraction: 1, contextTokens: 1, covers: method.covers ?? 'context' },
+});
+
+/** Encoders that the method declares under any of these protocols. */
+export const auxiliaryNeeds = (bound: BoundMethod, model: ModelFacts, protocols: readonly Protocol[]): string[] => {
+  const names = protocols.flatMap((protocol) => {
+    try {
+      const { needs } = bound.method.declare(smallestSetting(bound, protocol), model);
+      return needs.flatMap((need) => ('auxiliary' in need ? [need.auxiliary] : []));
+    } catch {
+      // Its cells will say why it cannot serve this protocol.
+      return [];
+    }
+  });
+  return [...new Set(names)];
 };
 
 export interface ResolvedSetting {

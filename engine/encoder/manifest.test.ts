@@ -10,10 +10,12 @@ import {
   type EncoderEntry,
   encoderEntry,
   encoderFolder,
+  encoderHash,
   encoderManifest,
   findEncoder,
   pullEncoder,
 } from './manifest.js';
+import { writeTinyEncoder } from './tiny-encoder.js';
 
 const root = mkdtempSync(join(tmpdir(), 'winnow-encoders-'));
 const inOwnCache = async (body: () => Promise<void>): Promise<void> => {
@@ -97,6 +99,17 @@ suite('the encoder manifest', () => {
       await assert.rejects(encoderFolder('no-such-encoder'), { code: 'ERR_MISSING', message: /all-minilm-l6-v2/ });
       assert.equal(await encoderFolder(root), root);
     }));
+
+  test('an encoder is identified by its files; notes beside them do not count', async () => {
+    assert.match(await encoderHash('all-minilm-l6-v2'), /^[0-9a-f]{64}$/);
+    const folder = writeTinyEncoder(join(root, 'identity'), 'bert', { pooling: 'cls' });
+    const before = await encoderHash(folder);
+    writeFileSync(join(folder, 'README.md'), 'notes');
+    assert.equal(await encoderHash(folder), before);
+    writeFileSync(join(folder, '1_Pooling', 'config.json'), '{"pooling_mode": "mean"}');
+    assert.notEqual(await encoderHash(folder), before);
+    await assert.rejects(encoderHash('no-such-encoder'), { code: 'ERR_MISSING' });
+  });
 });
 
 interface Recorded {

@@ -1,6 +1,7 @@
 /** Names of encoders to folders of files with known hashes (encoders.json). */
 import { existsSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { readdir } from 'node:fs/promises';
+import { join, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { sha256Hex } from '../../core/canonical-json.js';
 import { WinnowError } from '../../core/errors.js';
@@ -121,6 +122,24 @@ const openSources = (entry: EncoderEntry, path: string) => {
   };
 };
 
+/** Files of a folder, or of a folder in it, that decide what an encoder says. */
+const decisive = /^([\w][\w.-]*\/)?[\w][\w.-]*\.(json|safetensors|onnx|onnx_data)$/;
+
+/**
+ * What an encoder is, for the identity of results: the manifest's hash, or that of the files of a folder.
+ * Throws: ERR_MISSING for a name that is neither.
+ */
+export const encoderHash = async (name: string): Promise<string> => {
+  const entry = encoderEntry(name);
+  if (entry !== undefined) return listHash(entry);
+  const folder = existingFolder(name);
+  const names = (await readdir(folder, { recursive: true })).map((file) => file.split(sep).join('/'));
+  const lines: string[] = [];
+  for (const file of names.filter((one) => decisive.test(one)).sort())
+    lines.push(`${await hashFile(join(folder, file))}  ${file}\n`);
+  return sha256Hex(lines.join(''));
+};
+
 /**
  * Folder of an encoder by its name in the manifest, or a path to one. Never downloads.
  * Throws: ERR_MISSING with the command that fetches it.
@@ -138,6 +157,10 @@ export const encoderFolder = async (name: string): Promise<string> => {
       `Run: winnow models pull ${name}`,
     );
   }
+  return existingFolder(name);
+};
+
+const existingFolder = (name: string): string => {
   const path = resolve(name);
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path;
   throw new WinnowError(

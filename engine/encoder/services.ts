@@ -2,6 +2,7 @@
 import { WinnowError } from '../../core/errors.js';
 import type { Services } from '../../methods/contract.js';
 import { createBm25 } from '../../methods/prompt/bm25.js';
+import type { Addon } from '../../native/addon-types.js';
 import type { OpenServices } from '../core/services.js';
 import type { EncoderTask } from './config.js';
 import type { Encoder, Metered } from './encoder.js';
@@ -82,6 +83,14 @@ export const createEncoderServices = (
     },
   };
 };
+
+/** Opens encoders by name. What that takes is loaded with the first: most runs need none. */
+export const encoderOpener =
+  (addon: Addon, threads: number) =>
+  async (name: string): Promise<Encoder> => {
+    const [{ encoderFolder }, { openEncoder }] = await Promise.all([import('./manifest.js'), import('./encoder.js')]);
+    return openEncoder(await encoderFolder(name), addon, threads);
+  };
 
 interface KeptVector {
   readonly vector: Float32Array;

@@ -4,9 +4,7 @@ import { loadAddon } from '../../native/index.js';
 import { openCheckpoint } from '../checkpoint.js';
 import type { SampleOutcome } from '../contract.js';
 import { architectureOf, modelFacts } from '../core/load.js';
-import { openEncoder } from '../encoder/encoder.js';
-import { encoderFolder } from '../encoder/manifest.js';
-import { createEncoderServices } from '../encoder/services.js';
+import { createEncoderServices, encoderOpener } from '../encoder/services.js';
 import { floatTensor } from '../float-weights.js';
 import type { LocalOptions, ServedEngine } from '../local.js';
 import { openTextModel } from '../text-model.js';
@@ -53,9 +51,7 @@ export const openOrt = async (path: string, options: LocalOptions): Promise<Serv
     rotary: architecture.rotary,
     cancelled: options.cancelled,
   });
-  const services = createEncoderServices(text.countTokens, async (name) =>
-    openEncoder(await encoderFolder(name), addon, threads),
-  );
+  const services = createEncoderServices(text.countTokens, encoderOpener(addon, threads));
   const context: OrtContext = {
     facts,
     text,
