@@ -9,6 +9,7 @@ import { logprobs } from './commands/logprobs.js';
 import { models } from './commands/models.js';
 import { perplexity } from './commands/perplexity.js';
 import { plan } from './commands/plan.js';
+import { profile } from './commands/profile.js';
 import { report } from './commands/report.js';
 import { run } from './commands/run.js';
 import { scoreFile } from './commands/score-file.js';
@@ -27,5 +28,6 @@ export const commands: readonly Command[] = [
   perplexity,
   scoreFile,
   bench,
+  profile,
   doctor,
 ];

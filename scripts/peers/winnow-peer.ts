@@ -3,11 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { WinnowError } from '../../core/errors.js';
 import type { IsaName, NumericsName, SampleRequest } from '../../engine/contract.js';
-import { decode } from '../../engine/core/decode.js';
-import { tailOf } from '../../engine/core/fed-prompt.js';
-import { prefill } from '../../engine/core/prefill.js';
-import { openSample } from '../../engine/core/sample.js';
-import { bindMethod, resolveSetting } from '../../engine/core/settings.js';
+import { denseDecode, densePrefill } from '../../engine/dense-passes.js';
 import { defaultOpenOptions } from '../../engine/index.js';
 import { type LocalEngine, openLocal } from '../../engine/local.js';
 import { resolveMethod } from '../../methods/load.js';
@@ -42,21 +38,9 @@ const load = ({ path, numerics, threads, isa }: LoadRequest) => {
   return { ms, ...machine, weightBytes: context.device.addon.memory().weightBytes, vocabSize: context.facts.vocabSize };
 };
 
-/** A whole prompt with its cache and the logits of the last token, as one pass. */
-const measurePrefill = ({ ids }: { readonly ids: readonly number[] }) => {
-  const { context } = engine();
-  const { device, transformer, shapes, prefillChunk, cancelled } = context;
-  const cache = transformer.newCache();
-  const tokens = Int32Array.from(ids);
-  try {
-    const start = performance.now();
-    const request = { ids: tokens, cache, firstPosition: 0, chunk: prefillChunk, windowRows: 0, wantLogits: true };
-    prefill(device, transformer, shapes, { ...request, cancelled });
-    return { ms: performance.now() - start };
-  } finally {
-    device.addon.cacheFree(cache);
-  }
-};
+const measurePrefill = ({ ids }: { readonly ids: readonly number[] }) => ({
+  ms: densePrefill(engine().context, Int32Array.from(ids)),
+});
 
 interface DecodeRequest {
   readonly ids: readonly number[];
@@ -67,27 +51,15 @@ interface DecodeRequest {
 
 /** Milliseconds of a decode step over a dense cache, as means over `repeats` stretches of `newTokens` steps one after the other. */
 const measureDecode = async ({ ids, rows, newTokens, repeats }: DecodeRequest) => {
-  const { context } = engine();
-  const all = Int32Array.from(ids);
-  const prompt = { contextIds: all.subarray(0, -1), questionIds: all.subarray(-1), evidence: [], tailTokens: 1 };
-  const dense = { id: 'dense', params: {} };
-  const bound = await bindMethod(dense, resolveMethod);
-  const settings = Array.from({ length: rows }, (_, row) =>
-    resolveSetting({ key: `${row}`, method: dense }, bound, context.facts, 'query-aware', prompt.contextIds.length),
-  );
-  const maxNewTokens = newTokens * repeats + 1;
-  const spec = { prompt, protocol: 'query-aware', sampleSeed: 0, maxNewTokens, standAlone: false } as const;
-  const sample = await openSample(context, spec, settings);
   const at: number[] = [];
-  try {
-    const job = { sample, tailIds: tailOf(prompt, 'query-aware'), maxNewTokens, holdsStop: () => false };
-    decode(context, [job], { isStop: () => false, recallSteps: 0, onToken: () => at.push(performance.now()) });
-    const ms = Array.from({ length: repeats }, (_, r) => (at[(r + 1) * newTokens]! - at[r * newTokens]!) / newTokens);
-    const cache = sample.groups[0]!.rows[0]!.cache;
-    return { ms, cacheBytes: context.device.addon.cacheBytes(cache) * rows };
-  } finally {
-    sample.close();
-  }
+  const cacheBytes = await denseDecode(engine().context, resolveMethod, {
+    ids: Int32Array.from(ids),
+    rows,
+    steps: newTokens * repeats,
+    onToken: () => at.push(performance.now()),
+  });
+  const ms = Array.from({ length: repeats }, (_, r) => (at[(r + 1) * newTokens]! - at[r * newTokens]!) / newTokens);
+  return { ms, cacheBytes };
 };
 
 /** All settings of one sample by the product's own path, from text to text. */
