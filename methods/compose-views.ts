@@ -26,6 +26,8 @@ export const stepViewOf = (part: PartLens, view: StepView): StepView => ({
   queryLen: view.queryLen,
   slots: view.slots,
   queries: (rope) => view.queries(rope),
+  hidden: () => view.hidden(),
+  tokenIds: () => view.tokenIds(),
   probs: () => view.probs(),
   lse: () => view.lse(),
 });
@@ -40,6 +42,7 @@ export const chunkViewOf = (part: PartLens, view: ChunkView): ChunkView => ({
   values: () => view.values(),
   hidden: () => view.hidden(),
   lse: () => view.lse(),
+  attentionOutput: () => view.attentionOutput(),
 });
 
 const common = (part: PartLens, view: View): View => ({

@@ -1,5 +1,5 @@
 /** Primitives of the contract's `Ops` on parts of keys, on groups of slots and on lists. */
-import type { GqaReduce, LayerShape, Ragged, Scope, SlotsView, Tensor } from './contract.js';
+import type { LayerShape, Ragged, RowFacts, Scope, SlotsView, Tensor } from './contract.js';
 
 /** Groups of a head's slots: means f32 [rows, H, clusters, d], cluster of each slot i32 [rows, H, maxLen] (-1 beyond), sizes i32 [rows, H, clusters]. */
 export interface Clusters {
@@ -37,6 +37,13 @@ export interface SlotOps {
 
 /** On lists that end with -inf where an entry is missing; ties go to the lower index. */
 export interface ListOps {
+  /**
+   * Row by row `yes` where the predicate (f32 or i32, one a row) is above 0, else `no`: what a host branch may not decide. [rows, S, n] of one
+   * dtype; shorter lines are filled with -1 (i32) or 0.
+   */
+  choose(predicate: Tensor, yes: Tensor, no: Tensor): Tensor;
+  /** The same for lists of one scope. */
+  chooseLists(predicate: Tensor, yes: Ragged, no: Ragged): Ragged;
   /** A constant made on the host, row-major: a basis, weights, deltas. */
   constant(values: ArrayLike<number>, shape: readonly number[], dtype?: 'f32' | 'i32'): Tensor;
   /** Along the last axis; -inf stays -inf. */
@@ -62,4 +69,55 @@ export interface ListOps {
   without(scores: Tensor, lists: Ragged): Tensor;
   /** counts i32 [rows, ...] and a number a row. */
   plus(counts: Tensor, perRow: readonly number[]): Tensor;
+}
+
+export type Reduce = 'sum' | 'mean' | 'max' | 'var' | 'entropy' | 'argmax' | 'distance' | 'diagonal' | 'raw';
+/** Query heads to KV heads: none keeps query heads; `layer` is the mean over all heads (one list for the layer). */
+export type GqaReduce = 'none' | 'mean' | 'sum' | 'max' | 'layer';
+
+/** Shared primitives; every one takes a leading rows axis and bills its bytes to the setting that called it. Ties go to the lower index. */
+export interface Ops extends SlotOps, ListOps {
+  /**
+   * Softmax attention of window queries (act [rows, w, Hq * d], the last w slots of each head) over all slots, reduced over the
+   * window, pooled along slots, reduced over query heads. f32 [rows, S, maxLen]; -inf beyond a head's length.
+   */
+  windowScores(
+    queries: Tensor,
+    slots: SlotsView,
+    how: {
+      readonly reduce: 'mean' | 'sum' | 'max' | 'var';
+      readonly pool?: { readonly kind: 'avg' | 'max'; readonly size: number };
+      readonly gqa: GqaReduce;
+    },
+  ): Tensor;
+  /** L2 norm of each slot's key or value: f32 [rows, H, maxLen]. */
+  slotNorms(slots: SlotsView, what: 'keys' | 'values'): Tensor;
+  /** Uniform [0, 1) from a hash of (seed, sample seed, layer, global head, slot): f32 [rows, H, maxLen]. */
+  randomScores(slots: SlotsView, rows: RowFacts, seed: number): Tensor;
+  /** Page min and max of keys: f32 [rows, H, pages, 2, d]. Usually read from a `page` state field instead. */
+  blockSummary(slots: SlotsView, pageSize: number): Tensor;
+  /** Upper bound of q.k per page: f32 [rows, S, pages]; queries act [rows, T, Hq * d], the bound is the max over T. */
+  blockScores(queries: Tensor, summary: Tensor, shape: LayerShape, gqa: GqaReduce): Tensor;
+  /**
+   * The `counts` largest entries of each list, ascending. counts: one number per row, or i32 [rows, S]. The first `sinks` and last
+   * `recents` valid entries are taken before all others and count. `across: 'heads'`: counts is a total over the S lists of a row.
+   */
+  topK(
+    scores: Tensor,
+    counts: readonly number[] | Tensor,
+    how: { readonly scope: Scope; readonly sinks: number; readonly recents: number; readonly across?: 'heads' },
+  ): Ragged;
+  /** First `sinks` and last `recents` slots of each head, recents chosen so that the list has `counts[row]` entries (or all slots). */
+  sinkRecent(slots: SlotsView, counts: readonly number[], sinks: number): Ragged;
+  /** Lists made on the host, [rows][heads] of ascending slots. Allowed at prefill boundaries only. */
+  lists(values: readonly (readonly (readonly number[])[])[], scope: Scope): Ragged;
+  /** -inf marks "no slot": it stays -inf under scale and add, whatever the factor. */
+  scale(x: Tensor, factor: number): Tensor;
+  add(x: Tensor, y: Tensor): Tensor;
+  /** The larger of two score tensors of one shape, entry by entry. */
+  maximum(x: Tensor, y: Tensor): Tensor;
+  /** Entries [start, start + count) of each list: f32 [rows, S, n] -> [rows, S, count]. */
+  sliceSlots(scores: Tensor, start: number, count: number): Tensor;
+  /** [rows, S, n] -> [rows, 1, n]; the one seam that crosses heads. */
+  reduceHeads(scores: Tensor, how: 'mean' | 'sum' | 'max'): Tensor;
 }

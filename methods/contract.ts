@@ -6,6 +6,7 @@
  * device or keeps anything in a closure between calls. Axis 0 of every tensor is rows (forks); ops never cross rows.
  */
 import type { z } from 'zod';
+import type { Ops, Reduce } from './contract-ops.js';
 import type {
   AssemblePlan,
   Calibration,
@@ -21,11 +22,8 @@ import type {
   Services,
 } from './contract-parts.js';
 
+export type * from './contract-ops.js';
 export type * from './contract-parts.js';
-
-import type { ListOps, SlotOps } from './contract-ops.js';
-
-export type { Clusters, ListOps, SlotOps } from './contract-ops.js';
 
 export type Scope = 'model' | 'layer' | 'kvHead' | 'queryHead';
 export type Axis = 'residentBytes' | 'bytesRead' | 'promptTokens' | 'density' | 'weightBytes' | 'none';
@@ -119,6 +117,8 @@ export interface Declaration {
   readonly state: Readonly<Record<string, StateField>>;
   readonly logits: 'full' | 'partial';
   readonly hostReadsPerStep: number;
+  /** Plans name what the last step read (`previous`): the engine keeps it. */
+  readonly reusesPlans?: true;
   /** Conformance properties that fail by design, each with its reason. */
   readonly waives: Readonly<Partial<Record<Property, string>>>;
 }
@@ -216,6 +216,8 @@ export interface SequenceFacts {
   readonly contextLength: number;
   /** Only after `needs: tokens`. */
   readonly tokenIds?: Int32Array;
+  /** Document of each token, -1 outside of documents; absent where the prompt names none. */
+  readonly segments?: Int32Array;
   /** Only for controls that need `evidence`: token ranges [start, end) of the context. */
   readonly evidence?: readonly TokenSpan[];
 }
@@ -260,14 +262,18 @@ export interface ChunkView extends View {
   queries(rope: Rope): Tensor;
   keys(rope: Rope): Tensor;
   values(): Tensor;
+  /** Input of the layer, f32 [rows, queryLen, hiddenSize]. */
   hidden(): Tensor;
+  /** In `onWrite`, which follows the chunk's attention: f32 [rows, queryLen, numQueryHeads], and act [rows, queryLen, numQueryHeads * headDimV]. */
   lse(): Tensor;
+  attentionOutput(): Tensor;
 }
 export type Boundary = 'layer' | 'chunk' | 'context' | 'prompt' | 'turn' | 'step';
 export interface CacheView extends View {
   readonly boundary: Boundary;
   readonly slots: SlotsView;
   windowQueries(): Tensor;
+  /** Of the need with this number, over the prompt's queries: f32 [rows, heads of its scope, slots]. */
   columnStats(need: number): Tensor;
   /** After a step, for methods that need `probs`: f32 [rows, heads, maxLen] in slot order, of the step's last query (T may be > 1); -inf beyond a head's length. */
   probs(): Tensor;
@@ -279,8 +285,13 @@ export interface StepView extends View {
   readonly slots: SlotsView;
   /** act [rows, queryLen, numQueryHeads * headDim]. */
   queries(rope: Rope): Tensor;
+  /** Input of the layer, f32 [rows, queryLen, hiddenSize]; in layer 0 the embeddings. */
+  hidden(): Tensor;
+  /** i32 [rows, queryLen]: the tokens being fed. */
+  tokenIds(): Tensor;
   /** After attend: f32 [rows, heads, maxLen] in slot order. */
   probs(): Tensor;
+  /** After attend: f32 [rows, queryLen, numQueryHeads], natural log. */
   lse(): Tensor;
 }
 
@@ -294,32 +305,48 @@ export interface OutputView extends StepView {
 
 // ---------------------------------------------------------------- plans and actions
 
-/** One union for prefill chunks and steps: a step is a chunk of T >= 1 queries. The T new slots are always visible causally. */
+/**
+ * One union for prefill chunks and steps: a step is a chunk of T >= 1 queries. `tokens`, and in steps `blocks`, bring the T new slots along
+ * causally, unless their list has length 0; every other set says exactly what is read. Lists of slots ascend.
+ */
 export type KeySet =
   | { readonly kind: 'all' }
   | { readonly kind: 'none' }
+  /** What this part of the layer read in the last step (everything before the first), and with plusNew all slots that came since. */
   | { readonly kind: 'previous'; readonly plusNew: boolean }
+  /** What the same part of an earlier layer reads in this step. */
   | { readonly kind: 'fromLayer'; readonly layer: number }
   /** The first `sinkTokens` slots and the last `recentTokens` up to and including the query's own. */
   | { readonly kind: 'window'; readonly sinkTokens: number; readonly recentTokens: number }
+  /** values [rows, heads, maxLen]: one list for all queries; [rows, heads, blocks, maxLen]: one for each queryBlock queries of the chunk. */
   | { readonly kind: 'blocks'; readonly queryBlock: number; readonly keyBlock: number; readonly lists: Ragged }
+  /** Columns are slots, diagonals distances from the query's own slot. */
   | { readonly kind: 'vertical-slash'; readonly columns: Ragged; readonly diagonals: Ragged }
   | { readonly kind: 'tokens'; readonly indices: Ragged }
+  /** Listed queries of the chunk read the listed slots; the others give 0. */
   | { readonly kind: 'gather'; readonly queries: Ragged; readonly keys: Ragged }
+  /** Synthetic keys and values f32 [rows, numKvHeads, n, d], seen by every query. */
   | { readonly kind: 'rows'; readonly keys: Tensor; readonly values: Tensor }
   | { readonly kind: 'union'; readonly of: readonly KeySet[] };
 
+/** Parts of one softmax are disjoint: where a slot may be in two, one `union` counts it once. */
 export interface AttentionPart {
   readonly keys: KeySet;
+  /** Query heads; absent: all. Heads of no part give 0. */
   readonly heads?: readonly number[];
+  /** Default: the layout's. `compact` needs one set for all queries of a step. */
   readonly positions?: Positions;
+  /** f32 nats added to logits [rows, 1, numKvHeads or numQueryHeads, n]: by entry for `tokens` and `rows`, else by slot. */
   readonly bias?: Tensor;
   readonly at?: 'device' | 'tier';
+  /** segments: documents of the prompt do not see each other. Default: causal. */
   readonly visible?: 'causal' | 'segments' | 'bidirectional';
 }
 export interface AttentionPlan {
   readonly parts: readonly AttentionPart[];
+  /** gates f32 [rows, T, numQueryHeads, parts]: every part has its own softmax. */
   readonly mix: 'one-softmax' | { readonly gates: Tensor };
+  /** f32 [rows, T, numQueryHeads]: on queries before, on outputs after attention. */
   readonly queryScale?: Tensor;
   readonly headGain?: Tensor;
 }
@@ -460,59 +487,6 @@ export interface Hooks {
     /** After a step: f32 [rows, accepted tokens, vocabSize] as the model gave them. */
     accepted?(logits: Tensor, view: OutputView): void;
   };
-}
-
-// ---------------------------------------------------------------- ops
-
-export type Reduce = 'sum' | 'mean' | 'max' | 'var' | 'entropy' | 'argmax' | 'distance' | 'diagonal' | 'raw';
-/** Query heads to KV heads: none keeps query heads; `layer` is the mean over all heads (one list for the layer). */
-export type GqaReduce = 'none' | 'mean' | 'sum' | 'max' | 'layer';
-
-/** Shared primitives; every one takes a leading rows axis and bills its bytes to the setting that called it. Ties go to the lower index. */
-export interface Ops extends SlotOps, ListOps {
-  /**
-   * Softmax attention of window queries (act [rows, w, Hq * d], the last w slots of each head) over all slots, reduced over the
-   * window, pooled along slots, reduced over query heads. f32 [rows, S, maxLen]; -inf beyond a head's length.
-   */
-  windowScores(
-    queries: Tensor,
-    slots: SlotsView,
-    how: {
-      readonly reduce: 'mean' | 'sum' | 'max' | 'var';
-      readonly pool?: { readonly kind: 'avg' | 'max'; readonly size: number };
-      readonly gqa: GqaReduce;
-    },
-  ): Tensor;
-  /** L2 norm of each slot's key or value: f32 [rows, H, maxLen]. */
-  slotNorms(slots: SlotsView, what: 'keys' | 'values'): Tensor;
-  /** Uniform [0, 1) from a hash of (seed, sample seed, layer, global head, slot): f32 [rows, H, maxLen]. */
-  randomScores(slots: SlotsView, rows: RowFacts, seed: number): Tensor;
-  /** Page min and max of keys: f32 [rows, H, pages, 2, d]. Usually read from a `page` state field instead. */
-  blockSummary(slots: SlotsView, pageSize: number): Tensor;
-  /** Upper bound of q.k per page: f32 [rows, S, pages]; queries act [rows, T, Hq * d], the bound is the max over T. */
-  blockScores(queries: Tensor, summary: Tensor, shape: LayerShape, gqa: GqaReduce): Tensor;
-  /**
-   * The `counts` largest entries of each list, ascending. counts: one number per row, or i32 [rows, S]. The first `sinks` and last
-   * `recents` valid entries are taken before all others and count. `across: 'heads'`: counts is a total over the S lists of a row.
-   */
-  topK(
-    scores: Tensor,
-    counts: readonly number[] | Tensor,
-    how: { readonly scope: Scope; readonly sinks: number; readonly recents: number; readonly across?: 'heads' },
-  ): Ragged;
-  /** First `sinks` and last `recents` slots of each head, recents chosen so that the list has `counts[row]` entries (or all slots). */
-  sinkRecent(slots: SlotsView, counts: readonly number[], sinks: number): Ragged;
-  /** Lists made on the host, [rows][heads] of ascending slots. Allowed at prefill boundaries only. */
-  lists(values: readonly (readonly (readonly number[])[])[], scope: Scope): Ragged;
-  /** -inf marks "no slot": it stays -inf under scale and add, whatever the factor. */
-  scale(x: Tensor, factor: number): Tensor;
-  add(x: Tensor, y: Tensor): Tensor;
-  /** The larger of two score tensors of one shape, entry by entry. */
-  maximum(x: Tensor, y: Tensor): Tensor;
-  /** Entries [start, start + count) of each list: f32 [rows, S, n] -> [rows, S, count]. */
-  sliceSlots(scores: Tensor, start: number, count: number): Tensor;
-  /** [rows, S, n] -> [rows, 1, n]; the one seam that crosses heads. */
-  reduceHeads(scores: Tensor, how: 'mean' | 'sum' | 'max'): Tensor;
 }
 
 /** Keeps the parameter type of an adapter while it is listed beside others. */

@@ -1,6 +1,6 @@
 /** Naive ops on lists of scores and slots. */
-import type { ListOps } from './contract.js';
-import { dataOf, listsOf, naiveTensor, ragged } from './naive-lists.js';
+import type { ListOps, Tensor } from './contract.js';
+import { dataOf, listsOf, type NaiveTensor, naiveTensor, ragged } from './naive-lists.js';
 
 /** The lists along the last axis. */
 const linesOf = (x: { readonly shape: readonly number[] }): number[][] => {
@@ -9,7 +9,32 @@ const linesOf = (x: { readonly shape: readonly number[] }): number[][] => {
   return Array.from({ length: data.length / width }, (_, i) => Array.from(data.subarray(i * width, (i + 1) * width)));
 };
 
+/** Rows of `yes` where the predicate is above 0, else of `no`. */
+const chosenRows = (predicate: Tensor, yes: Tensor, no: Tensor): NaiveTensor => {
+  const [rows = 0, lists = 0] = yes.shape;
+  const width = Math.max(yes.shape[2]!, no.shape[2]!);
+  const lines = Array.from({ length: rows }, (_, row) => {
+    const from = dataOf(predicate)[row]! > 0 ? yes : no;
+    const own = from.shape[2]!;
+    return Array.from({ length: lists }, (_list, list) =>
+      Array.from({ length: width }, (_entry, i) =>
+        i < own ? dataOf(from)[(row * lists + list) * own + i]! : yes.dtype === 'i32' ? -1 : 0,
+      ),
+    );
+  });
+  return naiveTensor([rows, lists, width], lines.flat(2), yes.dtype);
+};
+
 export const naiveListOps: ListOps = {
+  choose: chosenRows,
+
+  chooseLists: (predicate, yes, no) => {
+    const flat = (lens: Tensor): NaiveTensor => naiveTensor([...lens.shape, 1], dataOf(lens), 'i32');
+    const values = chosenRows(predicate, yes.values, no.values);
+    const lens = naiveTensor(yes.lens.shape, chosenRows(predicate, flat(yes.lens), flat(no.lens)).data, 'i32');
+    return { scope: yes.scope, values, lens, maxLen: values.shape[2]! };
+  },
+
   constant: (values, shape, dtype = 'f32') => naiveTensor(shape, values, dtype),
 
   softmax: (x) =>

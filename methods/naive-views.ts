@@ -278,6 +278,8 @@ export const stepView = ({ layer, shape, keys, queries, rows, state = {}, ops = 
     queryLen: queries[0]!.length,
     slots: naiveSlots(layer, shape, keys),
     queries: () => naiveTensor([queries.length, queries[0]!.length, queries[0]![0]!.length], queries.flat(2)),
+    hidden: absent,
+    tokenIds: absent,
     probs: absent,
     lse: absent,
   };

@@ -2,6 +2,7 @@ import { asWinnowError, type WinnowError } from '../../core/errors.js';
 import type { CachePlan, TokenSpan } from '../../methods/contract.js';
 import type { CacheId } from '../../native/addon-types.js';
 import { applyPlan } from './apply-plan.js';
+import { columnNeeds } from './column-stats.js';
 import { createFork } from './fork.js';
 import { cacheViews, createGroup, type Group } from './group.js';
 import type { PrefillResult } from './prefill.js';
@@ -10,13 +11,18 @@ import type { ModelContext, SampleSpec } from './sample.js';
 import type { ResolvedSetting } from './settings.js';
 import { endTierStep } from './tier.js';
 
+/** A prefill, with the state that its method wrote while it passed. */
+export interface Fed extends PrefillResult {
+  readonly group?: Group;
+}
+
 /** Forks and compresses rows of one method. If the rows together fail, each is tried alone, so that one bad budget fails alone. */
 export const compressAll = async (
   context: ModelContext,
   spec: SampleSpec,
   members: readonly ResolvedSetting[],
   base: CacheId,
-  fed: PrefillResult,
+  fed: Fed,
   sequence: Row['sequence'],
   slotCapacity: number,
   groups: Group[],
@@ -26,6 +32,11 @@ export const compressAll = async (
     forkRow(context, member, base, sequence, spec.prompt.evidence, fed.nextPosition),
   );
   const group = createGroup(context, rows, slotCapacity);
+  const written = fed.group?.state;
+  if (written !== undefined)
+    rows.forEach((_, r) => {
+      group.state.copyRow(r, written, 0);
+    });
   try {
     for (const row of rows) spec.watch?.prefilled?.(row, fed.windowQueries);
     await compress(context, spec, group, fed, sequence.length - sequence.contextLength);
@@ -49,7 +60,7 @@ export const compress = async (
   context: ModelContext,
   spec: SampleSpec,
   group: Group,
-  fed: PrefillResult,
+  fed: Fed,
   questionTokens: number,
 ): Promise<void> => {
   const { device, shapes } = context;
@@ -75,6 +86,13 @@ export const compress = async (
               return shared ? last : device.repeat(last, group.rows.length);
             },
           }),
+      columnStats(layer: number, need: number) {
+        const wantedNeed = first!.resolved.declaration.needs[need];
+        const [known] = wantedNeed === undefined ? [] : columnNeeds([wantedNeed]);
+        if (known === undefined) return undefined;
+        const stats = fed.columnStats.read(known, layer);
+        return shared ? stats : device.repeat(stats, group.rows.length);
+      },
     });
   try {
     let views = viewsOf(true);

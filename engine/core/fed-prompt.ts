@@ -7,6 +7,8 @@ export interface FedPrompt {
   /** Tokens at the end of the question that are read a second time under the query-aware protocol, through the compressed cache. */
   readonly tailTokens?: number;
   readonly evidence: readonly TokenSpan[];
+  /** Document of each context token, -1 outside. */
+  readonly segments?: Int32Array;
 }
 
 /**

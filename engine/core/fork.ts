@@ -151,6 +151,8 @@ export const passView = (context: ModelContext, pass: PassLayer): StepView => {
       rope === 'rotated'
         ? device.reshape(q, [caches.length, queryLen, shape.numQueryHeads * shape.headDim])
         : refuse('queries(un-rotated)'),
+    hidden: () => refuse('hidden'),
+    tokenIds: () => refuse('tokenIds'),
     probs: () => refuse('probs'),
     lse: () => refuse('lse'),
   };

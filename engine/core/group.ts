@@ -12,6 +12,7 @@ import type {
 import type { CacheId } from '../../native/addon-types.js';
 import { type Device, type DeviceSlots, type DeviceTensor, device as deviceOf, largest } from './device.js';
 import { type Bill, createOps } from './ops.js';
+import { createPlanMemory, type PlanMemory } from './plan-memory.js';
 import { headOffset } from './prefill.js';
 import { forkBooks, type Row } from './rows.js';
 import type { ResolvedSetting } from './settings.js';
@@ -30,6 +31,8 @@ export interface Group {
   /** Tokens that each row fed beside its own sequence, as if alone. */
   readonly auxiliaryTokens: number;
   addAuxiliaryTokens(tokens: number): void;
+  /** What its attention plans read last. */
+  readonly plans: PlanMemory;
   /** The most slots any head will ever hold. */
   readonly slotCapacity: number;
   /** Twin rows with other prompts, by row; owned by the sample. */
@@ -65,6 +68,7 @@ export const createGroup = (context: GroupContext, rows: readonly Row[], slotCap
     state,
     slotCapacity,
     companions: new Map(),
+    plans: createPlanMemory(context.device, first.declaration.reusesPlans === true),
     caches: Int32Array.from(rows, (row) => row.cache),
     hooks: () => (context.freshHooks ? first.hooks() : hooks),
     takeBill() {
@@ -100,6 +104,7 @@ export const forkGroup = (context: GroupContext, group: Group): Group => {
 /** Caches, twin rows and state of a group. */
 export const freeGroup = ({ device }: GroupContext, group: Group): void => {
   group.state.dispose();
+  group.plans.dispose();
   for (const row of group.rows) device.addon.cacheFree(row.cache);
   for (const companions of group.companions.values()) for (const { cache } of companions) device.addon.cacheFree(cache);
   group.companions.clear();
@@ -173,6 +178,8 @@ export interface BoundaryViews {
   readonly shared: boolean;
   /** Per layer act [rows or 1, last, Hq * d]. */
   windowQueries?(layer: number): DeviceTensor;
+  /** f32 [rows or 1, heads of the need's scope, maxLen]; undefined for a need of another kind. */
+  columnStats?(layer: number, need: number): DeviceTensor | undefined;
   /** Per layer f32 [rows, heads of the declared scope, maxLen]. */
   probs?(layer: number): DeviceTensor;
 }
@@ -203,7 +210,7 @@ export const cacheViews = (context: GroupContext, group: Group, views: BoundaryV
     boundary: views.boundary,
     slots: slotsView(context, group, layer, views.shared),
     windowQueries: views.windowQueries === undefined ? missing('windowQueries') : () => views.windowQueries!(layer),
-    columnStats: missing('columnStats'),
+    columnStats: (need) => views.columnStats?.(layer, need) ?? missing('columnStats')(),
     probs: views.probs === undefined ? missing('probs') : () => views.probs!(layer),
   }));
 };

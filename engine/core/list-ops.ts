@@ -1,12 +1,22 @@
 import { WinnowError } from '../../core/errors.js';
-import type { ListOps, Ragged, Scope } from '../../methods/contract.js';
+import type { ListOps, Ragged, Scope, Tensor } from '../../methods/contract.js';
 import { type DeviceTensor, device as deviceOf } from './device.js';
 import type { OpsContext } from './ops.js';
 
 /** Primitives on lists of scores and slots; they read nothing of the cache. */
 export const createListOps = ({ device }: OpsContext): ListOps => {
   const { addon } = device;
+  const choose = (predicate: Tensor, yes: Tensor, no: Tensor): DeviceTensor =>
+    device.wrap(addon.chooseRows(deviceOf(predicate).id, deviceOf(yes).id, deviceOf(no).id), deviceOf(yes).dtype);
   return {
+    choose,
+    chooseLists(predicate, yes, no) {
+      if (yes.scope !== no.scope)
+        throw new WinnowError('ERR_CONTRACT', 'ops.chooseLists', `lists of one scope (${yes.scope})`, no.scope);
+      const flat = (lens: Tensor): DeviceTensor => device.reshape(deviceOf(lens), [...lens.shape, 1]);
+      const lens = choose(predicate, flat(yes.lens), flat(no.lens));
+      return ragged(yes.scope, choose(predicate, yes.values, no.values), device.reshape(lens, yes.lens.shape));
+    },
     constant(values, shape, dtype = 'f32') {
       const size = shape.reduce((a, b) => a * b, 1);
       if (values.length !== size)

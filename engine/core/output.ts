@@ -100,6 +100,8 @@ export const outputView = (
     queryLen: moment.queryLen,
     slots: slotsView(context, group, layer, false),
     queries: refuse('queries'),
+    hidden: refuse('hidden'),
+    tokenIds: refuse('tokenIds'),
     probs: refuse('probs'),
     lse: refuse('lse'),
     tokens(row) {

@@ -1,9 +1,37 @@
-import { WinnowError } from '../../core/errors.js';
-import type { AttentionPlan, ChunkView, LayerShape } from '../../methods/contract.js';
+import type { AttentionPlan, LayerShape, Layout, SlotsView } from '../../methods/contract.js';
 import type { CacheId } from '../../native/addon-types.js';
+import { attendPlan } from './attend-plan.js';
+import { type ColumnNeed, type ColumnStats, createColumnStats } from './column-stats.js';
 import { type Device, type DeviceTensor, layerLens } from './device.js';
-import { keysOf } from './plan-keys.js';
-import type { Transformer } from './transformer.js';
+import { isPlainLayout, plainKeys } from './plan-keys.js';
+import type { PlanMemory } from './plan-memory.js';
+import type { LayerSource, Transformer } from './transformer.js';
+
+/** One chunk of one layer, for the hooks of a method that has a prefill of its own. */
+export interface PrefillChunk {
+  readonly layer: number;
+  readonly offset: number;
+  readonly queryLen: number;
+  readonly past: SlotsView;
+  /** act [queryLen, Hq * d], rotated. */
+  readonly queries: DeviceTensor;
+  readonly source: LayerSource;
+  /** After attention, where it was asked for: f32 [queryLen, Hq], act [queryLen, Hq * dV]. */
+  readonly lse?: DeviceTensor;
+  readonly output?: DeviceTensor;
+}
+
+/** What a method that changes or watches the prefill does in it. */
+export interface PrefillHooks {
+  plan?(chunk: PrefillChunk): AttentionPlan;
+  /** After the chunk's attention. */
+  onWrite?(chunk: PrefillChunk): void;
+  readonly needsLse: boolean;
+  readonly layout: Pick<Layout, 'keyRope' | 'positions'>;
+  readonly segments?: Int32Array;
+  readonly plans: PlanMemory;
+  rotary(layer: number, positions: number, textLength: number): DeviceTensor;
+}
 
 export interface PrefillRequest {
   readonly ids: Int32Array;
@@ -13,11 +41,9 @@ export interface PrefillRequest {
   readonly chunk: number;
   /** Rotated queries of the last rows to keep per layer; 0 keeps none. */
   readonly windowRows: number;
+  readonly columnStats?: readonly ColumnNeed[];
   readonly wantLogits: boolean;
-  /** Attention plan of a method that changes the prefill. */
-  plan?(
-    view: Pick<ChunkView, 'layer' | 'shape' | 'offset' | 'queryLen' | 'past'> & { queries(): DeviceTensor },
-  ): AttentionPlan;
+  readonly hooks?: PrefillHooks;
   cancelled(): void;
 }
 
@@ -26,6 +52,8 @@ export interface PrefillResult {
   readonly logits: DeviceTensor | undefined;
   /** Per layer act [min(windowRows, n), Hq * d]; owned by the caller. */
   readonly windowQueries: readonly DeviceTensor[];
+  /** Owned by the caller. */
+  readonly columnStats: ColumnStats;
   /** Query-key pairs computed, and those of causal attention; summed over layers and query heads. */
   readonly pairs: number;
   readonly causalPairs: number;
@@ -40,9 +68,10 @@ export const prefill = (
   shapes: readonly LayerShape[],
   request: PrefillRequest,
 ): PrefillResult => {
-  const { addon } = device;
-  const { ids, cache, chunk } = request;
+  const { ids, cache, chunk, hooks } = request;
+  const textLength = request.firstPosition + ids.length;
   const windows = createWindowStore(device, shapes, Math.min(request.windowRows, ids.length));
+  const columnStats = createColumnStats(device, shapes, request.columnStats ?? [], textLength);
   const windowTensors = new Map<string, DeviceTensor>();
   let logits: DeviceTensor | undefined;
   let pairs = 0;
@@ -52,93 +81,118 @@ export const prefill = (
     request.cancelled();
     const count = Math.min(chunk, ids.length - start);
     const isLast = start + count === ids.length;
+    const offset = request.firstPosition + start;
     logits = transformer.run({
       ids: ids.subarray(start, start + count),
-      positions: Int32Array.from({ length: count }, (_, i) => request.firstPosition + start + i),
+      positions: Int32Array.from({ length: count }, (_, i) => offset + i),
       caches: Int32Array.of(cache),
       queryLen: count,
       isStep: false,
-      textLength: request.firstPosition + ids.length,
+      textLength,
       logits: isLast && request.wantLogits ? 'last' : 'none',
-      attend(layer, q, out) {
+      ...(hooks?.layout.keyRope === 'pre' ? { keepsUnrotated: () => true } : {}),
+      attend(layer, q, out, source) {
         const shape = shapes[layer]!;
-        const offset = request.firstPosition + start;
         const causal = causalCount(offset, count) * shape.numQueryHeads;
         causalPairs += causal;
-        let plan = 0;
-        if (request.plan === undefined) pairs += causal;
-        else {
-          const window = windowOf(
-            request.plan({
-              layer,
-              shape,
-              offset,
-              queryLen: count,
-              past: slotsOf(device, cache, layer, shapes),
-              queries: () => device.reshape(q, [1, count, q.shape[1]!]),
-            }),
-          );
-          if (window === undefined) pairs += causal;
-          else {
-            pairs += windowCount(offset, count, window.sinkTokens + window.recentTokens) * shape.numQueryHeads;
-            plan = windowTensor(device, windowTensors, shape.numQueryHeads, window.sinkTokens, window.recentTokens).id;
-          }
-        }
-        addon.attendPrefill(
-          q.id,
-          cache,
+        const lse = createLse(device, hooks?.needsLse === true || !columnStats.isEmpty, count, shape);
+        const at: PrefillChunk = {
           layer,
-          shape.softmaxScale,
-          shape.softCap ?? 0,
-          shape.slidingWindow ?? 0,
-          plan,
-          out.id,
-          0,
-        );
+          offset,
+          queryLen: count,
+          past: slotsOf(device, cache, layer, shapes),
+          queries: q,
+          source,
+        };
+        const plan = hooks?.plan?.(at);
+        const keys = plan === undefined ? undefined : plainKeys(plan, hooks!.layout);
+        if (keys?.kind === 'window' || keys?.kind === 'all' || (plan === undefined && isPlain(hooks))) {
+          const isWindow = keys?.kind === 'window';
+          pairs += isWindow ? windowCount(offset, count, keys) * shape.numQueryHeads : causal;
+          const window = isWindow ? windowTensor(device, windowTensors, shape.numQueryHeads, keys).id : 0;
+          const { softmaxScale, softCap = 0, slidingWindow = 0 } = shape;
+          const into = [out.id, lse?.id ?? 0] as const;
+          device.addon.attendPrefill(q.id, cache, layer, softmaxScale, softCap, slidingWindow, window, ...into);
+        } else pairs += attendChunk(device, transformer, shape, request, textLength, at, plan, out, lse);
+        if (lse !== undefined) columnStats.push(cache, layer, q, lse);
         windows.push(layer, q, count);
+        hooks?.onWrite?.({ ...at, output: out, ...(lse === undefined ? {} : { lse }) });
       },
     });
+    hooks?.plans.settle(count, count);
   }
   for (const t of windowTensors.values()) device.free(t);
-  return { logits, windowQueries: windows.take(), pairs, causalPairs };
+  return { logits, windowQueries: windows.take(), columnStats, pairs, causalPairs };
+};
+
+const isPlain = (hooks: PrefillHooks | undefined): boolean => hooks === undefined || isPlainLayout(hooks.layout);
+
+const createLse = (device: Device, isWanted: boolean, count: number, shape: LayerShape): DeviceTensor | undefined =>
+  isWanted ? device.tensor('f32', [count, shape.numQueryHeads]) : undefined;
+
+/** Any plan that is neither dense nor a window. Returns its pairs. */
+const attendChunk = (
+  device: Device,
+  transformer: Transformer,
+  shape: LayerShape,
+  request: PrefillRequest,
+  textLength: number,
+  { layer, queryLen, past, queries }: PrefillChunk,
+  plan: AttentionPlan | undefined,
+  out: DeviceTensor,
+  lse: DeviceTensor | undefined,
+): number => {
+  const hooks = request.hooks!;
+  const at = { rows: 1, lens: past.lens, queryLen };
+  const followed = plan ?? { parts: [{ keys: { kind: 'all' } }], mix: 'one-softmax' };
+  const { pairs } = attendPlan(
+    {
+      device,
+      shape,
+      layer,
+      caches: Int32Array.of(request.cache),
+      queryLen,
+      q: queries,
+      out,
+      ...(lse === undefined ? {} : { lse }),
+      inPrefill: true,
+      layout: hooks.layout,
+      cacheLayout: transformer.layout,
+      table: (least) => hooks.rotary(layer, Math.max(least, textLength), textLength),
+      ...(hooks.segments === undefined ? {} : { segments: device.i32(hooks.segments) }),
+      resolve: (part) => hooks.plans.resolve(layer, part, at),
+    },
+    followed,
+  );
+  hooks.plans.note(layer, followed, at);
+  return pairs;
 };
 
 /** Pairs of `count` causal queries that start at slot `offset`. */
 const causalCount = (offset: number, count: number): number => count * offset + (count * (count + 1)) / 2;
 
-const windowCount = (offset: number, count: number, width: number): number => {
-  let total = 0;
-  for (let t = 0; t < count; t++) total += Math.min(offset + t + 1, width);
-  return total;
-};
+interface WindowSlots {
+  readonly sinkTokens: number;
+  readonly recentTokens: number;
+}
 
-const windowOf = (plan: AttentionPlan): { sinkTokens: number; recentTokens: number } | undefined => {
-  const keys = keysOf(plan, 'prefill.plan');
-  if (keys.kind === 'all') return undefined;
-  if (keys.kind === 'window') return keys;
-  throw new WinnowError(
-    'ERR_UNSUPPORTED',
-    'prefill.plan',
-    'keys of kind all or window',
-    keys.kind,
-    'Block lists come with the sparse prefill kernels.',
-  );
+const windowCount = (offset: number, count: number, { sinkTokens, recentTokens }: WindowSlots): number => {
+  let total = 0;
+  for (let t = 0; t < count; t++) total += Math.min(offset + t + 1, sinkTokens + recentTokens);
+  return total;
 };
 
 const windowTensor = (
   device: Device,
   known: Map<string, DeviceTensor>,
   heads: number,
-  sinks: number,
-  recents: number,
+  { sinkTokens, recentTokens }: WindowSlots,
 ): DeviceTensor => {
-  const key = `${heads}:${sinks}:${recents}`;
+  const key = `${heads}:${sinkTokens}:${recentTokens}`;
   let t = known.get(key);
   if (t === undefined) {
-    t = device.i32(
-      Int32Array.from({ length: heads * 2 }, (_, i) => (i % 2 === 0 ? sinks : recents)),
-      [heads, 2],
-    );
+    const values = Int32Array.from({ length: heads * 2 }, (_, i) => (i % 2 === 0 ? sinkTokens : recentTokens));
+    t = device.i32(values, [heads, 2]);
     known.set(key, t);
   }
   return t;

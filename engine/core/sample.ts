@@ -1,17 +1,18 @@
-import { asWinnowError, WinnowError } from '../../core/errors.js';
+import { asWinnowError, type WinnowError } from '../../core/errors.js';
 import type { ModelFacts, Protocol } from '../../methods/contract.js';
 import type { CacheId } from '../../native/addon-types.js';
 import { type Assembled, afterAssembly, assembleContext, assembledSequence } from './assemble.js';
+import { columnNeeds } from './column-stats.js';
 import { openCompanions } from './companions.js';
-import { compressAll, windowRows } from './compress.js';
+import { compressAll, type Fed, windowRows } from './compress.js';
 import { type ContextPart, wholeContext } from './context-parts.js';
 import type { DeviceTensor } from './device.js';
 import { concat, type FedPrompt } from './fed-prompt.js';
-import { createGroup, freeGroup, type Group, type GroupContext, groupState, rowFacts, visibleFacts } from './group.js';
-import { createOps } from './ops.js';
-import { type PrefillResult, prefill } from './prefill.js';
+import { createGroup, freeGroup, type Group, type GroupContext, visibleFacts } from './group.js';
+import { prefill } from './prefill.js';
+import { ownsPrefill, prefillHooks } from './prefill-hooks.js';
 import { cacheRecall, keptPositions, type Row, totalHeads } from './rows.js';
-import type { ResolvedSetting } from './settings.js';
+import { checkLength, type ResolvedSetting } from './settings.js';
 import { rollBack } from './step-books.js';
 import type { Transformer } from './transformer.js';
 
@@ -94,48 +95,33 @@ export const openSample = async (
     contextLength: prompt.contextIds.length,
     tokenIds: promptIds,
     evidence: prompt.evidence,
+    ...(prompt.segments === undefined ? {} : { segments: prompt.segments }),
   };
 
-  const feed = (members: readonly ResolvedSetting[], cache: CacheId, assembled?: Assembled): PrefillResult => {
+  const feed = (members: readonly ResolvedSetting[], cache: CacheId, assembled?: Assembled): Fed => {
     prefills++;
     const fedIds = assembled === undefined ? promptIds : promptIds.subarray(prompt.contextIds.length);
-    const own = members.length === 1 ? members[0] : undefined;
-    const hook = own?.hooks().prefill?.plan;
-    const group = hook === undefined ? undefined : planGroup(context, own!, sequence, slotCapacity, cache);
+    const [own] = members;
+    const watches = members.length === 1 && (ownsPrefill(own!) || own!.hooks().prefill?.plan !== undefined);
+    const group = watches ? planGroup(context, own!, sequence, slotCapacity, cache) : undefined;
     try {
-      return prefill(device, transformer, shapes, {
+      const result = prefill(device, transformer, shapes, {
         ids: fedIds,
         cache,
         firstPosition: assembled?.nextPosition ?? 0,
         chunk: context.prefillChunk,
         windowRows: Math.max(0, ...members.map((member) => windowRows(member, prompt.questionIds.length))),
+        columnStats: members.flatMap((member) => columnNeeds(member.declaration.needs)),
         wantLogits: protocol === 'query-aware' && tail === 0,
         cancelled: context.cancelled,
-        ...(group === undefined
-          ? {}
-          : {
-              plan: (view) =>
-                own!.hooks().prefill!.plan!({
-                  ...view,
-                  rows: rowFacts(group),
-                  state: groupState(context, group, view.layer),
-                  ops: createOps({
-                    device,
-                    shapes,
-                    elementBytes: context.elementBytes,
-                    bill: group.bill,
-                    allowHostLists: false,
-                  }),
-                  queries: () => view.queries(),
-                  keys: unsupported,
-                  values: unsupported,
-                  hidden: unsupported,
-                  lse: unsupported,
-                }),
-            }),
+        ...(group === undefined ? {} : { hooks: prefillHooks(context, group) }),
       });
-    } finally {
+      return group === undefined ? result : { ...result, group };
+    } catch (thrown) {
       group?.state.dispose();
+      throw thrown;
+    } finally {
+      group?.plans.dispose();
     }
   };
 
@@ -151,7 +137,7 @@ export const openSample = async (
   /** Prefill, fork and compress one set of settings that may share a prefill. */
   const open = async (members: readonly ResolvedSetting[]): Promise<void> => {
     const base = transformer.newCache();
-    let fed: PrefillResult | undefined;
+    let fed: Fed | undefined;
     try {
       const assembled = assembledFor(members[0]!, base);
       fed = feed(members, base, assembled);
@@ -179,12 +165,15 @@ export const openSample = async (
       }
     } finally {
       for (const t of fed?.windowQueries ?? []) device.free(t);
+      fed?.columnStats.dispose();
+      fed?.group?.state.dispose();
       device.addon.cacheFree(base);
     }
   };
 
   const admitted = settings.filter((setting) => {
     try {
+      checkLength(context.facts, setting, slotCapacity - 1);
       setting.hooks().admit?.(visibleFacts(setting, sequence));
       return true;
     } catch (thrown) {
@@ -199,7 +188,7 @@ export const openSample = async (
     groups.length = 0;
   };
   try {
-    const shared = spec.standAlone ? [] : admitted.filter((setting) => !setting.declaration.changesPrefill);
+    const shared = spec.standAlone ? [] : admitted.filter((setting) => !ownsPrefill(setting));
     if (shared.length > 0) await open(shared);
     for (const setting of admitted) {
       if (shared.includes(setting)) continue;
@@ -271,16 +260,6 @@ const planGroup = (
     ],
     slotCapacity,
   );
-
-const unsupported = (): never => {
-  throw new WinnowError(
-    'ERR_UNSUPPORTED',
-    'prefill view',
-    'rotated queries and past slots',
-    'another view',
-    'Other views come with the sparse prefill methods.',
-  );
-};
 
 /** Drops the prompt's last slots, which every method must have kept, so that the tokens can be fed again. */
 const takeBack = (context: ModelContext, groups: readonly Group[], tokens: number): void => {

@@ -1,8 +1,7 @@
-import { WinnowError } from '../../core/errors.js';
-import type { AttentionPlan, Ragged, Scope } from '../../methods/contract.js';
+import type { Ragged, Scope } from '../../methods/contract.js';
+import type { PlanReads } from './attend-plan.js';
 import { type Device, device as deviceOf } from './device.js';
 import type { Group, GroupContext } from './group.js';
-import { keysOf } from './plan-keys.js';
 import { headOffset } from './prefill.js';
 import { evidenceSlots, evidenceTokens, type Row, slotBytes } from './rows.js';
 
@@ -15,21 +14,6 @@ export interface RowMeter {
   /** A selector decided what is read; otherwise everything is. */
   selected: boolean;
 }
-
-/** The lists a plan reads, or undefined for everything. */
-export const listsOf = (plan: AttentionPlan): { lists: Ragged; page: number } | undefined => {
-  const keys = keysOf(plan, 'decode.select');
-  if (keys.kind === 'all') return undefined;
-  if (keys.kind === 'tokens') return { lists: keys.indices, page: 0 };
-  if (keys.kind === 'blocks') return { lists: keys.lists, page: keys.keyBlock };
-  throw new WinnowError(
-    'ERR_UNSUPPORTED',
-    'decode.select',
-    'keys of kind all, tokens or blocks',
-    keys.kind,
-    'Other key sets come later.',
-  );
-};
 
 export interface HostLists {
   readonly scope: Scope;
@@ -176,6 +160,50 @@ export const meterWholeLayer = (
       meter.recallHeads++;
     }
   });
+};
+
+/** Books what the kernel says that a plan read of one layer. Returns the slots by row and KV head where they are known. */
+export const meterReads = (
+  context: GroupContext,
+  group: Group,
+  layer: number,
+  reads: PlanReads,
+  width: number,
+  meters: readonly RowMeter[],
+  wantRecall: boolean,
+): Int32Array[][] | undefined => {
+  const { shapes, device, elementBytes } = context;
+  const shape = shapes[layer]!;
+  const heads = shape.numKvHeads;
+  const offset = headOffset(shapes, layer);
+  const { seen } = reads;
+  const slots = (list: number): Int32Array => {
+    const found: number[] = [];
+    for (let slot = 0; slot < width; slot++) if (seen![list * width + slot] === 1) found.push(slot);
+    return Int32Array.from(found);
+  };
+  const perRow = group.rows.map((row, r) => {
+    const meter = begin(meters[r]!, row);
+    const packed = row.quantised.size === 0 ? undefined : device.addon.cacheReadBytes(row.cache, layer);
+    meter.bytes += reads.synthetic * heads * slotBytes(shape, elementBytes);
+    return Array.from({ length: heads }, (_, head) => {
+      const list = r * heads + head;
+      const count = reads.counts[list]!;
+      const length = row.slots[offset + head]!;
+      meter.slotsRead[offset + head] = count;
+      meter.bytes +=
+        packed === undefined ? count * slotBytes(shape, elementBytes) : Math.round((count * packed[head]!) / length);
+      const listed = seen === undefined ? new Int32Array(0) : slots(list);
+      if (wantRecall && seen !== undefined && row.evidence.length > 0) {
+        const held = evidenceSlots(device, row, layer, head, offset + head);
+        const found = held.reduce((sum, slot) => sum + seen[list * width + slot]!, 0);
+        meter.recallSum += found / evidenceTokens(row.evidence);
+        meter.recallHeads++;
+      }
+      return listed;
+    });
+  });
+  return seen === undefined ? undefined : perRow;
 };
 
 const begin = (meter: RowMeter, row: Row): RowMeter => {

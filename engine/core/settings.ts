@@ -5,12 +5,14 @@ import type {
   Hooks,
   Method,
   ModelFacts,
+  Need,
   Profile,
   Protocol,
   Setting,
 } from '../../methods/contract.js';
 import { parseParams } from '../../methods/params.js';
 import type { MethodRef, SettingRequest } from '../contract.js';
+import { columnReduceCode } from './column-stats.js';
 import type { Profiles } from './profiles.js';
 
 /** A method with checked parameters, before any budget is known. */
@@ -51,7 +53,8 @@ export const bindMethod = async (
 export const needsOwnPrefill = (bound: BoundMethod, model: ModelFacts, protocol: Protocol): boolean => {
   const setting = smallestSetting(bound, protocol);
   const hooks = bound.method.hooks(setting, model);
-  return hooks.prompt !== undefined || bound.method.declare(setting, model).changesPrefill;
+  const watches = hooks.cache?.onWrite !== undefined;
+  return hooks.prompt !== undefined || watches || bound.method.declare(setting, model).changesPrefill;
 };
 
 /** What a method may be asked about itself before there is a budget. */
@@ -140,6 +143,21 @@ const budgetOf = (request: SettingRequest, method: Method, contextTokens: number
   return { tokens, fraction: tokens / contextTokens, contextTokens, covers };
 };
 
+/** Positions that attention uses must be among those the model was trained on; a layout may keep far text within them. */
+export const checkLength = (model: ModelFacts, setting: ResolvedSetting, tokens: number): void => {
+  const { positions } = setting.declaration.layout;
+  const used = typeof positions === 'object' ? Math.min(tokens, positions.clampDistance + 1) : tokens;
+  // A compact layout counts what is kept, unless the prefill itself has already seen every token in its place.
+  if (used <= model.maxPositions || (positions === 'compact' && setting.declaration.changesPrefill)) return;
+  throw new WinnowError(
+    'ERR_UNSUPPORTED',
+    `${setting.key}.length`,
+    `at most ${model.maxPositions} tokens, the positions of ${model.id}`,
+    used,
+    'Take a shorter length, or a method whose positions stay within them.',
+  );
+};
+
 /** Hooks that this engine would never call: a method that relies on one is refused instead of half run. */
 const refuseHooks = (method: Method, { changesPrefill }: Declaration, { assemble, prefill, output }: Hooks): void => {
   if (assemble !== undefined && !changesPrefill)
@@ -168,6 +186,23 @@ const refuseHooks = (method: Method, { changesPrefill }: Declaration, { assemble
     );
 };
 
+const servedViews = new Set([
+  ...['windowQueries', 'probs', 'lse', 'tokens', 'embeddings', 'evidence'],
+  ...['queries', 'keysPreRope', 'hidden', 'attentionOutput', 'columnStats'],
+]);
+
+const checkColumnStats = (
+  method: Method,
+  declaration: Declaration,
+  { reduce }: Extract<Need, { view: 'columnStats' }>,
+): void => {
+  const refused = (expected: string, got: string): never => {
+    throw new WinnowError('ERR_UNSUPPORTED', `${method.id}.columnStats`, expected, got);
+  };
+  if (!(reduce in columnReduceCode)) refused(`one of ${Object.keys(columnReduceCode).join(', ')}`, reduce);
+  if (declaration.changesPrefill) refused('a dense prefill', 'a prefill of its own');
+};
+
 /** What the contract can say and this engine cannot do yet: one clear error instead of a silent approximation. */
 const refuse = (method: Method, declaration: Declaration): void => {
   const unsupported = (what: string, got: unknown): never => {
@@ -180,13 +215,21 @@ const refuse = (method: Method, declaration: Declaration): void => {
     );
   };
   const { layout } = declaration;
-  if (layout.keyRope !== 'post') unsupported('layout.keyRope', layout.keyRope);
-  if (layout.positions !== 'keep') unsupported('layout.positions', layout.positions);
+  const changesPrefill = layout.keyRope === 'pre' || typeof layout.positions === 'object';
+  if (changesPrefill && !declaration.changesPrefill)
+    throw new WinnowError(
+      'ERR_CONTRACT',
+      `${method.id}.changesPrefill`,
+      'true for a layout that the prefill sees too',
+      false,
+      'Keys before RoPE and clamped distances change every attention.',
+    );
   if (layout.keyBasis !== undefined) unsupported('layout.keyBasis', layout.keyBasis);
   if (declaration.prefillOrder !== 'any') unsupported('prefillOrder', declaration.prefillOrder);
   for (const need of declaration.needs) {
     if ('auxiliary' in need) continue;
-    if (!['windowQueries', 'probs', 'tokens', 'evidence'].includes(need.view)) unsupported('needs', need.view);
+    if (!servedViews.has(need.view)) unsupported('needs', need.view);
+    else if (need.view === 'columnStats') checkColumnStats(method, declaration, need);
     else if (need.view === 'evidence' && method.control !== true) {
       throw new WinnowError(
         'ERR_CONTRACT',

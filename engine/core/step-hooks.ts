@@ -7,6 +7,7 @@ import { cacheViews, type Group, type GroupContext, groupState, rowFacts, slotsV
 import { createOps } from './ops.js';
 import { headOffset } from './prefill.js';
 import type { StepRequest } from './step.js';
+import type { LayerSource } from './transformer.js';
 
 export const probsScope = (group: Group): Scope | undefined => {
   for (const need of group.rows[0]!.resolved.declaration.needs)
@@ -14,25 +15,42 @@ export const probsScope = (group: Group): Scope | undefined => {
   return undefined;
 };
 
+/** Whether the group's method declared a view. */
+export const needs = (group: Group, view: string): boolean =>
+  group.rows[0]!.resolved.declaration.needs.some((need) => 'view' in need && need.view === view);
+
+/** Where the views of a step come from. */
+export interface StepSources {
+  /** act [rows * queryLen, Hq * d] of the group. */
+  readonly q: DeviceTensor;
+  /** Absent after the step. */
+  readonly source?: LayerSource;
+  /** Number of the group's first row in the step. */
+  readonly firstRow: number;
+  probs(): DeviceTensor | undefined;
+  lse(): DeviceTensor | undefined;
+}
+
 export const stepView = (
   context: GroupContext,
   group: Group,
   layer: number,
-  q: DeviceTensor,
   request: StepRequest,
-  probs: () => DeviceTensor | undefined,
+  sources: StepSources,
 ): StepView => {
   const { device, shapes } = context;
   const shape = shapes[layer]!;
-  const id = group.rows[0]!.resolved.bound.method.id;
-  const refuse = (name: string): never => {
+  const rows = group.rows.length;
+  const { queryLen } = request;
+  const refuse = (name: string, what: string): never => {
     throw new WinnowError(
       'ERR_UNSUPPORTED',
-      `${id}.${name}`,
-      'rotated queries, or probs of a one-token step that were declared',
+      `${group.rows[0]!.resolved.bound.method.id}.${name}`,
+      `${what} that is declared in needs and exists at this moment`,
       name,
     );
   };
+  const ofGroup = (t: DeviceTensor): DeviceTensor => device.slice(t, sources.firstRow * queryLen, rows * queryLen);
   return {
     layer,
     shape,
@@ -41,14 +59,30 @@ export const stepView = (
     ops: createOps({ device, shapes, elementBytes: context.elementBytes, bill: group.bill, allowHostLists: false }),
     step: request.step,
     phase: request.phase,
-    queryLen: request.queryLen,
+    queryLen,
     slots: slotsView(context, group, layer, false),
-    queries: (rope) =>
-      rope === 'rotated'
-        ? device.reshape(q, [group.rows.length, request.queryLen, shape.numQueryHeads * shape.headDim])
-        : refuse('queries(un-rotated)'),
-    probs: () => probs() ?? refuse('probs'),
-    lse: () => refuse('lse'),
+    queries(rope) {
+      const own = [rows, queryLen, shape.numQueryHeads * shape.headDim];
+      if (rope === 'rotated') return device.reshape(sources.q, own);
+      if (sources.source === undefined || !needs(group, 'queries')) return refuse('queries(un-rotated)', 'a view');
+      return device.reshape(ofGroup(sources.source.vectors(false).queries), own);
+    },
+    hidden() {
+      if (sources.source === undefined || !(needs(group, 'hidden') || (layer === 0 && needs(group, 'embeddings'))))
+        return refuse('hidden', 'a view');
+      const { hidden } = sources.source;
+      return device.reshape(ofGroup(hidden), [rows, queryLen, hidden.shape[1]!]);
+    },
+    tokenIds() {
+      if (!needs(group, 'tokens')) return refuse('tokenIds', 'a view');
+      const first = sources.firstRow * queryLen;
+      return device.i32(request.ids.slice(first, first + rows * queryLen), [rows, queryLen]);
+    },
+    probs: () => sources.probs() ?? refuse('probs', 'a view of a one-token step'),
+    lse() {
+      const lse = sources.lse();
+      return lse === undefined ? refuse('lse', 'a view') : device.reshape(lse, [rows, queryLen, shape.numQueryHeads]);
+    },
   };
 };
 
@@ -81,7 +115,13 @@ export const commit = (
     for (let row = 0; row < group.rows.length; row++)
       device.addon.copyRows(all.id, row * request.queryLen, kept.id, row * accepted, accepted);
     group.hooks().decode!.commit!(
-      stepView(context, group, layer, kept, { ...request, queryLen: accepted }, () => undefined),
+      stepView(
+        context,
+        group,
+        layer,
+        { ...request, queryLen: accepted },
+        { q: kept, firstRow: 0, probs: () => undefined, lse: () => undefined },
+      ),
     );
   });
 };

@@ -1,20 +1,11 @@
 import { asWinnowError, type WinnowError } from '../../core/errors.js';
-import type { Scope, StepView } from '../../methods/contract.js';
-import type { TensorId } from '../../native/addon-types.js';
-import { type Device, type DeviceTensor, device as deviceOf } from './device.js';
-import { type Group, type GroupContext, slotsView } from './group.js';
+import type { Device, DeviceTensor } from './device.js';
+import type { Group, GroupContext } from './group.js';
 import type { Row } from './rows.js';
-import { downloadLists, listsOf, meterLists, meterWholeLayer, type RowMeter } from './selection.js';
-import {
-  addBills,
-  appendedBytes,
-  firstNewSlots,
-  hasTier,
-  readTierLists,
-  rollBack,
-  settleMeters,
-} from './step-books.js';
-import { commit, copyOf, lastOf, maintain, probsScope, readCaches, stepView } from './step-hooks.js';
+import type { RowMeter } from './selection.js';
+import { attendGroup, isWatched, type StepKeep } from './step-attend.js';
+import { addBills, appendedBytes, rollBack, settleMeters } from './step-books.js';
+import { commit, lastOf, maintain } from './step-hooks.js';
 import { endTierStep } from './tier.js';
 import type { Transformer } from './transformer.js';
 
@@ -32,6 +23,8 @@ export interface StepRequest {
    * `firstRow * queryLen` on); the rest is dropped before commit and maintain. Absent: all.
    */
   accept?(group: Group, logits: DeviceTensor, firstRow: number): number;
+  /** Of each token: an earlier token of its row that it follows, or -1; it sees its ancestors alone. Absent: each follows the one before. */
+  readonly parents?: Int32Array;
   /** Measure evidence read by selectors. */
   readonly recall: boolean;
   /** Replaces the caches that attention reads (conformance: poison); gets what the plan lists. */
@@ -58,8 +51,6 @@ export interface StepOutcome {
   readonly rows: readonly StepRow[];
 }
 
-const scopeCode: Record<Scope, 1 | 2 | 3> = { model: 1, layer: 1, kvHead: 2, queryHead: 3 };
-
 /** Feeds one step to all rows as one batch: weights are read once for all of them. */
 export const runStep = (context: GroupContext, transformer: Transformer, request: StepRequest): StepOutcome => {
   const { device, shapes } = context;
@@ -69,15 +60,23 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
   const caches = Int32Array.from(rows, (row) => row.cache);
   const positions = new Int32Array(rows.length * queryLen);
   rows.forEach((row, r) => {
-    for (let t = 0; t < queryLen; t++) positions[r * queryLen + t] = row.nextPosition + t;
+    for (let t = 0; t < queryLen; t++) {
+      const at = r * queryLen + t;
+      const parent = request.parents === undefined ? t - 1 : request.parents[at]!;
+      // A drafted token stands one place behind its parent.
+      positions[at] = parent < 0 ? row.nextPosition : positions[r * queryLen + parent]! + 1;
+    }
   });
   for (const row of rows) for (let i = 0; i < row.slots.length; i++) row.slots[i]! += queryLen;
   const meters = rows.map(
     (): RowMeter => ({ slotsRead: new Int32Array(0), bytes: 0, recallSum: 0, recallHeads: 0, selected: false }),
   );
-  const stepQueries = new Map<Group, DeviceTensor[]>();
-  const probabilities = new Map<Group, DeviceTensor[]>();
-  const allQueries = new Map<Group, DeviceTensor[]>();
+  const keep: StepKeep = {
+    stepQueries: new Map(),
+    probabilities: new Map(),
+    allQueries: new Map(),
+    begun: new Map(),
+  };
   const failures = new Map<Group, WinnowError>();
   /** A hook that throws fails its own group; the others never notice. */
   const guarded = <R>(group: Group, body: () => R): R | undefined => {
@@ -91,7 +90,7 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
   };
 
   return device.scope(() => {
-    const slices = sliceGroups(device, groups, queryLen);
+    const slices = sliceGroups(device, request);
     const logits = transformer.run({
       ids: request.ids,
       positions,
@@ -99,86 +98,46 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
       queryLen,
       isStep: true,
       logits: request.logits,
-      attend(layer, q, out) {
+      ...(groups.some(keepsUnrotated) ? { keepsUnrotated: (row) => keepsUnrotated(groupOf(groups, row)) } : {}),
+      attend(layer, q, out, source) {
         const shape = shapes[layer]!;
-        const scale = shape.softmaxScale;
-        const cap = shape.softCap ?? 0;
-        const sliding = shape.slidingWindow ?? 0;
-        for (const slice of slices(q, out)) {
-          const { members, first, count } = slice;
-          const attend = (
-            from: Int32Array,
-            scope: 0 | 1 | 2 | 3,
-            indices: TensorId,
-            lens: TensorId,
-            page: number,
-            probs: TensorId,
-          ) =>
-            addon.attendDecode(
-              slice.q.id,
-              from,
+        for (const { members, first, count, ...slice } of slices(q, out)) {
+          const [group] = members;
+          if (members.length === 1 && isWatched(group!, request)) {
+            attendGroup({
+              context,
+              transformer,
+              request,
+              keep,
+              group: group!,
               layer,
-              queryLen,
-              scale,
-              cap,
-              sliding,
-              scope,
-              indices,
-              lens,
-              page,
-              slice.out.id,
-              0,
-              probs,
-            );
-          const group = members.length === 1 ? members[0]! : undefined;
-          if (group === undefined || !isWatched(group)) {
-            attend(caches.subarray(first, first + count), 0, 0, 0, 0, 0);
+              ...slice,
+              source,
+              meters: meters.slice(first, first + count),
+              firstRow: first,
+              guarded: (body) => guarded(group!, body),
+            });
             continue;
           }
-          if (group.state.hasPages)
-            group.state.refresh(layer, [...group.caches], firstNewSlots(context, group, layer, queryLen));
-          if (group.hooks().decode?.commit !== undefined) push(allQueries, group, copyOf(device, slice.q));
-          const needsProbs = probsScope(group) !== undefined;
-          const hooks = group.hooks();
-          let probs: DeviceTensor | undefined;
-          let view: StepView | undefined;
-          if (needsProbs && queryLen === 1) {
-            const slots = slotsView(context, group, layer, false);
-            probs = device.tensor('f32', [count, shape.numQueryHeads, slots.maxLen]);
-            push(probabilities, group, probs);
-          } else if (needsProbs) push(stepQueries, group, copyOf(device, slice.q));
-          if (hooks.decode?.select !== undefined || hooks.decode?.afterAttend !== undefined)
-            view = stepView(context, group, layer, slice.q, request, () => probs);
-          const plan = guarded(group, () => hooks.decode?.select?.(view!));
-          const lists = plan === undefined ? undefined : guarded(group, () => listsOf(plan));
-          if (lists === undefined) {
-            if (plan !== undefined) {
-              meterWholeLayer(context, group, layer, meters.slice(first, first + count), request.recall);
-              readTierLists(context, group, layer, undefined);
-            }
-            attend(readCaches(context, request, group, layer, undefined), 0, 0, 0, 0, probs?.id ?? 0);
-          } else {
-            const host = downloadLists(device, lists.lists);
-            const reading = {
-              layer,
-              host,
-              page: lists.page,
-              queryLen,
-              wantRecall: request.recall,
-              wantSlots: request.readFrom !== undefined || hasTier(group),
-            };
-            const read = meterLists(context, group, reading, meters.slice(first, first + count));
-            readTierLists(context, group, layer, read);
-            attend(
-              readCaches(context, request, group, layer, read),
-              scopeCode[lists.lists.scope],
-              deviceOf(lists.lists.values).id,
-              deviceOf(lists.lists.lens).id,
-              lists.page,
-              probs?.id ?? 0,
-            );
-          }
-          guarded(group, () => hooks.decode?.afterAttend?.(view!));
+          const { softmaxScale, softCap = 0, slidingWindow = 0 } = shape;
+          const from = caches.subarray(first, first + count);
+          const [whole, into] = [slice.q.id, slice.out.id];
+          addon.attendDecode(
+            whole,
+            from,
+            layer,
+            queryLen,
+            softmaxScale,
+            softCap,
+            slidingWindow,
+            0,
+            0,
+            0,
+            0,
+            into,
+            0,
+            0,
+          );
         }
       },
     });
@@ -194,14 +153,15 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
     settleMeters(context, rows, meters);
     for (const group of groups) {
       const kept = accepted.get(group)!;
+      group.plans.settle(queryLen, kept);
       if (kept < queryLen) rollBack(context, [group], queryLen - kept);
-      guarded(group, () => commit(context, group, request, kept, allQueries.get(group)));
+      guarded(group, () => commit(context, group, request, kept, keep.allQueries.get(group)));
     }
     for (const group of groups) {
-      const last = stepQueries
+      const last = keep.stepQueries
         .get(group)
         ?.map((q) => lastOf(device, q, group.rows.length, queryLen, accepted.get(group)!));
-      guarded(group, () => maintain(context, group, queryLen, last, probabilities.get(group)));
+      guarded(group, () => maintain(context, group, queryLen, last, keep.probabilities.get(group)));
     }
     addBills(groups, meters);
     return {
@@ -229,22 +189,15 @@ const acceptedTokens = ({ groups, queryLen, accept }: StepRequest, logits: Devic
   );
 };
 
-/** Whether attention of this group must be called apart from the plain rows. */
-const isWatched = (group: Group): boolean => {
-  const hooks = group.hooks();
-  return (
-    hooks.decode?.select !== undefined ||
-    hooks.decode?.commit !== undefined ||
-    hooks.decode?.afterAttend !== undefined ||
-    group.state.hasPages ||
-    probsScope(group) !== undefined
-  );
-};
+const keepsUnrotated = (group: Group): boolean => group.rows[0]!.resolved.declaration.layout.keyRope === 'pre';
 
-const push = (map: Map<Group, DeviceTensor[]>, group: Group, value: DeviceTensor): void => {
-  const list = map.get(group);
-  if (list === undefined) map.set(group, [value]);
-  else list.push(value);
+const groupOf = (groups: readonly Group[], row: number): Group => {
+  let first = 0;
+  for (const group of groups) {
+    first += group.rows.length;
+    if (row < first) return group;
+  }
+  return groups.at(-1)!;
 };
 
 interface GroupSlice {
@@ -256,7 +209,8 @@ interface GroupSlice {
 }
 
 /** Runs of neighbouring plain groups share one attention call; the views are cut once per step, as scratch tensors stay the same. */
-const sliceGroups = (device: Device, groups: readonly Group[], queryLen: number) => {
+const sliceGroups = (device: Device, request: StepRequest) => {
+  const { groups, queryLen } = request;
   let cut: GroupSlice[] | undefined;
   return (q: DeviceTensor, out: DeviceTensor): readonly GroupSlice[] => {
     if (cut !== undefined) return cut;
@@ -264,7 +218,7 @@ const sliceGroups = (device: Device, groups: readonly Group[], queryLen: number)
     let first = 0;
     for (const group of groups) {
       const last = runs.at(-1);
-      if (last !== undefined && !isWatched(group) && !isWatched(last.members[0]!)) {
+      if (last !== undefined && !isWatched(group, request) && !isWatched(last.members[0]!, request)) {
         last.members.push(group);
         last.count += group.rows.length;
       } else runs.push({ members: [group], first, count: group.rows.length });

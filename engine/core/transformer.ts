@@ -67,7 +67,22 @@ export interface Pass {
   /** Which logits are wanted: none, the last token of each row, or every token. */
   readonly logits: 'none' | 'last' | 'all';
   /** Reads the caches, which already hold this pass's keys and values. q: act [rows * queryLen, Hq * d], out: [rows * queryLen, Hq * dV]. */
-  attend(layer: number, q: DeviceTensor, out: DeviceTensor): void;
+  attend(layer: number, q: DeviceTensor, out: DeviceTensor, source: LayerSource): void;
+  /** Rows whose keys are cached before RoPE. */
+  readonly keepsUnrotated?: (row: number) => boolean;
+}
+
+/** What a layer's attention was made from; valid inside `attend`. */
+export interface LayerSource {
+  /** f32 [tokens, hiddenSize]: input of the layer. */
+  readonly hidden: DeviceTensor;
+  /** Queries act [tokens, Hq * d], keys and values f32 [rows, H, queryLen, d] of this pass, normed, rotated or not. Made on each call. */
+  vectors(isRotated: boolean): TokenVectors;
+}
+export interface TokenVectors {
+  readonly queries: DeviceTensor;
+  readonly keys: DeviceTensor;
+  readonly values: DeviceTensor;
 }
 
 /** The decoder's layer loop. One per open model; not re-entrant. */
@@ -109,25 +124,49 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
     const step = pass.isStep ? 1 : 0;
     addon.rmsNorm(s.hidden.id, w.attentionNorm, arch.normEps, 0, s.normed.id);
     addon.linear(s.normed.id, w.qkv, w.qkvBias, 0, own.qkv.id, step);
-    for (const span of spans) {
-      const isWhole = span.rows === pass.caches.length;
-      const cut = (t: DeviceTensor): TensorId =>
-        isWhole ? t.id : device.slice(t, span.first * pass.queryLen, span.rows * pass.queryLen).id;
-      addon.ropeAppend(
-        cut(own.qkv),
-        cut(s.positions),
-        span.table(arch.blocks[layer]!.rotary).id,
-        numQueryHeads,
-        isWhole ? pass.caches : pass.caches.subarray(span.first, span.first + span.rows),
-        layer,
-        0,
-        w.qNorm,
-        w.kNorm,
-        arch.normEps,
-        cut(own.q),
-      );
-    }
-    pass.attend(layer, own.q, own.attended);
+    /** Rotates this pass's queries and keys to `positions` and appends keys and values to `caches`. */
+    const append = (caches: Int32Array, positions: DeviceTensor, queries: DeviceTensor): void => {
+      for (const span of spans) {
+        const isWhole = span.rows === caches.length;
+        const cut = (t: DeviceTensor): TensorId =>
+          isWhole ? t.id : device.slice(t, span.first * pass.queryLen, span.rows * pass.queryLen).id;
+        addon.ropeAppend(
+          cut(own.qkv),
+          cut(positions),
+          span.table(arch.blocks[layer]!.rotary).id,
+          numQueryHeads,
+          isWhole ? caches : caches.subarray(span.first, span.first + span.rows),
+          layer,
+          span.keepsUnrotated && caches === pass.caches ? 1 : 0,
+          w.qNorm,
+          w.kNorm,
+          arch.normEps,
+          cut(queries),
+        );
+      }
+    };
+    append(pass.caches, s.positions, own.q);
+    const vectors = (isRotated: boolean): TokenVectors => {
+      const caches = Int32Array.from(pass.caches, () => addon.cacheCreate(layout));
+      try {
+        const queries = device.tensor(device.act, own.q.shape);
+        // Position 0 turns nothing.
+        append(caches, isRotated ? s.positions : device.tensor('i32', s.positions.shape), queries);
+        const read = (what: 0 | 1): DeviceTensor => {
+          const first = device.wrap(addon.cacheRead(caches[0]!, layer, what), 'f32');
+          const all = device.tensor('f32', [caches.length, ...first.shape]);
+          caches.forEach((cache, row) => {
+            const one = row === 0 ? first : device.wrap(addon.cacheRead(cache, layer, what), 'f32');
+            addon.copyRows(device.reshape(one, [1, ...one.shape]).id, 0, all.id, row, 1);
+          });
+          return all;
+        };
+        return { queries, keys: read(0), values: read(1) };
+      } finally {
+        for (const cache of caches) addon.cacheFree(cache);
+      }
+    };
+    pass.attend(layer, own.q, own.attended, { hidden: s.hidden, vectors });
     addPart(s, own.attended, w.output, w.postAttentionNorm, step);
   };
 
@@ -151,7 +190,8 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
       const last = largestIn(positions, row * queryLen, queryLen);
       const length = pass.textLength ?? last + 1;
       const sets = arch.rotary.map((embedding) => embedding.setOf(length, queryLen === 1));
-      const key = sets.join();
+      const keepsUnrotated = pass.keepsUnrotated?.(row) ?? false;
+      const key = `${sets.join()} ${keepsUnrotated}`;
       const before = spans.at(-1);
       if (before?.key === key) {
         before.rows++;
@@ -163,6 +203,7 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
         first: row,
         rows: 1,
         last,
+        keepsUnrotated,
         table: (embedding: number) => rotary.table(embedding, sets[embedding]!, span.last + 1),
       };
       spans.push(span);
@@ -229,6 +270,7 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
 interface RowSpan {
   readonly first: number;
   rows: number;
+  readonly keepsUnrotated: boolean;
   table(embedding: number): DeviceTensor;
 }
 
