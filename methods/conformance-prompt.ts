@@ -46,6 +46,14 @@ const services = (late: boolean): Services => {
     countTokens,
     bm25: (texts) => createBm25(texts),
     embed: (texts) => reply(texts.map(embedding)),
+    classifyWords: (text) => {
+      const spans = [...text.matchAll(/\S+/gu)].map(({ 0: word, index }) => ({
+        start: index,
+        end: index + word.length,
+      }));
+      const shares = spans.flatMap(({ start, end }) => [1 / (1 + end - start), 1 - 1 / (1 + end - start)]);
+      return reply({ labels: ['drop', 'keep'], spans, shares: Float32Array.from(shares) });
+    },
     rerank: (query, texts) => reply(Float32Array.from(texts, (text) => dot(embedding(query), embedding(text)))),
   };
 };

@@ -36,6 +36,15 @@ export interface Services {
   embed(texts: readonly string[], kind: 'single' | 'token' | 'sparse'): Promise<Float32Array[]>;
   /** By the cross-encoder among them; higher is nearer. */
   rerank(query: string, texts: readonly string[]): Promise<Float32Array>;
+  /** By the token classifier among them. */
+  classifyWords(text: string): Promise<WordClasses>;
+}
+/** Classes of the words of a text: runs without white space. */
+export interface WordClasses {
+  readonly labels: readonly string[];
+  readonly spans: readonly TextSpan[];
+  /** f32 [words, labels]: means over the word's tokens, which add up to 1; 0 for a word that the model has no token for. */
+  readonly shares: Float32Array;
 }
 export interface Bm25 {
   readonly bytes: number;

@@ -112,25 +112,51 @@ suite('pairs and tokens', () => {
     });
   });
 
-  test('classes of tokens leave out special tokens and add up to 1', async () => {
-    await withEncoder(folderOf('bert-tokens'), async (encoder) => {
-      const { value } = await encoder.classifyTokens(['a b ?', 'c']);
+  test('classes of words are means over their tokens; a long text is read whole, in windows of whole words', async () => {
+    const text = 'a bc?  d\n'.repeat(8);
+    const folder = folderOf('bert-tokens');
+    await withEncoder(folder, async (encoder) => {
+      const { value, tokens } = await encoder.classifyWords(text);
+      assert.deepEqual([...value.labels], ['LABEL_0', 'LABEL_1']);
       assert.deepEqual(
-        value.map(({ tokens }) => tokens),
-        [['a', 'b', '[UNK]'], ['c']],
+        value.spans.slice(0, 4).map(({ start, end }) => text.slice(start, end)),
+        ['a', 'bc?', 'd', 'a'],
       );
-      assert.deepEqual([...encoder.labels], ['LABEL_0', 'LABEL_1']);
-      for (const { shares, tokens } of value) {
-        assert.equal(shares.length, tokens.length * 2);
-        for (let at = 0; at < shares.length; at += 2) assert.ok(Math.abs(shares[at]! + shares[at + 1]! - 1) < 1e-6);
+      assert.equal(value.spans.length, 24);
+      // A round of words has 1, 2 and 1 tokens; beside the special ones 22 fit: five rounds and one word more, then the rest.
+      assert.deepEqual(tokens, [21 + 2, 11 + 2]);
+      for (let word = 0; word < 24; word++)
+        assert.ok(Math.abs(value.shares[2 * word]! + value.shares[2 * word + 1]! - 1) < 1e-6);
+      const tail = (await encoder.classifyWords('d '.concat('a bc?  d '.repeat(2)))).value;
+      const short = (await encoder.classifyWords('d a bc? d a bc? d')).value;
+      assert.deepEqual(tail.shares, short.shares, 'white space does not count');
+      assert.deepEqual((await encoder.classifyWords(' ')).value.spans, []);
+    });
+  });
+
+  test('shares of words are those of the recorded logits, and means where a word has several tokens', async () => {
+    const recorded: { models: { name: string; output: number[][] }[] } = JSON.parse(
+      readFileSync(join(import.meta.dirname, 'fixtures', 'tiny.json'), 'utf8'),
+    );
+    const name = 'xlm-roberta-tokens';
+    // Ids 2, then 5, 9, 13, 30, 31, 39, then 3: the first recorded row.
+    const logits = recorded.models.find((model) => model.name === name)!.output[0]!;
+    await withEncoder(folderOf(name), async (encoder) => {
+      const { shares } = (await encoder.classifyWords('b f j 0 1 9')).value;
+      for (let word = 0; word < 6; word++) {
+        const [no, yes] = [Math.exp(logits[2 * word + 2]!), Math.exp(logits[2 * word + 3]!)];
+        close(shares.subarray(2 * word, 2 * word + 2), [no / (no + yes), yes / (no + yes)], 1e-4);
       }
+      const apart = (await encoder.classifyWords('a bc ? d')).value.shares;
+      const joined = (await encoder.classifyWords('a bc? d')).value.shares;
+      close(joined.subarray(2, 4), [(apart[2]! + apart[4]!) / 2, (apart[3]! + apart[5]!) / 2]);
     });
   });
 
   test('a model of another task is refused', async () => {
     await withEncoder(folderOf('bert'), async (encoder) => {
       await assert.rejects(encoder.scorePairs('a', ['b']), { code: 'ERR_UNSUPPORTED', message: /a model of pairs/ });
-      await assert.rejects(encoder.classifyTokens(['a']), { code: 'ERR_UNSUPPORTED' });
+      await assert.rejects(encoder.classifyWords('a'), { code: 'ERR_UNSUPPORTED' });
     });
   });
 });

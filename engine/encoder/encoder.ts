@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { WinnowError } from '../../core/errors.js';
+import type { WordClasses } from '../../methods/contract.js';
 import type { Addon } from '../../native/addon-types.js';
 import { readJson } from '../checkpoint.js';
 import { type F32Result, type HostTensor, openSession, type Session } from '../ort/session.js';
@@ -19,13 +20,6 @@ export interface Metered<T> {
   readonly tokens: readonly number[];
 }
 
-/** Classes of the tokens of one text, special tokens left out. */
-export interface TokenClasses {
-  readonly tokens: readonly string[];
-  /** f32 [tokens, labels]: shares that add up to 1. */
-  readonly shares: Float32Array;
-}
-
 /** An open encoder. A text's numbers depend on that text alone; longer ones are cut to `maxTokens`. */
 export interface Encoder {
   readonly task: EncoderTask;
@@ -35,7 +29,8 @@ export interface Encoder {
   embed(texts: readonly string[], kind: 'single' | 'token'): Promise<Metered<Float32Array[]>>;
   /** The score of each text beside the query, as the model gives it: higher is nearer. */
   scorePairs(query: string, texts: readonly string[]): Promise<Metered<Float32Array>>;
-  classifyTokens(texts: readonly string[]): Promise<Metered<TokenClasses[]>>;
+  /** Long texts are read in windows of whole words, so that no word is left out. */
+  classifyWords(text: string): Promise<Metered<WordClasses>>;
   close(): Promise<void>;
 }
 
@@ -182,21 +177,45 @@ const encoderOf = (folder: string, loaded: Loaded, text: EncoderText, settings: 
       });
       return { value, tokens };
     },
-    async classifyTokens(texts) {
-      require('tokens', 'classifyTokens');
-      const value = new Array<TokenClasses>(texts.length);
-      const inputs = texts.map(text.single);
+    async classifyWords(whole) {
+      require('tokens', 'classifyWords');
+      const words = text.words(whole);
+      const windows = windowsOf(words, text.room);
+      const shares = new Float32Array(words.length * labels.length);
+      const inputs = windows.map((window) => text.frame(window.flatMap(({ ids }) => ids)));
       const tokens = await runAll(inputs, (index, logits, width) => {
-        const { ids, start, end } = inputs[index]!;
-        const shares = new Float32Array((end - start) * width);
-        for (let at = start; at < end; at++)
-          shares.set(softmax(logits.subarray(at * width, (at + 1) * width)), (at - start) * width);
-        value[index] = { tokens: ids.slice(start, end).map(text.tokenOf), shares };
+        let at = inputs[index]!.start;
+        for (const { word, ids } of windows[index]!) {
+          const own = shares.subarray(word * width, (word + 1) * width);
+          for (const _ of ids) {
+            const share = softmax(logits.subarray(at * width, ++at * width));
+            for (let label = 0; label < width; label++) own[label]! += share[label]! / ids.length;
+          }
+        }
       });
-      return { value, tokens };
+      return { value: { labels, spans: words.map(({ span }) => span), shares }, tokens };
     },
     close: () => session.close(),
   };
+};
+
+/** Words in order, as many to a window as fit; a word that alone is too long is cut. */
+const windowsOf = (
+  words: readonly { readonly ids: readonly number[] }[],
+  room: number,
+): { readonly word: number; readonly ids: readonly number[] }[][] => {
+  const windows: { word: number; ids: readonly number[] }[][] = [];
+  let left = 0;
+  words.forEach((one, word) => {
+    const ids = one.ids.slice(0, room);
+    if (ids.length > left || windows.length === 0) {
+      windows.push([]);
+      left = room;
+    }
+    windows.at(-1)!.push({ word, ids });
+    left -= ids.length;
+  });
+  return windows;
 };
 
 const feedsOf = (

@@ -26,7 +26,10 @@ const naiveEncoder = (task: Encoder['task'], calls: string[][]): Encoder => ({
     value: Float32Array.from(texts, (text) => text.length - query.length),
     tokens: texts.map((text) => text.length + query.length),
   }),
-  classifyTokens: () => assert.fail('no service classifies tokens'),
+  classifyWords: async (text) => ({
+    value: { labels: ['x'], spans: [{ start: 0, end: text.length }], shares: Float32Array.of(1) },
+    tokens: [text.length],
+  }),
   close: async () => undefined,
 });
 
@@ -56,9 +59,11 @@ suite('encoder services', () => {
       () => 0,
       async (name) => naiveEncoder(name as 'vectors' | 'pairs', []),
     );
-    const { services, auxiliaryTokens } = await open(['vectors', 'pairs']);
+    const { services, auxiliaryTokens } = await open(['vectors', 'pairs', 'tokens']);
     assert.deepEqual(await services.rerank('ab', ['abc', 'a']), Float32Array.of(1, -1));
     assert.equal(auxiliaryTokens(), 5 + 3);
+    assert.equal((await services.classifyWords('abcd')).shares[0], 1);
+    assert.equal(auxiliaryTokens(), 5 + 3 + 4);
     await assert.rejects(services.embed(['a'], 'sparse'), { code: 'ERR_UNSUPPORTED' });
     const without = await open([]);
     await assert.rejects(without.services.embed(['a'], 'single'), { code: 'ERR_CONTRACT', message: /auxiliary/ });

@@ -71,6 +71,7 @@ export const createEncoderServices = (
             'Sparse encoders are not served yet.',
           );
         },
+        classifyWords: async (text) => metered(find('tokens', 'classifyWords').classifyWords(text)),
         rerank: async (query, texts) => metered(find('pairs', 'rerank').scorePairs(query, texts)),
       };
       return { services, auxiliaryTokens: () => tokens };

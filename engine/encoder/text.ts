@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { WinnowError } from '../../core/errors.js';
+import type { TextSpan } from '../../methods/contract.js';
 import { readJson } from '../checkpoint.js';
 import { library } from '../tokenizer-library.js';
 
@@ -16,8 +17,11 @@ export interface EncoderInput {
 export interface EncoderText {
   single(text: string): EncoderInput;
   pair(first: string, second: string): EncoderInput;
-  /** The text of one token, as the vocabulary writes it. */
-  tokenOf(id: number): string;
+  /** Words are runs without white space; their tokens, in a row, are those of the whole text. */
+  words(text: string): { readonly span: TextSpan; readonly ids: readonly number[] }[];
+  /** Special tokens around ids of `words`, which fit: at most `room`. */
+  frame(ids: readonly number[]): EncoderInput;
+  readonly room: number;
 }
 
 interface LibraryEncoding {
@@ -26,7 +30,6 @@ interface LibraryEncoding {
 }
 /** The part of the library's tokenizer that encoders use: it normalises, cuts and adds special tokens by tokenizer.json. */
 interface WholeTokenizer {
-  readonly model: { readonly vocab: readonly (string | undefined)[] };
   encode(
     text: string,
     options: {
@@ -74,7 +77,13 @@ export const openEncoderText = (folder: string, maxTokens: number, lowerCase: bo
       const [keepA, keepB] = longestFirst(a.length, b.length, room(frames.pair));
       return framed(frames.pair, [a.slice(0, keepA), b.slice(0, keepB)]);
     },
-    tokenOf: (id) => tokenizer.model.vocab[id] ?? '',
+    words: (text) =>
+      [...text.matchAll(/\S+/gu)].map(({ 0: word, index }) => ({
+        span: { start: index, end: index + word.length },
+        ids: body(word),
+      })),
+    frame: (ids) => framed(frames.single, [ids]),
+    room: room(frames.single),
   };
 };
 

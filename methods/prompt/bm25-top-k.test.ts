@@ -16,6 +16,7 @@ const services: Services = {
   countTokens: (text) => text.match(/\S+/g)?.length ?? 0,
   bm25: (texts) => createBm25(texts),
   embed: absent,
+  classifyWords: absent,
   rerank: absent,
 };
 
