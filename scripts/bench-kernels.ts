@@ -1,3 +1,4 @@
+import { blockOf } from '../engine/gguf-types.js';
 import type { Addon, CacheId, Isa, LayoutId, TensorId, WeightId, WeightType } from '../native/addon-types.js';
 import { loadAddon } from '../native/index.js';
 import { alone, type BenchRow, medianMs } from './bench-rows.js';
@@ -10,19 +11,24 @@ const MATRICES: readonly (readonly [cols: number, rows: number])[] = [
   [2048, 8192],
 ];
 
+/** Listed for the largest matrix; the others show how shapes matter, in one type. */
+const BLOCK_TYPES = ['Q4_0', 'Q4_1', 'IQ4_NL', 'Q4_K', 'Q5_0', 'Q5_1', 'Q5_K', 'Q6_K', 'Q8_0'] as const;
+
 /** Multiplications of the largest product that the scalar path is asked for: about a second. */
 const SCALAR_LIMIT = 2e8;
 
-/** Dense products: prefill chunks in bf16 and 4-bit, single tokens in 4-bit. One row for each instruction set of the machine. */
+/** Dense products: prefill chunks in bf16 and block types, single tokens of a decode step in block types. One row for each instruction set of the machine. */
 export function* benchGemm(threads: number): Generator<BenchRow> {
   const addon = loadAddon();
   for (const isa of addon.cpuFacts().isas) {
     for (const [cols, rows] of MATRICES) {
-      for (const [tokens, type] of [
+      const isLargest = cols * rows === Math.max(...MATRICES.map(([k, n]) => k * n));
+      const products: (readonly [tokens: number, type: WeightType])[] = [
         [1024, 'BF16'],
-        [1024, 'Q4_1'],
-        [1, 'Q4_1'],
-      ] as const) {
+        ...(isLargest ? BLOCK_TYPES : (['Q4_1'] as const)).map((type) => [1024, type] as const),
+        ...(isLargest ? BLOCK_TYPES : (['Q4_1'] as const)).map((type) => [1, type] as const),
+      ];
+      for (const [tokens, type] of products) {
         // The scalar path exists for correctness; long chunks would take minutes.
         if (isa === 'scalar' && tokens * cols * rows > SCALAR_LIMIT) continue;
         yield benchOneGemm(addon, isa, threads, tokens, cols, rows, type);
@@ -38,14 +44,14 @@ const benchOneGemm = (
   tokens: number,
   cols: number,
   rows: number,
-  type: 'BF16' | 'Q4_1',
+  type: WeightType,
 ): BenchRow => {
   const act = addon.configure(isa, 'native', threads);
   const weight = packRandom(addon, rows, cols, type);
   const x = addon.tensor(act, [tokens, cols]);
   const out = addon.tensor('f32', [tokens, rows]);
   addon.upload(x, randomValues(tokens * cols));
-  const { ms, rounds } = medianMs(() => addon.linear(x, weight, 0, 0, out));
+  const { ms, rounds } = medianMs(() => addon.linear(x, weight, 0, 0, out, tokens === 1 ? 1 : 0));
   addon.freeWeight(weight);
   addon.free(x);
   addon.free(out);
@@ -55,7 +61,7 @@ const benchOneGemm = (
 };
 
 export const packRandom = (addon: Addon, rows: number, cols: number, type: WeightType): WeightId => {
-  const bytes = type === 'BF16' ? bf16Bytes(rows * cols) : q41Bytes((rows * cols) / 32);
+  const bytes = type === 'BF16' ? bf16Bytes(rows * cols) : blockBytes(type, rows * cols);
   return addon.packWeight([{ bytes, byteOffset: 0, type, rows, cols, interleavedHeads: 0 }], 0);
 };
 
@@ -76,14 +82,14 @@ const bf16Bytes = (count: number): Uint8Array => {
   return new Uint8Array(halves.buffer);
 };
 
-/** Blocks of 32 weights: scale and minimum in f16 (1/64 and -1/8), then 16 bytes of nibbles. */
-const q41Bytes = (blocks: number): Uint8Array => {
-  const bytes = new Uint8Array(blocks * 20);
+/** Random codes under f16 scales of 1/64 (a K type's own are six bits of that); the values hardly matter to the time. */
+const blockBytes = (type: WeightType, weights: number): Uint8Array => {
+  const { values, bytes: size } = blockOf(type);
+  const bytes = new Uint8Array((weights / values) * size);
   for (let i = 0; i < bytes.length; i++) bytes[i] = Math.imul(i, 2654435761) >>> 24;
-  const halves = new Uint16Array(bytes.buffer);
-  for (let block = 0; block < blocks; block++) {
-    halves[block * 10] = 0x2400;
-    halves[block * 10 + 1] = 0xb000;
+  for (let at = 0; at < bytes.length; at += size) {
+    bytes.set([0, 0x24], at + (type === 'Q6_K' ? 208 : 0));
+    if (/_[1K]$/.test(type) && type !== 'Q6_K') bytes.set([0, 0x24], at + 2);
   }
   return bytes;
 };

@@ -15,8 +15,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const binary = path.join(root, 'native', 'build', 'sanitize', 'winnow.node');
 /** Starts processes of its own and opens binaries by name: it says nothing about kernels. */
 const leftOut = new Set(['process.test.ts']);
-/** A thousand rows in software arithmetic take minutes with checks around every read; smaller suites reach the same code. */
-const slowOps = ['linear', 'linear_rows', 'linear_gated'];
+/** Long prompts and a thousand rows in software arithmetic take minutes with checks around every read. */
+const slowOps = ['linear', 'linear_rows', 'linear_gated', 'attend_prefill', 'attend_sets', 'column_stats'];
 
 const { values } = parseArgs({ options: { short: { type: 'boolean', default: false } } });
 

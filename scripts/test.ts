@@ -26,7 +26,7 @@ const findTests = async (folder: string): Promise<string[]> => {
   return found.flat().sort();
 };
 
-const checks: readonly Check[] = [
+const checks: Check[] = [
   { name: 'types', command: ['node_modules/.bin/tsc', '-p', '.'] },
   { name: 'lint', command: ['node_modules/.bin/biome', 'check', '.'] },
   { name: 'cuda sources compile', command: ['bash', 'native/cuda/check.sh'], needs: 'native/cuda/check.sh' },
@@ -37,6 +37,14 @@ const checks: readonly Check[] = [
     optional: true,
   },
 ];
+
+/** Three minutes more, most of them a second build of the addon: CI asks for it. */
+if (process.env.WINNOW_TEST_SANITIZE === '1') {
+  checks.push({
+    name: 'native tests under sanitizers, short',
+    command: ['node', '--import', 'tsx', 'scripts/test-sanitize.ts', '--short'],
+  });
+}
 
 const main = async (words: readonly string[]): Promise<number> => {
   process.chdir(root);
