@@ -40,6 +40,7 @@ export const timeOps = (addon: Addon, vocabSize: () => number): OpTimer => {
     if (named !== undefined) layer = args[named] as number;
     if (op === 'embed' || isHead) layer = undefined;
     if (op === 'ropeAppend') claimProjection(calls!, layer);
+    if (isHead) claimSinceProduct(calls!);
     calls!.push({ op: isHead ? 'head' : op, layer, ms, ...cost });
   };
 
@@ -77,6 +78,11 @@ export const timeOps = (addon: Addon, vocabSize: () => number): OpTimer => {
 
 /** Index of the argument that names the layer. */
 const layerArgument: Readonly<Record<string, number>> = { ropeAppend: 5, attendPrefill: 2, attendDecode: 2 };
+
+/** What follows the last layer's last product is the final norm. */
+const claimSinceProduct = (calls: readonly OpCall[]): void => {
+  for (let at = calls.length - 1; at >= 0 && !calls[at]!.op.startsWith('linear'); at--) calls[at]!.layer = undefined;
+};
 
 /** The calls back to the last product and the norm before it were made for the layer that is named only now. */
 const claimProjection = (calls: readonly OpCall[], layer: number | undefined): void => {

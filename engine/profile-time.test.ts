@@ -49,7 +49,7 @@ test('calls of a prefill are given to their layers, with the products and pairs 
     assert.equal(own(1).filter((op) => op === 'attendPrefill').length, 1);
     // qkv, output, down, and gate with up in one or two calls.
     const products = calls.filter(({ op, layer }) => op.startsWith('linear') && layer === 1);
-    const weights = 64 * (64 + 32 + 32) + 64 * 64 + 3 * 64 * 96;
+    const weights = 64 * (128 + 32 + 32) + 128 * 64 + 3 * 64 * 96;
     assert.equal(
       products.reduce((sum, { flops }) => sum + flops, 0),
       2 * 50 * weights,
