@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <vector>
 
 #include "exact_log.h"
@@ -42,9 +43,12 @@ std::vector<int32_t> TakeMass(const TopPParams& p, const float* weights) {
       keys.push_back(uint64_t{DescendingKey(weights[valid[k]])} << 32 | static_cast<uint32_t>(valid[k]));
     }
   }
-  std::sort(keys.begin(), keys.end());
-  for (size_t i = 0; i < keys.size() && sum < p.mass * total; i++) {
-    taken.push_back(static_cast<int32_t>(keys[i] & 0xffffffffu));
+  // Few entries hold most of a mass: a heap gives them in order without sorting the rest.
+  std::make_heap(keys.begin(), keys.end(), std::greater<>());
+  while (!keys.empty() && sum < p.mass * total) {
+    std::pop_heap(keys.begin(), keys.end(), std::greater<>());
+    taken.push_back(static_cast<int32_t>(keys.back() & 0xffffffffu));
+    keys.pop_back();
     sum += weights[taken.back()];
   }
   std::sort(taken.begin(), taken.end());

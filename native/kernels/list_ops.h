@@ -35,7 +35,7 @@ struct TopPParams {
 /// in the result. The first and last valid entries are taken before and count with their weights. -inf and NaN are no entries.
 ///
 /// Limits    0 <= mass <= 1; weights of 0 or more
-/// Cost      a sort of each list; sums in fp64, in the order of taking
+/// Cost      a heap of each list and a pop for every entry taken; sums in fp64, in the order of taking
 Status TopP(const TopPParams& params, TopKResult* out);
 TopKResult TopPRef(const TopPParams& params);
 

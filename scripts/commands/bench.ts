@@ -7,7 +7,7 @@ import { choices, flag, json, required, text } from '../flags.js';
 import type { PeerRowsName } from '../peers/rows.js';
 import type { Terminal } from '../terminal.js';
 
-const kinds = ['gemm', 'attention', 'prefill', 'decode', 'matrix', 'load'] as const;
+const kinds = ['gemm', 'attention', 'kernels', 'prefill', 'decode', 'matrix', 'load'] as const;
 const flags = {
   model: text('The model of prefill, decode, matrix and load. Default: the default model.', 'M'),
   alone: flag('Leave out the rows beside peers that npm run bench:peers installed.'),
@@ -17,7 +17,8 @@ const flags = {
 
 export const bench = defineCommand({
   name: 'bench',
-  summary: 'Measure kernels (gemm, attention) and the engine (prefill, decode, matrix, load) on this machine.',
+  summary:
+    'Measure kernels (gemm, attention, and kernels for the primitives of methods) and the engine (prefill, decode, matrix, load) on this machine.',
   positionals: { what: required(choices('What to measure.', kinds)) },
   required: 1,
   flags,
@@ -58,12 +59,14 @@ async function* measure(
   terminal: Terminal,
 ): AsyncGenerator<BenchRow> {
   const threads = values.threads ?? os.availableParallelism();
-  const kernels = what.filter((kind) => kind === 'gemm' || kind === 'attention');
-  if (kernels.length > 0) {
-    const { benchAttention, benchGemm } = await import('../bench-kernels.js');
-    for (const kind of kernels) yield* kind === 'gemm' ? benchGemm(threads) : benchAttention(threads);
-  }
-  const whole = what.filter((kind) => kind !== 'gemm' && kind !== 'attention');
+  const [{ benchAttention, benchGemm }, { benchCacheKernels }] = await Promise.all([
+    import('../bench-kernels.js'),
+    import('../bench-cache-kernels.js'),
+  ]);
+  const ofKernels = { gemm: [benchGemm], attention: [benchAttention], kernels: [benchCacheKernels] };
+  const isKernel = (kind: (typeof kinds)[number]): kind is keyof typeof ofKernels => kind in ofKernels;
+  for (const kind of what.filter(isKernel)) for (const table of ofKernels[kind]) yield* table(threads);
+  const whole = what.filter((kind) => !isKernel(kind));
   if (whole.length === 0) return;
   const [{ openModel }, engineBenches] = await Promise.all([import('../open-model.js'), import('../bench-engine.js')]);
   const { engine } = await openModel(values, terminal);
@@ -81,6 +84,7 @@ async function* measure(
 const peerRowsOf = {
   gemm: ['gemm'],
   attention: ['attention'],
+  kernels: [],
   prefill: ['prefill', 'reference'],
   decode: ['decode'],
   matrix: ['matrix'],
