@@ -162,7 +162,7 @@ struct Attend {
     const typename E::Step* q[MR];
     for (int i = 0; i < MR; i++) q[i] = static_cast<const typename E::Step*>(g.q[i]);
     for (int32_t e = begin; e < end; e += 16 * NG) {
-      const void* const* ahead = e + kAhead < end ? g.key_rows + e + kAhead : g.value_rows + begin;
+      const void* const* ahead = e + kAhead < end ? g.key_rows + e + kAhead : g.value_rows + begin + (e + kAhead - end);
       ScoreDirect<MR, NG>(q, g.head_dim / E::kPerStep, g.key_rows + e, ahead, g.scale, x + e);
     }
   }

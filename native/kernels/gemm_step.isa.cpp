@@ -19,17 +19,39 @@ inline __attribute__((always_inline)) __m512 DotPair(__m512 c, const uint16_t* p
   return c;
 }
 
-/// Asks for what the loop reads some blocks later: the hardware follows neither the jump to the scales nor page ends.
+/// Asks for what the loop reads some blocks later: the hardware follows neither the jump between codes and scales nor page
+/// ends. Panels of a matrix lie one behind the other, codes then scales, and a thread mostly takes them in order.
 template <Codes kCodes>
-inline void PrefetchCell(const Panel& panel, int64_t block, int group) {
-  constexpr int64_t kCell = CellBytes(kCodes), kAhead = 4096;
-  auto* data = reinterpret_cast<const char*>(panel.data) + (block * panel.groups + group) * kCell + kAhead;
-  for (int64_t line = 0; line < kCell; line += 64) _mm_prefetch(data + line, _MM_HINT_T0);
-  int64_t ahead = block + kAhead / kCell / panel.groups;
-  auto* record = reinterpret_cast<const char*>(panel.record(ahead, group));
-  _mm_prefetch(record, _MM_HINT_T0);
-  if (IsSuperBlockType(panel.type)) _mm_prefetch(record + 32 + ahead % 8 * 32, _MM_HINT_T0);
-}
+struct Ahead {
+  static constexpr int64_t kCell = CellBytes(kCodes), kCells = 4096 / kCell;
+
+  explicit Ahead(const Panel& panel)
+      : is_super(IsSuperBlockType(panel.type)),
+        groups(panel.groups),
+        cells(panel.k / kBlock * panel.groups),
+        record_bytes(RecordBytes(panel.type)),
+        scale_bytes((is_super ? cells / 8 : cells) * record_bytes),
+        codes(reinterpret_cast<const char*>(panel.data)),
+        scales(reinterpret_cast<const char*>(panel.scales)) {}
+
+  void Ask(int64_t block, int group) const {
+    int64_t then = block * groups + group + kCells;
+    bool next = then >= cells;
+    const char* at = codes + then * kCell + (next ? scale_bytes : 0);
+    for (int64_t line = 0; line < kCell; line += 64) _mm_prefetch(at + line, _MM_HINT_T0);
+    if (!is_super) {
+      _mm_prefetch(scales + then * record_bytes + (next ? cells * kCell : 0), _MM_HINT_T0);
+    } else if (block % 8 == 0) {
+      // The records of the next super-block, one group at a time.
+      const char* record = scales + ((block / 8 + 1) * groups + group) * record_bytes;
+      for (int64_t line = 0; line < record_bytes; line += 64) _mm_prefetch(record + line, _MM_HINT_T0);
+    }
+  }
+
+  bool is_super;
+  int64_t groups, cells, record_bytes, scale_bytes;
+  const char *codes, *scales;
+};
 
 /// Bits shifted right within half words; left where `bits` is negative.
 template <int kBits>
@@ -133,12 +155,13 @@ __attribute__((noinline)) void StepRows(const Panel& panel, const uint16_t* a, i
     for (int r = 0; r < MR; r++) total[g][r] = _mm512_setzero_ps();
   auto* data = reinterpret_cast<const uint8_t*>(panel.data);
   int64_t blocks = panel.k / kBlock;
+  const Ahead<kCodes> ahead(panel);
   for (int64_t block = 0; block < blocks; block++) {
     const uint16_t* x[MR];
 #pragma GCC unroll 8
     for (int r = 0; r < MR; r++) x[r] = a + r * lda + block * kBlock;
     for (int g = 0; g < panel.groups; g++) {
-      PrefetchCell<kCodes>(panel, block, g);
+      ahead.Ask(block, g);
 #pragma GCC unroll 2
       for (int part = 0; part < kParts; part++) {
         __m512 sum[2][MR];

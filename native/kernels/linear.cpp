@@ -144,7 +144,7 @@ Status ForEachTile(const Context& context, const LinearInput& in, Tile tile) {
   const std::vector<Panel>& panels = in.weight->panels;
   int64_t blocks = std::max<int64_t>(1, in.num_rows / kRowBlock);
   std::atomic<bool> out_of_memory{false};
-  Pool::Instance().ParallelFor(static_cast<int64_t>(panels.size()) * blocks, [&](int64_t item) {
+  auto run = [&](int64_t item) {
     const Panel& panel = panels[static_cast<size_t>(item / blocks)];
     int64_t begin = in.num_rows * (item % blocks) / blocks, end = in.num_rows * (item % blocks + 1) / blocks;
     auto multiply = [&](const Epilogue& e) {
@@ -157,7 +157,12 @@ Status ForEachTile(const Context& context, const LinearInput& in, Tile tile) {
       return MultiplyPanel(products, panel, static_cast<const float*>(a.data) + begin * a.stride, a.stride, end - begin, e);
     };
     if (!tile(panel, begin, end - begin, multiply)) out_of_memory = true;
-  });
+  };
+  int64_t items = static_cast<int64_t>(panels.size()) * blocks;
+  // Few rows wait for weights: a thread that takes neighbouring panels has asked for the next one before it comes to it.
+  Pool::Instance().ParallelRanges(items, 1, [&](int64_t first, int64_t last) {
+    for (int64_t item = first; item < last; item++) run(item);
+  }, in.num_rows > kFewRows ? INT32_MAX : items < 64 ? 2 : 8);
   if (out_of_memory) {
     return Status::Fail(Code::kOutOfMemory, "linear", "memory for one panel of weights", "none", "Use a smaller model.");
   }

@@ -41,7 +41,7 @@ struct Panel {
   const std::byte* scales;
 
   const std::byte* record(int64_t block, int group) const {
-    return scales + (block / RecordCells(type) * groups + group) * RecordBytes(type);
+    return scales + ((IsSuperBlockType(type) ? block / 8 : block) * groups + group) * RecordBytes(type);
   }
   const std::byte* cell(int64_t block, int group) const { return data + (block * groups + group) * CellBytes(CodesOf(type)); }
 };
