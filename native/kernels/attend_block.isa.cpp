@@ -127,6 +127,8 @@ struct Attend {
     for (int32_t k = 0; k < steps; k += 16) {
 #pragma GCC unroll 4
       for (int j = 0; j < NG; j++) {
+        // One block of 16 rows after the other: gcc 12 would load two and keep half of them on the stack.
+        __asm__ volatile("" ::: "memory");
         __m512i block[16];
 #pragma GCC unroll 16
         for (int r = 0; r < 16; r++) {
