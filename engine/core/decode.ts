@@ -7,7 +7,7 @@ import { concat } from './fed-prompt.js';
 import { expectedResidentBytes, residentBytes } from './footprint.js';
 import type { Group } from './group.js';
 import { editLogits } from './output.js';
-import type { Row } from './rows.js';
+import { bytesOutOfSight, type Row } from './rows.js';
 import { answerContext, type ModelContext, type OpenSample, partition } from './sample.js';
 import { runStep, type StepRow } from './step.js';
 
@@ -151,7 +151,7 @@ export const decode = (context: ModelContext, jobs: readonly DecodeJob[], reques
   return jobs.map(({ sample }) => {
     const open = sample.groups.filter((group) => !failures.has(group)).flatMap((group) => group.rows);
     return {
-      rows: new Map(open.map((row) => [row.key, decodedRow(row, progress.get(row)!)])),
+      rows: new Map(open.map((row) => [row.key, decodedRow(context, row, progress.get(row)!)])),
       failures: new Map(
         sample.groups.flatMap((group) => {
           const error = failures.get(group);
@@ -258,14 +258,17 @@ const feedTails = (
   return failures;
 };
 
-const decodedRow = (row: Row, at: Progress): DecodedRow => ({
+const decodedRow = (context: ModelContext, row: Row, at: Progress): DecodedRow => ({
   tokenIds: at.tokens,
   finishReason: at.finish!,
   kvCacheBytes: at.kvCacheBytes,
   kvCacheBytesPeak: at.kvCacheBytesPeak,
   expectedKvCacheBytes: at.expectedKvCacheBytes,
   // An answer that ended with its first token took no step: a step would read what is resident.
-  kvBytesReadPerStep: at.steps === 0 ? row.fullReadBytes : at.bytesRead / at.steps,
+  kvBytesReadPerStep:
+    at.steps === 0
+      ? row.fullReadBytes - bytesOutOfSight(row, context.shapes, context.elementBytes)
+      : at.bytesRead / at.steps,
   ...(row.resolved.declaration.layout.tier && at.steps > 0 ? { kvBytesMovedPerStep: at.bytesMoved / at.steps } : {}),
   recallRead: at.recallSteps === 0 ? Number.NaN : at.recallSum / at.recallSteps,
 });

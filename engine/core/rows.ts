@@ -105,6 +105,20 @@ export const forEachHead = (
   });
 };
 
+/** Slots of a head that attention over everything reads: a sliding layer never looks behind its window. */
+export const slotsInSight = ({ slidingWindow }: LayerShape, length: number): number =>
+  slidingWindow === undefined ? length : Math.min(length, slidingWindow);
+
+/** Bytes of the slots that sliding layers hold and do not read; such layers are never evicted from nor packed. */
+export const bytesOutOfSight = (row: Row, shapes: readonly LayerShape[], elementBytes: number): number => {
+  let total = 0;
+  forEachHead(shapes, (layer, _, index) => {
+    const length = row.slots[index]!;
+    total += (length - slotsInSight(shapes[layer]!, length)) * slotBytes(shapes[layer]!, elementBytes);
+  });
+  return total;
+};
+
 /** Reads the cache's own account of what attention over everything reads. */
 export const refreshReadBytes = (device: Device, row: Row, shapes: readonly LayerShape[]): void => {
   row.fullReadBytes = 0;

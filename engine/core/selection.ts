@@ -3,7 +3,7 @@ import type { PlanReads } from './attend-plan.js';
 import { type Device, device as deviceOf } from './device.js';
 import type { Group, GroupContext } from './group.js';
 import { headOffset } from './prefill.js';
-import { evidenceSlots, evidenceTokens, type Row, slotBytes } from './rows.js';
+import { evidenceSlots, evidenceTokens, type Row, slotBytes, slotsInSight } from './rows.js';
 
 /** Books of one row during a step. */
 export interface RowMeter {
@@ -152,7 +152,12 @@ export const meterWholeLayer = (
   const offset = headOffset(shapes, layer);
   group.rows.forEach((row, r) => {
     const meter = begin(meters[r]!, row);
-    for (const bytes of device.addon.cacheReadBytes(row.cache, layer)) meter.bytes += bytes;
+    device.addon.cacheReadBytes(row.cache, layer).forEach((bytes, head) => {
+      const length = row.slots[offset + head]!;
+      const inSight = slotsInSight(shapes[layer]!, length);
+      meter.slotsRead[offset + head] = inSight;
+      meter.bytes += inSight === length ? bytes : (bytes * inSight) / length;
+    });
     if (!wantRecall || row.evidence.length === 0) return;
     const wanted = evidenceTokens(row.evidence);
     for (let head = 0; head < shapes[layer]!.numKvHeads; head++) {

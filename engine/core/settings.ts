@@ -100,8 +100,22 @@ export const resolveSetting = (
   const setting: Setting = { params, protocol, budget, ...(profile === undefined ? {} : { profile }) };
   const declaration = bound.method.declare(setting, model);
   refuse(bound.method, declaration);
+  refuseSlidingModel(bound.method, model);
   refuseHooks(bound.method, declaration, bound.method.hooks(setting, model));
   return { key: request.key, bound, setting, declaration, hooks: () => bound.method.hooks(setting, model) };
+};
+
+/** Where every layer slides there is nothing to evict or select: the method would run as dense under another name. */
+const refuseSlidingModel = (method: Method, model: ModelFacts): void => {
+  const actsOnCache = method.budgetAxis === 'residentBytes' || method.budgetAxis === 'bytesRead';
+  if (!actsOnCache || model.layers.some((layer) => layer.evictable)) return;
+  throw new WinnowError(
+    'ERR_UNSUPPORTED',
+    `${method.id} on ${model.id}`,
+    'a model with layers that see the whole text',
+    'sliding layers only',
+    'Choose a model with full attention, or methods that choose the prompt.',
+  );
 };
 
 const budgetOf = (request: SettingRequest, method: Method, contextTokens: number): Budget => {

@@ -1,7 +1,7 @@
 /** What a step changes in the engine's books: slots, positions, bytes. */
 import type { Group, GroupContext } from './group.js';
 import { headOffset } from './prefill.js';
-import { type Row, slotBytes } from './rows.js';
+import { bytesOutOfSight, forEachHead, type Row, slotBytes, slotsInSight } from './rows.js';
 import type { RowMeter } from './selection.js';
 import { readTier, truncateTier } from './tier.js';
 
@@ -24,7 +24,10 @@ export const settleMeters = (context: GroupContext, rows: readonly Row[], meters
     if (meter.selected) return;
     readTierLayers(context, row);
     meter.slotsRead = row.slots.slice();
-    meter.bytes = row.fullReadBytes;
+    forEachHead(context.shapes, (layer, _, index) => {
+      meter.slotsRead[index] = slotsInSight(context.shapes[layer]!, row.slots[index]!);
+    });
+    meter.bytes = row.fullReadBytes - bytesOutOfSight(row, context.shapes, context.elementBytes);
   });
 };
 

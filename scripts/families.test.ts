@@ -1,0 +1,41 @@
+/** The command line on small random checkpoints of every family whose layers or tokenizer differ from the default model's. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { parse } from 'csv-parse/sync';
+import { type TinyModelOptions, writeTinyModel } from '../engine/tiny-model.js';
+import { runWinnow } from './run-winnow.js';
+
+const root = mkdtempSync(join(tmpdir(), 'winnow-families-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+const shape = { format: 'safetensors', layers: 6, kvHeads: 2, headDim: 32, maxPositions: 2_048 } as const;
+const models: Readonly<Record<string, Partial<TinyModelOptions>>> = {
+  qwen3: { ...shape, family: 'qwen3', ropeTheta: 1_000_000 },
+  gemma2: { ...shape, family: 'gemma2', slidingWindow: 128, attentionSoftCap: 50.5, finalSoftCap: 30.5 },
+  gemma3: { ...shape, family: 'gemma3', slidingWindow: 128, ropeTheta: 1_000_000 },
+  phi3: { ...shape, family: 'phi3', ropeDims: 24, tiedEmbeddings: false },
+};
+
+for (const [name, options] of Object.entries(models)) {
+  test(`winnow run suites/smoke.yaml on a ${name} directory gives every cell`, async () => {
+    const model = writeTinyModel(join(root, name), options);
+    const out = join(root, `${name}-run`);
+    const { code, stderr } = await runWinnow(
+      ['run', 'smoke', '--model', model, '--samples', '1', '--numerics', 'reference', '--out', out],
+      { cwd: root },
+    );
+    assert.equal(code, 0, stderr);
+    const cells: Record<string, string>[] = parse(readFileSync(join(out, 'cells.csv')), { columns: true });
+    assert.equal(cells.length, 16);
+    for (const { status, method, error } of cells) assert.equal(status, 'ok', `${method}: ${error}`);
+    // Half of the slots stay in the layers that see everything; sliding layers keep theirs.
+    const bytes = (method: string): number =>
+      Number(cells.find((cell) => cell.method === method && cell.task === 'niah_single_2')!.kvCacheBytes);
+    const full = options.slidingWindow === undefined ? 1 : options.family === 'gemma2' ? 1 / 2 : 1 / 6;
+    const share = bytes('snapkv') / bytes('dense');
+    assert.ok(share > 1 - 0.5 * full && share < 1 - 0.3 * full, `snapkv holds ${share} of dense`);
+  });
+}
