@@ -23,12 +23,12 @@ export function sectionSplitter(added: readonly AddedTokenJson[]): (pieces: read
     const sections: Section[] = [];
     let offset = 0;
     for (const { text, specials } of pieces) {
-      const pattern = specials === 'parse' ? all : plain;
+      const find = specials === 'parse' ? all : plain;
       let from = 0;
-      for (const match of pattern === undefined ? [] : text.matchAll(pattern)) {
-        const { start, end } = widen(text, match.index, match[0], byText, from);
+      for (let found = find(text, 0); found !== undefined; found = find(text, from)) {
+        const { start, end } = widen(text, found.index, found.text, byText, from);
         if (start > from) appendPlain(sections, text.slice(from, start), offset + from);
-        sections.push({ text: match[0], id: byText.get(match[0])!.id, start: offset + start, end: offset + end });
+        sections.push({ text: found.text, id: byText.get(found.text)!.id, start: offset + start, end: offset + end });
         from = end;
       }
       if (from < text.length) appendPlain(sections, text.slice(from), offset + from);
@@ -66,9 +66,33 @@ function widen(
 
 const isSpace = (character: string): boolean => /\s/u.test(character);
 
-/** Longer texts first: of two tokens that begin at one place the longer wins. */
-function matcher(added: readonly AddedTokenJson[]): RegExp | undefined {
-  if (added.length === 0) return undefined;
-  const texts = added.map(({ content }) => content).sort((a, b) => b.length - a.length);
-  return new RegExp(texts.map((text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|'), 'gu');
+type Find = (text: string, from: number) => { readonly index: number; readonly text: string } | undefined;
+
+/**
+ * The first token at or after `from`; of two that begin at one place the longer wins. Vocabularies hold thousands of such tokens, so
+ * only places that begin one are looked at, and there one look-up for each length.
+ */
+function matcher(added: readonly AddedTokenJson[]): Find {
+  if (added.length === 0) return () => undefined;
+  const texts = new Set(added.map(({ content }) => content));
+  const lengthsByFirst = new Map<string, number[]>();
+  for (const text of texts) {
+    const lengths = lengthsByFirst.get(text[0]!) ?? [];
+    if (!lengths.includes(text.length)) lengths.push(text.length);
+    lengthsByFirst.set(text[0]!, lengths);
+  }
+  for (const lengths of lengthsByFirst.values()) lengths.sort((a, b) => b - a);
+  const firsts = [...lengthsByFirst.keys()].map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  const begins = new RegExp(`[${firsts.join('')}]`, 'g');
+  return (text, from) => {
+    begins.lastIndex = from;
+    for (let match = begins.exec(text); match !== null; match = begins.exec(text)) {
+      const { index } = match;
+      for (const length of lengthsByFirst.get(match[0])!) {
+        const candidate = text.slice(index, index + length);
+        if (candidate.length === length && texts.has(candidate)) return { index, text: candidate };
+      }
+    }
+    return undefined;
+  };
 }

@@ -209,11 +209,29 @@ function cutByPatterns(
 }
 
 /**
- * SentencePiece runs BPE over the whole text. Where no token holds a `▁` after another character, no merge can cross such a place, so
- * cutting there changes nothing but lets words be looked up; else the text stays whole.
+ * SentencePiece runs BPE over the whole text. No merge can cross a place between a character and a `▁` that no token holds side by
+ * side, so cutting there changes nothing but lets words be looked up.
  */
 function cutAtSpaces(model: BpeModel, addedTexts: readonly string[]): Cutter {
   const added = new Set(addedTexts);
-  const crosses = model.vocab.some((token) => token !== undefined && /[^▁]▁/.test(token) && !added.has(token));
-  return crosses ? (text) => [text] : (text) => text.match(/▁+[^▁]*|[^▁]+/gu) ?? [];
+  /** Code units that some token holds before a mark. */
+  const crossing = new Set<string>();
+  for (const token of model.vocab) {
+    if (token === undefined || added.has(token)) continue;
+    for (let at = token.indexOf(spaceMark, 1); at > 0; at = token.indexOf(spaceMark, at + 1)) {
+      if (token[at - 1] !== spaceMark) crossing.add(token[at - 1]!);
+    }
+  }
+  return (text) => {
+    const pieces: string[] = [];
+    let start = 0;
+    for (let at = text.indexOf(spaceMark, 1); at > 0; at = text.indexOf(spaceMark, at + 1)) {
+      const before = text[at - 1]!;
+      if (before === spaceMark || crossing.has(before)) continue;
+      pieces.push(text.slice(start, at));
+      start = at;
+    }
+    if (start < text.length) pieces.push(text.slice(start));
+    return pieces;
+  };
 }
