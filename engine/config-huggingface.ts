@@ -86,6 +86,10 @@ export function configFromHuggingFace(where: string, json: unknown): ModelConfig
   const theta = rope.full?.rope_theta ?? file.rope_theta ?? missing.theta;
   const scalar = isGemmaFamily ? (file.query_pre_attn_scalar ?? 256) : headDim;
   const caps = softCaps(file, family);
+  const ropeScaling = scalingFromHuggingFace(where, rope.full ?? file.rope_scaling ?? undefined, {
+    maxPositions: file.max_position_embeddings,
+    originalMaxPositions: file.original_max_position_embeddings ?? (family === 'phi3' ? 4_096 : undefined),
+  });
   const ropeDims = Math.floor(headDim * (typeof dims === 'number' ? dims : 1));
   return checkConfig(where, {
     architecture: family,
@@ -98,10 +102,7 @@ export function configFromHuggingFace(where: string, json: unknown): ModelConfig
     headDim,
     ropeDims,
     ropeTheta: typeof theta === 'number' ? theta : 10_000,
-    ropeScaling: scalingFromHuggingFace(where, rope.full ?? file.rope_scaling ?? undefined, {
-      maxPositions: file.max_position_embeddings,
-      originalMaxPositions: file.original_max_position_embeddings ?? (family === 'phi3' ? 4_096 : undefined),
-    }),
+    ropeScaling,
     ...(family === 'gemma3' && { slidingRopeTheta: localTheta(file, rope.sliding) }),
     softmaxScale: scalar ** -0.5,
     ...caps,
@@ -112,7 +113,8 @@ export function configFromHuggingFace(where: string, json: unknown): ModelConfig
     activation: activationFrom(where, file, isGemmaFamily),
     vocabSize: file.vocab_size,
     tiedEmbeddings: file.tie_word_embeddings ?? missing.tied,
-    maxPositions: file.max_position_embeddings,
+    // Dynamic scaling leaves the trained length in the file and serves `factor` times as much.
+    maxPositions: Math.floor(file.max_position_embeddings * (ropeScaling.kind === 'dynamic' ? ropeScaling.factor : 1)),
     ...slidingFrom(where, file, family, missing),
   });
 }

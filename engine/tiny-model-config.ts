@@ -81,7 +81,8 @@ export function huggingFaceConfig(config: ModelConfig): object {
     num_key_value_heads: config.numKvHeads,
     head_dim: config.headDim,
     ...(config.ropeDims !== config.headDim && { partial_rotary_factor: config.ropeDims / config.headDim }),
-    max_position_embeddings: config.maxPositions,
+    // Dynamic scaling counts from the trained length, which is what the file then says.
+    max_position_embeddings: ropeScaling.kind === 'dynamic' ? ropeScaling.originalMaxPositions : config.maxPositions,
     ...(ropeScaling.kind === 'longrope' && { original_max_position_embeddings: ropeScaling.originalMaxPositions }),
     rms_norm_eps: config.normEpsilon,
     rope_theta: config.ropeTheta,

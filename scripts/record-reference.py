@@ -212,7 +212,7 @@ TINY = {
         "seed": 12,
     },
     "linear-wide-head": {"queryHeads": 8, "kvHeads": 2, "headDim": 32, "ropeScaling": {"kind": "linear", "factor": 2.5}, "seed": 13},
-    "dynamic": {"kvHeads": 2, "ropeScaling": {"kind": "dynamic", "factor": 2, "originalMaxPositions": 64}, "maxPositions": 64, "seed": 14},
+    "dynamic": {"kvHeads": 2, "ropeScaling": {"kind": "dynamic", "factor": 2, "originalMaxPositions": 64}, "maxPositions": 128, "seed": 14},
     "mistral": {"kvHeads": 2, "slidingWindow": 24, "tiedEmbeddings": False, "seed": 15},
     "qwen2": {"family": "qwen2", "kvHeads": 2, "tiedEmbeddings": False, "ropeTheta": 1000000, "seed": 16},
     "qwen2-yarn": {
