@@ -25,6 +25,8 @@ export interface PromptParts {
   readonly answerPrefix: string;
   readonly documents: readonly TokenSpan[];
   readonly evidence: readonly TokenSpan[];
+  /** Tokens without text that stand in the context at a character (not within a pair of surrogates), in order. */
+  readonly soft?: readonly { readonly at: number; readonly tokens: number }[];
   /** false: bytes as they are, no template. */
   readonly chatTemplate: boolean;
   readonly system?: string;
@@ -39,6 +41,8 @@ export interface PreparedPrompt {
   readonly documents: readonly TokenSpan[];
   /** Tokens before the context text (template start). */
   readonly headTokens: number;
+  /** Where the tokens without text stand; their ids are -1. */
+  readonly softSpans?: readonly TokenSpan[];
 }
 
 export interface SettingRequest {

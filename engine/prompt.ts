@@ -4,6 +4,7 @@ import type { TokenSpan } from '../methods/contract.js';
 import { type ChatTemplate, compileChatTemplate } from './chat-template.js';
 import type { PreparedPrompt, PromptParts } from './contract.js';
 import type { EncodedText, Tokenizer } from './tokenizer.js';
+import type { TextPiece } from './tokenizer-sections.js';
 
 /** The compiled chat template of a model; undefined when its files hold none. */
 export const templateOf = (tokenizer: Tokenizer): ChatTemplate | undefined =>
@@ -28,10 +29,13 @@ export function preparePrompt(
   checkSpans('documents', documents, context.length);
   checkSpans('evidence', evidence, context.length);
   const { head, turn } = frameOf(parts, tokenizer, template);
-  const specials = parts.chatTemplate ? 'none' : 'parse';
+  const specials: TextPiece['specials'] = parts.chatTemplate ? 'none' : 'parse';
+  const { soft = [] } = parts;
+  checkSoft(soft, context.length);
+  const borders = [0, ...soft.map(({ at }) => at), context.length];
   const encoded = tokenizer.encodePieces([
     { text: head, specials: 'parse' },
-    { text: context, specials },
+    ...borders.slice(1).map((end, i) => ({ text: context.slice(borders[i]!, end), specials })),
   ]);
   const asked = tokenizer.encodePieces(
     [
@@ -44,15 +48,53 @@ export function preparePrompt(
   const questionIds = new Int32Array(asked.ids.length + prefix.length);
   questionIds.set(asked.ids);
   questionIds.set(prefix, asked.ids.length);
+  const woven = weaveSoft(
+    encoded.ids,
+    soft.map(({ at, tokens }) => ({ before: firstEndAfter(encoded, head.length + at), tokens })),
+  );
   const toTokens = ({ start, end }: TokenSpan): TokenSpan =>
-    tokenRange(encoded, head.length + start, head.length + end);
+    woven.moved(tokenRange(encoded, head.length + start, head.length + end));
   return {
-    contextIds: encoded.ids,
+    contextIds: woven.ids,
     questionIds,
     evidence: evidence.map(toTokens),
     documents: documents.map(toTokens),
     headTokens: firstEndAfter(encoded, head.length),
+    ...(soft.length === 0 ? {} : { softSpans: woven.spans }),
   };
+}
+
+/** Puts runs of -1 between tokens, each before a token of the text. */
+function weaveSoft(ids: Int32Array, soft: readonly { readonly before: number; readonly tokens: number }[]) {
+  if (soft.length === 0) return { ids, spans: [], moved: (span: TokenSpan): TokenSpan => span };
+  const shifted = (token: number, isEnd: boolean): number =>
+    soft.reduce((at, { before, tokens }) => at + (before < token || (before === token && !isEnd) ? tokens : 0), token);
+  const all = new Int32Array(ids.length + soft.reduce((sum, { tokens }) => sum + tokens, 0)).fill(-1);
+  ids.forEach((id, token) => {
+    all[shifted(token, false)] = id;
+  });
+  let before = 0;
+  const spans = soft.map((one): TokenSpan => {
+    const start = one.before + before;
+    before += one.tokens;
+    return { start, end: start + one.tokens };
+  });
+  return {
+    ids: all,
+    spans,
+    moved: ({ start, end }: TokenSpan): TokenSpan => ({
+      start: shifted(start, false),
+      end: start === end ? shifted(start, false) : shifted(end, true),
+    }),
+  };
+}
+
+function checkSoft(soft: NonNullable<PromptParts['soft']>, length: number): void {
+  soft.forEach(({ at, tokens }, index) => {
+    const isAfter = Number.isInteger(at) && at >= (soft[index - 1]?.at ?? 0) && at <= length;
+    if (isAfter && Number.isInteger(tokens) && tokens >= 1) return;
+    throw new WinnowError('ERR_INTERNAL', `soft[${index}]`, `ascending characters up to ${length}`, [at, tokens]);
+  });
 }
 
 function frameOf(

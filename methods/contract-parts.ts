@@ -31,6 +31,10 @@ export interface PromptIndex {
 export interface Services {
   /** Tokens of the target model's tokenizer, no specials. */
   countTokens(text: string): number;
+  /** What the target model's first layer reads for a text, f32 [tokens, hiddenSize]; absent where a backend takes token ids only. */
+  inputEmbeddings?(text: string): Tensor;
+  /** Rows of a method's own, [tokens * hiddenSize] values. */
+  embeddingRows?(values: Float32Array): Tensor;
   bm25(texts: readonly string[]): Bm25;
   /** By the encoder among the method's `auxiliary` needs: single [D] a text, token [tokens, D]. Longer texts are cut to what it takes. */
   embed(texts: readonly string[], kind: 'single' | 'token' | 'sparse'): Promise<Float32Array[]>;

@@ -49,6 +49,8 @@ export const assembleContext = (
   const { device, transformer } = context;
   const where = `${setting.bound.method.id}.assemble`;
   const hooks = setting.hooks().assemble!;
+  if (parts.some(({ ids }) => ids.includes(-1)))
+    throw new WinnowError('ERR_COMPOSE', where, 'a context of token ids', 'embeddings of a prompt method');
   if (hooks.recompute !== undefined)
     throw new WinnowError(
       'ERR_UNSUPPORTED',

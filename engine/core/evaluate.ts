@@ -6,7 +6,7 @@ import { decode } from './decode.js';
 import { type FedPrompt, QUERY_AWARE_TAIL, tailOf } from './fed-prompt.js';
 import { failedOutcome, firstStop, type Job, outcomeOf } from './outcome.js';
 import type { Profiles } from './profiles.js';
-import { rewritePrompt } from './rewrite-prompt.js';
+import { type RewriteContext, rewritePrompt } from './rewrite-prompt.js';
 import { type ModelContext, type OpenSample, openSample, partition } from './sample.js';
 import type { OpenServices } from './services.js';
 import { type BoundMethod, bindMethod, type ResolvedSetting, type ResolveMethod, resolveSetting } from './settings.js';
@@ -63,10 +63,13 @@ export const evaluateSamples = async (
     const jobs = await makeJobs(context, request, context.text.prepare(request.prompt), failures);
     evaluations.push({ request, failures, outcomes: new Map(), jobs, prefills: 0 });
   }
-  await runJobs(
-    context,
-    evaluations.flatMap((evaluation) => evaluation.jobs.map((job) => ({ evaluation, job }))),
-  );
+  const jobs = evaluations.flatMap((evaluation) => evaluation.jobs.map((job) => ({ evaluation, job })));
+  try {
+    await runJobs(context, jobs);
+  } finally {
+    for (const { job } of jobs)
+      if (job.rewritten?.softRows !== undefined) context.model.device.free(job.rewritten.softRows);
+  }
   const nativeMs = (context.nativeNanoseconds() - nativeBefore) / 1e6 / requests.length;
   const totalMs = (performance.now() - started) / requests.length;
   return evaluations.map(({ request, failures, outcomes, prefills }) => ({
@@ -110,7 +113,7 @@ const makeJobs = async (
       const hooks = resolved.hooks();
       if (hooks.prompt === undefined) (hooks.weights === undefined ? shared : converted).push(resolved);
       else {
-        const rewriting = { openServices: context.openServices, prepare: context.text.prepare };
+        const rewriting = rewritingOf(context);
         const { prompt: own, ...rewritten } = await rewritePrompt(rewriting, request, prompt.headTokens, resolved);
         const model = context.model.convert(resolved);
         rewrites.push({ settings: [resolved], prompt: own, model, rewritten });
@@ -135,6 +138,16 @@ interface RunningJob {
   readonly evaluation: Evaluation;
   readonly job: Job;
 }
+
+const rewritingOf = ({ model, text, openServices }: EvaluateContext): RewriteContext => ({
+  openServices,
+  prepare: text.prepare,
+  embeddings: {
+    device: model.device,
+    hiddenSize: model.facts.hiddenSize,
+    of: (plain) => model.transformer.embed(text.encode(plain)),
+  },
+});
 
 /** Jobs on one model are one batch. */
 const runJobs = async (context: EvaluateContext, jobs: readonly RunningJob[]): Promise<void> => {
@@ -201,4 +214,10 @@ const open = (context: EvaluateContext, request: SampleRequest, job: Job): Promi
     job.settings,
   );
 
-const fed = (job: Job): FedPrompt => ({ ...job.prompt, tailTokens: QUERY_AWARE_TAIL });
+const fed = ({ prompt, rewritten }: Job): FedPrompt => {
+  const { softSpans: spans = [], ...ids } = prompt;
+  const rows = rewritten?.softRows;
+  if (rows === undefined) return { ...ids, tailTokens: QUERY_AWARE_TAIL };
+  const at = spans.flatMap(({ start, end }) => Array.from({ length: end - start }, (_, i) => start + i));
+  return { ...ids, tailTokens: QUERY_AWARE_TAIL, soft: { at: Int32Array.from(at), rows, firstRow: 0 } };
+};

@@ -1,8 +1,11 @@
 import type { Protocol, TokenSpan } from '../../methods/contract.js';
+import type { SoftTokens } from './transformer.js';
 
 /** Token ids of one prompt, context first. */
 export interface FedPrompt {
+  /** -1 where `soft` has a row instead. */
   readonly contextIds: Int32Array;
+  readonly soft?: SoftTokens;
   readonly questionIds: Int32Array;
   /** Tokens at the end of the question that are read a second time under the query-aware protocol, through the compressed cache. */
   readonly tailTokens?: number;

@@ -5,7 +5,7 @@ import { type ColumnNeed, type ColumnStats, createColumnStats } from './column-s
 import { type Device, type DeviceTensor, layerLens } from './device.js';
 import { isPlainLayout, plainKeys } from './plan-keys.js';
 import type { PlanMemory } from './plan-memory.js';
-import type { LayerSource, Transformer } from './transformer.js';
+import { type LayerSource, type SoftTokens, softWithin, type Transformer } from './transformer.js';
 
 /** One chunk of one layer, for the hooks of a method that has a prefill of its own. */
 export interface PrefillChunk {
@@ -35,6 +35,8 @@ export interface PrefillHooks {
 
 export interface PrefillRequest {
   readonly ids: Int32Array;
+  /** Rows that stand in the place of some tokens' embeddings; `at` in `ids`. */
+  readonly soft?: SoftTokens;
   /** Receives the keys and values; may already hold a prefix. */
   readonly cache: CacheId;
   readonly firstPosition: number;
@@ -84,6 +86,7 @@ export const prefill = (
     const offset = request.firstPosition + start;
     logits = transformer.run({
       ids: ids.subarray(start, start + count),
+      ...(request.soft === undefined ? {} : { soft: softWithin(request.soft, start, count) }),
       positions: Int32Array.from({ length: count }, (_, i) => offset + i),
       caches: Int32Array.of(cache),
       queryLen: count,

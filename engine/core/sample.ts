@@ -107,6 +107,7 @@ export const openSample = async (
     try {
       const result = prefill(device, transformer, shapes, {
         ids: fedIds,
+        ...(prompt.soft === undefined ? {} : { soft: prompt.soft }),
         cache,
         firstPosition: assembled?.nextPosition ?? 0,
         chunk: context.prefillChunk,

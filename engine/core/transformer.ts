@@ -55,8 +55,10 @@ export interface Architecture {
 
 /** One pass over all layers for `rows` sequences with `queryLen` tokens each. */
 export interface Pass {
-  /** i32 [rows * queryLen]. */
+  /** i32 [rows * queryLen]; what `soft` gives rows for is ignored. */
   readonly ids: Int32Array;
+  /** Inputs of layer 0 that stand in the place of tokens' embeddings. */
+  readonly soft?: SoftTokens;
   readonly positions: Int32Array;
   readonly caches: Int32Array;
   readonly queryLen: number;
@@ -85,11 +87,27 @@ export interface TokenVectors {
   readonly values: DeviceTensor;
 }
 
+/** Tokens `at` of a pass (ascending) take rows of f32 [.., hiddenSize], from `firstRow` on. */
+export interface SoftTokens {
+  readonly at: Int32Array;
+  readonly rows: DeviceTensor;
+  readonly firstRow: number;
+}
+
+/** Those of tokens [start, start + count), counted from there. */
+export const softWithin = ({ at, rows, firstRow }: SoftTokens, start: number, count: number): SoftTokens => {
+  const before = at.filter((token) => token < start).length;
+  const own = at.filter((token) => token >= start && token < start + count);
+  return { at: own.map((token) => token - start), rows, firstRow: firstRow + before };
+};
+
 /** The decoder's layer loop. One per open model; not re-entrant. */
 export interface Transformer {
   readonly layout: LayoutId;
   /** Returns logits f32 [rows or rows * queryLen, vocabSize], valid until the next pass; undefined for `none`. */
   run(pass: Pass): DeviceTensor | undefined;
+  /** What layer 0 reads for these ids: f32 [ids, hiddenSize], a new tensor. */
+  embed(ids: Int32Array): DeviceTensor;
   newCache(): CacheId;
   /** Rotary table of a layer for a text of this length, f32 [at least `positions`, ropeDims]; valid until the next pass. */
   rotaryTable(layer: number, positions: number, textLength: number): DeviceTensor;
@@ -238,15 +256,25 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
     }
     const s = scratch.forTokens(tokens);
     const spans = spansOf(pass);
-    addon.upload(s.ids.id, pass.ids);
+    addon.upload(s.ids.id, pass.soft === undefined ? pass.ids : pass.ids.map((id) => Math.max(id, 0)));
     addon.upload(s.positions.id, pass.positions);
     addon.embed(weights.embedding, s.ids.id, arch.embeddingScale, s.hidden.id);
+    pass.soft?.at.forEach((token, i) => {
+      const { rows, firstRow } = pass.soft!;
+      addon.copyRows(rows.id, firstRow + i, s.hidden.id, token, 1);
+    });
     arch.layers.forEach(({ mixer }, layer) => {
       const own = s.layers[layer]!;
       if (mixer === 'softmax') runAttention(pass, layer, s, own, spans);
       runFfn(pass, layer, s, own);
     });
     return pass.logits === 'none' ? undefined : logitsOf(pass, s);
+  };
+
+  const embed = (ids: Int32Array): DeviceTensor => {
+    const out = device.tensor('f32', [ids.length, arch.hiddenSize]);
+    addon.embed(weights.embedding, device.i32(ids).id, arch.embeddingScale, out.id);
+    return out;
   };
 
   const dispose = (): void => {
@@ -257,6 +285,7 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
   return {
     layout,
     run,
+    embed,
     newCache: () => addon.cacheCreate(layout),
     rotaryTable(layer, positions, textLength) {
       const { rotary: embedding } = arch.blocks[layer]!;
