@@ -71,3 +71,29 @@ suite('compileChatTemplate', () => {
     assert.throws(() => template.split('Count.'), { code: 'ERR_MODEL_FORMAT', message: /no user/ });
   });
 });
+
+suite('templates of strangers', () => {
+  const hostile: [string, string, RegExp][] = [
+    ['counts to a billion', '{% for i in range(1000000) %}x{% endfor %}', /range\(\) of more than/],
+    [
+      'nests loops',
+      '{% for a in range(9999) %}{% for b in range(999) %}{% for c in range(99) %}{{ c }}{% endfor %}{% endfor %}{% endfor %}',
+      /more than \d+/,
+    ],
+    [
+      'doubles a text',
+      '{% set ns = namespace(t="x") %}{% for i in range(60) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}{{ ns.t }}',
+      /a text of more than/,
+    ],
+    ['indents by a hundred million', '{{ messages | tojson(indent=100000000) }}', /a number beyond/],
+    ['calls itself', '{% macro m(f) %}{{ f(f) }}{% endmacro %}{{ m(m) }}', /stack|steps/i],
+  ];
+  for (const [what, source, message] of hostile) {
+    test(`one that ${what} is ERR_MODEL_FORMAT within three seconds`, () => {
+      const start = performance.now();
+      const { render } = compileChatTemplate('x', source, {});
+      assert.throws(() => render([{ role: 'user', content: 'a' }]), { code: 'ERR_MODEL_FORMAT', message });
+      assert.ok(performance.now() - start < 3_000);
+    });
+  }
+});

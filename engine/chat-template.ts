@@ -1,7 +1,7 @@
 /** Chat templates of models: Jinja programs that turn messages into the text a model was trained on. */
-import { createContext, Script } from 'node:vm';
-import { Environment, Interpreter, Template } from '@huggingface/jinja';
+import { Template } from '@huggingface/jinja';
 import { WinnowError } from '../core/errors.js';
+import { fixedDate, runTemplate } from './chat-template-run.js';
 import type { Tokenizer } from './tokenizer.js';
 
 export interface ChatMessage {
@@ -25,25 +25,20 @@ export interface ChatTemplate {
   split(system: string | undefined): TemplateParts;
 }
 
-/** Templates may print today's date; a fixed one keeps prompts equal from day to day. It is the default of Llama 3's own template. */
-const fixedDate = '26 Jul 2024';
-
 /** Throws: ERR_MODEL_FORMAT for a template that does not parse; `render` and `split` when it fails or drops the user's text. */
 export function compileChatTemplate(where: string, source: string, specials: Tokenizer['specials']): ChatTemplate {
   const template = parse(where, source);
   const render = (messages: readonly ChatMessage[]): string => {
     try {
-      return within(renderLimitMs, () =>
-        run(template, {
-          messages,
-          add_generation_prompt: true,
-          bos_token: specials.bos ?? '',
-          eos_token: specials.eos ?? '',
-          unk_token: specials.unk ?? '',
-          pad_token: specials.pad ?? '',
-          date_string: fixedDate,
-        }),
-      );
+      return runTemplate(template.parsed, {
+        messages,
+        add_generation_prompt: true,
+        bos_token: specials.bos ?? '',
+        eos_token: specials.eos ?? '',
+        unk_token: specials.unk ?? '',
+        pad_token: specials.pad ?? '',
+        date_string: fixedDate,
+      });
     } catch (error) {
       throw new WinnowError(
         'ERR_MODEL_FORMAT',
@@ -79,42 +74,6 @@ function splitAtUser(where: string, render: ChatTemplate['render'], system: stri
     `${pieces.length - 1} times`,
     'Feed the text without a template (--raw).',
   );
-}
-
-/** Template.render of the library, with two of its globals replaced: the date, and a range that cannot fill the memory. */
-function run(template: Template, variables: Readonly<Record<string, unknown>>): string {
-  const environment = new Environment();
-  const raise = (message: unknown): never => {
-    throw new Error(String(message));
-  };
-  const constants = { true: true, false: false, none: null, True: true, False: false, None: null };
-  const globals = { ...constants, raise_exception: raise, range: boundedRange, strftime_now: () => fixedDate };
-  for (const [name, value] of Object.entries({ ...globals, ...variables })) environment.set(name, value);
-  const { value } = new Interpreter(environment).run(template.parsed);
-  if (typeof value !== 'string') throw new Error('the template gives no text');
-  if (value.length > longestText) throw new Error(`more than ${longestText} characters`);
-  return value;
-}
-
-/** Far more than any template counts to. */
-const longestRange = 10_000;
-/** Beyond what any turn's frame takes. */
-const longestText = 1 << 20;
-/** Templates take milliseconds; a file may hold one that never ends. */
-const renderLimitMs = 5_000;
-
-function boundedRange(start: number, stop?: number, step = 1): number[] {
-  const [from, to] = typeof stop === 'number' ? [start, stop] : [0, start];
-  const count = Math.max(0, Math.ceil((to - from) / step));
-  if (!(count <= longestRange)) throw new Error(`range() of at most ${longestRange} numbers, not ${count}`);
-  return Array.from({ length: count }, (_, index) => from + index * step);
-}
-
-const limited = new Script('work()');
-
-/** Runs `work` and throws when it takes longer: V8 stops it wherever it is. */
-function within<T>(milliseconds: number, work: () => T): T {
-  return limited.runInContext(createContext({ work }), { timeout: milliseconds }) as T;
 }
 
 /** Templates without a system role refuse the message (Gemma 2) or drop it; folding it is what those with one in name only do (Gemma 3). */
