@@ -1,6 +1,6 @@
 /** The method cards of docs/methods.md, made from what the adapters say of themselves. */
 import { z } from 'zod';
-import type { Declaration, Method, ModelFacts, Need } from './contract.js';
+import type { Declaration, Method, ModelFacts, Need, Protocol } from './contract.js';
 import { parseParams } from './params.js';
 
 /** One Markdown page: a table of all methods, then a card each, in the order given. */
@@ -25,7 +25,8 @@ export const methodCards = (methods: readonly Method[]): string => {
 };
 
 const card = (method: Method): string[] => {
-  const declared = tryDeclare(method);
+  const agnostic = tryDeclare(method, 'query-agnostic');
+  const declared = agnostic ?? tryDeclare(method, 'query-aware');
   return [
     `## ${method.name}`,
     '',
@@ -35,7 +36,8 @@ const card = (method: Method): string[] => {
     `- **Budget:** ${axisWords[method.budgetAxis]}, ${controlWords(method)}${method.covers === 'total' ? '; it covers question and answer too' : ''}`,
     `- **Training:** ${method.training === 'none' ? 'none needed' : method.training}`,
     ...parameterLines(method),
-    ...(declared === undefined ? ['- **Protocol:** query-aware only'] : declarationLines(declared)),
+    ...(agnostic === undefined ? ['- **Protocol:** query-aware only'] : []),
+    ...(declared === undefined ? [] : declarationLines(declared)),
     ...(method.deviations.length === 0
       ? []
       : ['- **Differs from the source:**', ...method.deviations.map((text) => `  - ${text}`)]),
@@ -114,11 +116,11 @@ const sampleModel: ModelFacts = {
   })),
 };
 
-/** The declaration without a question, or undefined where the method needs one. */
-const tryDeclare = (method: Method): Declaration | undefined => {
+/** The declaration under a protocol, or undefined where the method cannot serve it. */
+const tryDeclare = (method: Method, protocol: Protocol): Declaration | undefined => {
   const budget = { tokens: 1_024, fraction: 0.5, contextTokens: 2_048, covers: method.covers ?? 'context' } as const;
   try {
-    return method.declare({ params: parseParams(method, {}), budget, protocol: 'query-agnostic' }, sampleModel);
+    return method.declare({ params: parseParams(method, {}), budget, protocol }, sampleModel);
   } catch {
     return undefined;
   }

@@ -144,7 +144,7 @@ test('list gives every method and task with what a table needs', async () => {
   );
   assert.deepEqual(await ids('tasks'), taskIds());
   assert.ok((await ids('suites')).includes('quickstart'));
-  assert.deepEqual(await ids('models'), ['smollm2-135m-instruct']);
+  assert.deepEqual(await ids('models'), ['smollm2-135m-instruct', 'gemma-3-270m', 'all-minilm-l6-v2']);
 });
 
 test('models inspect and verify describe a file of the user', async () => {

@@ -56,10 +56,13 @@ export const openModel = async (
   terminal: Terminal,
 ): Promise<{ engine: Engine; model: ResolvedModel }> => {
   const model = await findOrPullModel(values.model, terminal, values.acceptLicence);
+  const started = performance.now();
   const engine = await openEngine(model.path, openOptionsOf(values), { id: model.id, sha256: model.sha256 });
+  const openMs = performance.now() - started;
   if (terminal.verbose) {
     const { isa, threads, activations } = engine.machine;
-    terminal.note(`${model.id} on ${isa}, ${threads} threads, ${activations} activations`);
+    const opened = `opened in ${(openMs / 1000).toFixed(2)} s, ${(process.memoryUsage.rss() / MEGABYTE).toFixed(0)} MB resident`;
+    terminal.note(`${model.id} on ${isa}, ${threads} threads, ${activations} activations; ${opened}`);
   }
   return { engine, model };
 };

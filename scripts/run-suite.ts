@@ -105,8 +105,9 @@ const headerOf = ({ loaded, model, options }: PlannedSuite, command: string) => 
 });
 
 /** What `auto` and `all cores` mean here. */
-const machineOf = ({ isa, threads }: PlannedSuite['options']) => {
+const machineOf = ({ isa, threads, backend }: PlannedSuite['options']) => {
   const facts = loadAddon().cpuFacts();
+  if (backend === 'ort') return { isa: 'onnxruntime', threads: threads > 0 ? threads : facts.cores };
   return { isa: isa === 'auto' ? (facts.isas[0] ?? 'scalar') : isa, threads: threads > 0 ? threads : facts.cores };
 };
 

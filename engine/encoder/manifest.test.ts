@@ -15,6 +15,7 @@ import {
   findEncoder,
   pullEncoder,
 } from './manifest.js';
+import { openEncoderText } from './text.js';
 import { writeTinyEncoder } from './tiny-encoder.js';
 
 const root = mkdtempSync(join(tmpdir(), 'winnow-encoders-'));
@@ -146,6 +147,11 @@ test(`all-minilm-l6-v2: vectors within ${vectorBound} of sentence-transformers, 
     });
     context.diagnostic(`largest difference: ${most.toExponential(2)}`);
     assert.ok(most <= vectorBound, `off by ${most}`);
+    const text = openEncoderText(found.path, 256, false);
+    for (const { text: one, ids } of recorded.texts.slice(0, -1)) {
+      const byWord = text.words(one).flatMap((word) => word.ids);
+      assert.deepEqual(byWord, ids.slice(1, -1), 'words one by one have the tokens of the whole');
+    }
     const [alone] = (await encoder.embed([recorded.texts[0]!.text], 'single')).value;
     assert.deepEqual(alone, value[0], 'the same bits without company');
   } finally {
