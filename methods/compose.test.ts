@@ -172,7 +172,7 @@ test('clashes that show only in the declarations name both parts', () => {
       const composed = composeMethods(parts.map((method) => ({ method })));
       composed.declare(settingFor(composed, {}, 20, 40), model);
     };
-  assert.throws(declared(tova, kivi), { code: 'ERR_COMPOSE', message: /tova evicts at every step.*kivi/ });
+  assert.throws(declared(tova, kivi), { code: 'ERR_COMPOSE', message: /tova acts at every step.*kivi/ });
   assert.doesNotThrow(declared(tova, quest));
   const compacting: Method = {
     ...quest,

@@ -202,22 +202,15 @@ const refuseClashes = (id: string, parts: readonly OpenPart[]): void => {
       );
     }
   }
-  const evicting = parts.find(
-    ({ hooks }) => hooks.cache?.maintain !== undefined && hooks.cache.finishPrefill !== undefined,
-  );
+  const acting = parts.find(({ hooks }) => hooks.cache?.maintain !== undefined);
   const quantiser = parts.at(-1);
-  if (
-    evicting !== undefined &&
-    quantiser !== undefined &&
-    evicting !== quantiser &&
-    quantiser.hooks.cache !== undefined
-  ) {
+  if (acting !== undefined && quantiser !== undefined && acting !== quantiser && quantiser.hooks.cache !== undefined) {
     throw new WinnowError(
       'ERR_COMPOSE',
       id,
-      'a quantiser only behind an evictor that acts once',
-      `${evicting.lens.id} evicts at every step, also from groups that ${quantiser.lens.id} has packed`,
-      'Take an evictor that acts at the end of the prefill.',
+      'a quantiser only behind parts that act on the cache once',
+      `${acting.lens.id} acts at every step, also on groups that ${quantiser.lens.id} has packed`,
+      'Take a part that acts at the end of the prefill.',
     );
   }
 };

@@ -116,6 +116,7 @@ napi_value Complement(Call& call) {
     const int32_t* named = values.as<int32_t>() + list * values.dim(2);
     const int32_t len = lens.as<int32_t>()[list];
     if (len < -1 || len > values.dim(2)) call.Refuse("lens", "-1 to " + std::to_string(values.dim(2)), std::to_string(len));
+    if (wholes[list] < 0 || wholes[list] > (1 << 24)) call.Refuse("wholes", "0 to 16777216 slots", std::to_string(wholes[list]));
     int32_t next = 0;
     for (int32_t slot = 0; len >= 0 && slot < wholes[list]; slot++) {
       while (next < len && named[next] < slot) next++;
