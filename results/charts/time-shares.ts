@@ -33,7 +33,7 @@ export const timeShares = (model: string, { isa, threads, passes }: ProfiledTime
     }
     return [...shares].map(([op, share]) => ({ pass, op, share }));
   });
-  return framed('Where the time goes', [`${model}, ${isa}, ${threads} threads`], {
+  return framed('Where the time goes', [`${model}, ${isa}, ${threads} thread${threads === 1 ? '' : 's'}`], {
     width: 520,
     height: { step: 26 },
     data: { values },

@@ -5,7 +5,7 @@ import type { BenchRow } from '../bench-rows.js';
 import { compare } from './compare.js';
 import { findPeers } from './install.js';
 import { startPeer } from './peer-process.js';
-import { performanceTables } from './results.js';
+import { performanceTables, withRow } from './results.js';
 import { targetOf } from './targets.js';
 
 const never = new AbortController().signal;
@@ -135,6 +135,14 @@ test('targets follow the machine, and the table says what was missed', () => {
   assert.deepEqual(targetOf({ ...row, isa: 'amx', ratio: 1.1 }), { text: 'ratio ≥ 1.2', isMet: false });
   assert.deepEqual(targetOf({ ...row, shape: '4096 tokens' }), { text: 'ratio ≥ 2.5', isMet: false });
   assert.equal(targetOf({ ...row, name: 'unknown' }), undefined);
+  const decode = {
+    ...row,
+    name: 'decode',
+    peer: 'llama.cpp',
+    ratio: 3,
+    rate: { value: 60, unit: '% of 60 GB/s read' },
+  };
+  assert.deepEqual(targetOf(decode), { text: 'ratio ≥ 2.3 and ≥ 70 %', isMet: false });
   const stored = { date: '2026-01-02', machine: 'Model X, 2 cores', commit: 'abc' };
   const table = performanceTables([{ ...row, ...stored }], ['prefill']);
   assert.match(table, /\*\*Model X, 2 cores, avx2\*\*, 2026-01-02/);
@@ -155,4 +163,14 @@ test('peers that are not installed are absent with a reason', () => {
   } finally {
     delete process.env.WINNOW_CACHE;
   }
+});
+
+test('a row measured again replaces the older one, and a row beside a peer the one that had none', () => {
+  const stored = { ...row, date: '2026-01-02', machine: 'X', commit: 'abc' };
+  const alone = { ...stored, peer: null };
+  const other = { ...stored, peer: 'llama.cpp' };
+  const again = { ...stored, ratio: 3 };
+  assert.deepEqual(withRow([alone, other], stored), [other, stored]);
+  assert.deepEqual(withRow([other, stored], again), [other, again]);
+  assert.deepEqual(withRow([{ ...stored, machine: 'Y' }], again), [{ ...stored, machine: 'Y' }, again]);
 });

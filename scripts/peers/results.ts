@@ -18,12 +18,14 @@ const file = (): string => join(cacheFolder(), 'peers', 'results.json');
 export const storedRows = (): StoredRow[] =>
   existsSync(file()) ? (JSON.parse(readFileSync(file(), 'utf8')) as StoredRow[]) : [];
 
-/** A row measured again on the same machine replaces the older one. */
+/** A row measured again on the same machine replaces the older one, and with a peer also the one that had none. */
 export const storeRow = (row: StoredRow): void => {
-  const key = ({ name, isa, shape, peer, machine }: StoredRow): string =>
-    JSON.stringify([name, isa, shape, peer, machine]);
-  const others = storedRows().filter((old) => key(old) !== key(row));
-  writeFileAtomic(file(), `${JSON.stringify([...others, row], undefined, 1)}\n`);
+  writeFileAtomic(file(), `${JSON.stringify(withRow(storedRows(), row), undefined, 1)}\n`);
+};
+
+export const withRow = (rows: readonly StoredRow[], row: StoredRow): StoredRow[] => {
+  const key = ({ name, isa, shape, machine }: StoredRow): string => JSON.stringify([name, isa, shape, machine]);
+  return [...rows.filter((old) => key(old) !== key(row) || (old.peer !== row.peer && old.peer !== null)), row];
 };
 
 const number = (value: number): string =>

@@ -92,6 +92,8 @@ export const openWorkbench = (options: WorkbenchOptions): Workbench => {
       warm('kvpress', async () => {
         const kvpress = await python('kvpress', 'kvpress_peer.py');
         await kvpress.ask('load', { folder: peers.modelFolder, dtype: 'bfloat16' });
+        const short = { context_ids: ids(256), question_ids: ids(8), settings: [null, ['snapkv', 0.5]], new_tokens: 2 };
+        await kvpress.ask('matrix', short);
         return kvpress;
       }),
     has: (peer) => peers.absent[peer] === undefined,
