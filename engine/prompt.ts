@@ -112,7 +112,7 @@ function frameOf(
     `${tokenizer.name}, chat template`,
     'a model with a chat template',
     'none',
-    'Set chatTemplate: false in the suite, or use --raw.',
+    'Use --chat-template off (chatTemplate: false in the suite), or --raw.',
   );
 }
 

@@ -25,6 +25,10 @@ export const suiteFlags = {
     'accuracy shares prefills and takes no times; timing measures times, interleaved. Default accuracy.',
     passes,
   ),
+  chatTemplate: choice(
+    "on: the model's chat template frames the prompts; off: plain text, for base models. Default: the suite's.",
+    ['on', 'off'],
+  ),
   ...engineFlags,
   json,
 } as const;

@@ -37,6 +37,7 @@ export const planFromFlags = async (
     samples: values.samples,
     limit: values.limit,
     seed: values.seed,
+    chatTemplate: values.chatTemplate === undefined ? undefined : values.chatTemplate === 'on',
   });
   const { suite } = loaded;
   const options = openOptionsOf(values);

@@ -26,6 +26,8 @@ export interface SuiteOverrides {
   /** Caps the samples. */
   readonly limit?: number | undefined;
   readonly seed?: number | undefined;
+  /** Whether the model's chat template frames the prompts. */
+  readonly chatTemplate?: boolean | undefined;
 }
 
 /** The suite as it will run. Throws ERR_USAGE for a task or method that does not exist. */
@@ -46,6 +48,7 @@ export const applyOverrides = async (suite: ResolvedSuite, overrides: SuiteOverr
     keptFractions: budgetsGiven ? (keptFractions ?? []) : suite.keptFractions,
     tokenBudgets: budgetsGiven ? (tokenBudgets ?? []) : suite.tokenBudgets,
     protocols: protocols ?? suite.protocols,
+    chatTemplate: overrides.chatTemplate ?? suite.chatTemplate,
     exclude: suite.exclude.filter(({ method }) => methods.some(({ id }) => id === method)),
   };
 };
