@@ -5,7 +5,7 @@ import { applyPlan } from './apply-plan.js';
 import { columnNeeds } from './column-stats.js';
 import { createFork } from './fork.js';
 import { cacheViews, createGroup, type Group } from './group.js';
-import type { PrefillResult } from './prefill.js';
+import { headOffset, type PrefillResult } from './prefill.js';
 import { type Row, slotBytes, totalHeads } from './rows.js';
 import type { ModelContext, SampleSpec } from './sample.js';
 import type { ResolvedSetting } from './settings.js';
@@ -28,9 +28,7 @@ export const compressAll = async (
   groups: Group[],
 ): Promise<[ResolvedSetting, WinnowError][]> => {
   const { device } = context;
-  const rows = members.map((member) =>
-    forkRow(context, member, base, sequence, spec.prompt.evidence, fed.nextPosition),
-  );
+  const rows = members.map((member) => forkRow(context, member, base, sequence, spec.prompt.evidence, fed));
   const group = createGroup(context, rows, slotCapacity);
   const written = fed.group?.state;
   if (written !== undefined)
@@ -129,19 +127,21 @@ export const forkRow = (
   base: CacheId,
   sequence: Row['sequence'],
   evidence: readonly TokenSpan[],
-  nextPosition = sequence.length,
+  { nextPosition, slots }: Pick<PrefillResult, 'nextPosition' | 'slots'> = {},
 ): Row => ({
   key: resolved.key,
   resolved,
   cache: context.device.addon.cacheFork(base),
-  nextPosition,
+  nextPosition: nextPosition ?? sequence.length,
   sequence,
   evidence,
-  slots: new Int32Array(totalHeads(context.shapes)).fill(sequence.length),
+  slots: slots?.slice() ?? new Int32Array(totalHeads(context.shapes)).fill(sequence.length),
   quantised: new Map(),
   evidenceSlots: new Map(),
-  fullReadBytes:
-    sequence.length * context.shapes.reduce((sum, s) => sum + s.numKvHeads * slotBytes(s, context.elementBytes), 0),
+  fullReadBytes: context.shapes.reduce((sum, shape, layer) => {
+    const length = slots?.[headOffset(context.shapes, layer)] ?? sequence.length;
+    return sum + length * shape.numKvHeads * slotBytes(shape, context.elementBytes);
+  }, 0),
 });
 
 export const windowRows = (setting: ResolvedSetting, questionTokens: number): number => {

@@ -61,6 +61,8 @@ export interface PrefillResult {
   readonly causalPairs: number;
   /** Position of the token that follows, where it is not the number of tokens. */
   readonly nextPosition?: number;
+  /** Slots per (layer, KV head), layer-major, where they are not the tokens fed. */
+  readonly slots?: Int32Array;
 }
 
 /** Feeds a prompt in chunks. Exact for any chunk size: a query's result depends on the slots it sees only. */

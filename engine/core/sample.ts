@@ -11,6 +11,7 @@ import { concat, type FedPrompt } from './fed-prompt.js';
 import { createGroup, freeGroup, type Group, type GroupContext, visibleFacts } from './group.js';
 import { prefill } from './prefill.js';
 import { ownsPrefill, prefillHooks } from './prefill-hooks.js';
+import { prefillSkipping } from './prefill-skip.js';
 import { cacheRecall, keptPositions, type Row, totalHeads } from './rows.js';
 import { checkLength, type ResolvedSetting } from './settings.js';
 import { rollBack } from './step-books.js';
@@ -105,15 +106,17 @@ export const openSample = async (
     const watches = members.length === 1 && (ownsPrefill(own!) || own!.hooks().prefill?.plan !== undefined);
     const group = watches ? planGroup(context, own!, sequence, slotCapacity, cache) : undefined;
     try {
+      const fedTokens = { ids: fedIds, ...(prompt.soft === undefined ? {} : { soft: prompt.soft }), cache };
+      const wantLogits = protocol === 'query-aware' && tail === 0;
+      if (group?.hooks().prefill?.tokens !== undefined)
+        return { ...prefillSkipping(context, { ...fedTokens, wantLogits, group }), group };
       const result = prefill(device, transformer, shapes, {
-        ids: fedIds,
-        ...(prompt.soft === undefined ? {} : { soft: prompt.soft }),
-        cache,
+        ...fedTokens,
         firstPosition: assembled?.nextPosition ?? 0,
         chunk: context.prefillChunk,
         windowRows: Math.max(0, ...members.map((member) => windowRows(member, prompt.questionIds.length))),
         columnStats: members.flatMap((member) => columnNeeds(member.declaration.needs)),
-        wantLogits: protocol === 'query-aware' && tail === 0,
+        wantLogits,
         cancelled: context.cancelled,
         ...(group === undefined ? {} : { hooks: prefillHooks(context, group) }),
       });

@@ -173,12 +173,36 @@ export const checkLength = (model: ModelFacts, setting: ResolvedSetting, tokens:
 };
 
 /** Hooks that this engine would never call: a method that relies on one is refused instead of half run. */
-const refuseHooks = (method: Method, { changesPrefill }: Declaration, { assemble, prefill, output }: Hooks): void => {
+const refuseHooks = (method: Method, declaration: Declaration, { assemble, prefill, cache, output }: Hooks): void => {
+  const { changesPrefill } = declaration;
   if (assemble !== undefined && !changesPrefill)
     throw new WinnowError('ERR_CONTRACT', `${method.id}.assemble`, 'changesPrefill in the declaration', 'false');
   if (assemble !== undefined && prefill !== undefined)
     throw new WinnowError('ERR_COMPOSE', method.id, 'either an assembled context or a prefill of its own', 'both');
-  const unserved = { 'prefill.tokens': prefill?.tokens, 'output.head': output?.head };
+  if (prefill?.tokens !== undefined) {
+    const { layout, needs, changesPrefill: isOwn } = declaration;
+    if (!isOwn)
+      throw new WinnowError(
+        'ERR_CONTRACT',
+        `${method.id}.prefill.tokens`,
+        'changesPrefill in the declaration',
+        'false',
+      );
+    const watched = needs.find((need) => 'view' in need && ['windowQueries', 'columnStats'].includes(need.view));
+    if (
+      prefill.plan !== undefined ||
+      cache?.onWrite !== undefined ||
+      watched !== undefined ||
+      layout.keyRope !== 'post'
+    )
+      throw new WinnowError(
+        'ERR_COMPOSE',
+        `${method.id}.prefill.tokens`,
+        'tokens that leave out layers, with plain attention and no view of all queries',
+        watched === undefined ? 'a plan, a watcher or unrotated keys' : 'view' in watched ? watched.view : watched,
+      );
+  }
+  const unserved = { 'output.head': output?.head };
   for (const [name, hook] of Object.entries(unserved)) {
     if (hook === undefined) continue;
     throw new WinnowError(

@@ -2,8 +2,10 @@ import { WinnowError } from '../../core/errors.js';
 import type { LayerShape } from '../../methods/contract.js';
 import type { CacheId, LayoutId, TensorId, WeightId } from '../../native/addon-types.js';
 import type { Device, DeviceTensor } from './device.js';
+import type { Pass, TokenVectors } from './pass.js';
 import { createRotaryTables, type RotaryEmbedding } from './rotary.js';
 import { createScratch, type LayerScratch, type Scratch } from './scratch.js';
+import { runSkipping, type SkippablePart } from './token-skip.js';
 
 /** Packed weights of one decoder layer; 0 stands for a norm or bias that the layer does not have. */
 export interface LayerWeights {
@@ -53,53 +55,8 @@ export interface Architecture {
   readonly finalSoftCap: number;
 }
 
-/** One pass over all layers for `rows` sequences with `queryLen` tokens each. */
-export interface Pass {
-  /** i32 [rows * queryLen]; what `soft` gives rows for is ignored. */
-  readonly ids: Int32Array;
-  /** Inputs of layer 0 that stand in the place of tokens' embeddings. */
-  readonly soft?: SoftTokens;
-  readonly positions: Int32Array;
-  readonly caches: Int32Array;
-  readonly queryLen: number;
-  /** Tokens of a step: few rows, weights read at memory speed. Part of a token's bits, unlike what it shares the pass with. */
-  readonly isStep: boolean;
-  /** Tokens of the whole text of which this pass feeds a part (rotary scalings may depend on it); absent: each row's ends with its last token here. */
-  readonly textLength?: number;
-  /** Which logits are wanted: none, the last token of each row, or every token. */
-  readonly logits: 'none' | 'last' | 'all';
-  /** Reads the caches, which already hold this pass's keys and values. q: act [rows * queryLen, Hq * d], out: [rows * queryLen, Hq * dV]. */
-  attend(layer: number, q: DeviceTensor, out: DeviceTensor, source: LayerSource): void;
-  /** Rows whose keys are cached before RoPE. */
-  readonly keepsUnrotated?: (row: number) => boolean;
-}
-
-/** What a layer's attention was made from; valid inside `attend`. */
-export interface LayerSource {
-  /** f32 [tokens, hiddenSize]: input of the layer. */
-  readonly hidden: DeviceTensor;
-  /** Queries act [tokens, Hq * d], keys and values f32 [rows, H, queryLen, d] of this pass, normed, rotated or not. Made on each call. */
-  vectors(isRotated: boolean): TokenVectors;
-}
-export interface TokenVectors {
-  readonly queries: DeviceTensor;
-  readonly keys: DeviceTensor;
-  readonly values: DeviceTensor;
-}
-
-/** Tokens `at` of a pass (ascending) take rows of f32 [.., hiddenSize], from `firstRow` on. */
-export interface SoftTokens {
-  readonly at: Int32Array;
-  readonly rows: DeviceTensor;
-  readonly firstRow: number;
-}
-
-/** Those of tokens [start, start + count), counted from there. */
-export const softWithin = ({ at, rows, firstRow }: SoftTokens, start: number, count: number): SoftTokens => {
-  const before = at.filter((token) => token < start).length;
-  const own = at.filter((token) => token >= start && token < start + count);
-  return { at: own.map((token) => token - start), rows, firstRow: firstRow + before };
-};
+export type { LayerSource, Pass, SoftTokens, TokenVectors } from './pass.js';
+export { softWithin } from './pass.js';
 
 /** The decoder's layer loop. One per open model; not re-entrant. */
 export interface Transformer {
@@ -243,6 +200,22 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
     return out.logits;
   };
 
+  /** One part of a layer for some tokens of a one-row pass. Returns their hidden states, [some, hiddenSize]. */
+  const runSome = (pass: Pass, all: Scratch, part: SkippablePart, layer: number, some: Int32Array): DeviceTensor => {
+    // Used last, the whole set is not the one that makes room for a small one.
+    scratch.forTokens(pass.ids.length);
+    const s = scratch.forTokens(some.length);
+    const positions = some.map((token) => pass.positions[token]!);
+    const own: Pass = { ...pass, ids: some.map((token) => pass.ids[token]!), positions, queryLen: some.length };
+    if (s !== all) some.forEach((token, i) => void addon.copyRows(all.hidden.id, token, s.hidden.id, i, 1));
+    if (part === 'ffn') runFfn(own, layer, s, s.layers[layer]!);
+    else {
+      addon.upload(s.positions.id, positions);
+      runAttention(own, layer, s, s.layers[layer]!, spansOf(own));
+    }
+    return s.hidden;
+  };
+
   const run = (pass: Pass): DeviceTensor | undefined => {
     const tokens = pass.ids.length;
     const rows = pass.caches.length;
@@ -263,11 +236,14 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
       const { rows, firstRow } = pass.soft!;
       addon.copyRows(rows.id, firstRow + i, s.hidden.id, token, 1);
     });
-    arch.layers.forEach(({ mixer }, layer) => {
-      const own = s.layers[layer]!;
-      if (mixer === 'softmax') runAttention(pass, layer, s, own, spans);
-      runFfn(pass, layer, s, own);
-    });
+    if (pass.skip !== undefined)
+      runSkipping(device, arch.layers, pass.skip, s.hidden, (part, layer, some) => runSome(pass, s, part, layer, some));
+    else
+      arch.layers.forEach(({ mixer }, layer) => {
+        const own = s.layers[layer]!;
+        if (mixer === 'softmax') runAttention(pass, layer, s, own, spans);
+        runFfn(pass, layer, s, own);
+      });
     return pass.logits === 'none' ? undefined : logitsOf(pass, s);
   };
 
