@@ -338,6 +338,7 @@ export interface AttentionPart {
   readonly positions?: Positions;
   /** f32 nats added to logits [rows, 1, numKvHeads or numQueryHeads, n]: by entry for `tokens` and `rows`, else by slot. */
   readonly bias?: Tensor;
+  /** tier: its slots lie there and stay; queries go out, outputs and log-sums come back. Needs another part for the step's own slots. */
   readonly at?: 'device' | 'tier';
   /** segments: documents of the prompt do not see each other. Default: causal. */
   readonly visible?: 'causal' | 'segments' | 'bidirectional';

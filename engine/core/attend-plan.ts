@@ -41,6 +41,15 @@ export interface PlanReads {
   readonly synthetic: number;
   /** u8 [rows, H, seenWidth]. */
   readonly seen?: Uint8Array;
+  /** Of a plan with parts at the tier, where slots are asked for. */
+  readonly tier?: TierReads;
+}
+
+/** Slots read by parts on the device and by parts at the tier, u8 as `seen`; query heads that were sent there. */
+export interface TierReads {
+  readonly onDevice: Uint8Array;
+  readonly atTier: Uint8Array;
+  sentHeads: number;
 }
 
 /** One call of the native op: a part over some heads. */
@@ -57,6 +66,10 @@ export const attendPlan = (call: PlanCall, plan: AttentionPlan): PlanReads => {
   const { addon } = device;
   const books = { pairs: 0, counts: new Int32Array(call.caches.length * shape.numKvHeads), synthetic: 0 };
   const seen = call.seenWidth === undefined ? undefined : new Uint8Array(books.counts.length * call.seenWidth);
+  const splits = seen !== undefined && plan.parts.some((part) => part.at === 'tier');
+  const tier = splits
+    ? { onDevice: new Uint8Array(seen.length), atTier: new Uint8Array(seen.length), sentHeads: 0 }
+    : undefined;
   const pieces = piecesOf(call, plan);
   const queries = plan.queryScale === undefined ? q : device.tensor(device.act, q.shape);
   if (plan.queryScale !== undefined) addon.scaleRows(q.id, deviceOf(plan.queryScale).id, queries.id);
@@ -81,7 +94,7 @@ export const attendPlan = (call: PlanCall, plan: AttentionPlan): PlanReads => {
     let at = 0;
     const target = (): [DeviceTensor, DeviceTensor] =>
       outs === undefined ? [to, lse] : [whole(outs, at), whole(lses, at++)];
-    for (const piece of slots) attendSlots(call, piece, queries, ...target(), books, seen);
+    for (const piece of slots) attendSlots(call, piece, queries, ...target(), books, seen, tier);
     for (const { piece, set } of rows) attendRows(call, piece, set, queries, ...target(), books);
     if (outs === undefined) return;
     const merged = device.reshape(to, [tokens, shape.numQueryHeads, shape.headDimV]);
@@ -91,7 +104,7 @@ export const attendPlan = (call: PlanCall, plan: AttentionPlan): PlanReads => {
   const [first] = pieces;
   const isOne = plan.mix === 'one-softmax' && pieces.length === 1 && first!.sets.rows.length === 0;
   if (isOne && first!.sets.sets.length > 0) {
-    attendSlots(call, first!, queries, out, call.lse, books, seen);
+    attendSlots(call, first!, queries, out, call.lse, books, seen, tier);
   } else if (plan.mix === 'one-softmax') {
     const to = device.tensor('f32', [tokens, shape.numQueryHeads * shape.headDimV]);
     const lse = call.lse ?? device.tensor('f32', [tokens, shape.numQueryHeads]);
@@ -110,7 +123,7 @@ export const attendPlan = (call: PlanCall, plan: AttentionPlan): PlanReads => {
       throw new WinnowError('ERR_UNSUPPORTED', 'plan.mix', 'one softmax where lse is needed', 'gates');
   }
   if (plan.headGain !== undefined) addon.scaleRows(out.id, deviceOf(plan.headGain).id, out.id);
-  return { ...books, ...(seen === undefined ? {} : { seen }) };
+  return { ...books, ...(seen === undefined ? {} : { seen }), ...(tier === undefined ? {} : { tier }) };
 };
 
 /** Parts as calls. In a step with one softmax the new slots belong to the first part that reads slots for a head. */
@@ -156,6 +169,7 @@ const attendSlots = (
   lse: DeviceTensor | undefined,
   books: Books,
   seen: Uint8Array | undefined,
+  tier: TierReads | undefined,
 ): void => {
   const { device, shape } = call;
   const { addon } = device;
@@ -201,7 +215,13 @@ const attendSlots = (
   }
   if (mask === undefined) return;
   const bits = addon.download(mask.id) as Uint8Array;
-  for (let i = 0; i < bits.length; i++) seen![i]! |= bits[i]!;
+  const side = tier === undefined ? undefined : part.at === 'tier' ? tier.atTier : tier.onDevice;
+  for (let i = 0; i < bits.length; i++) {
+    seen![i]! |= bits[i]!;
+    if (side !== undefined) side[i]! |= bits[i]!;
+  }
+  if (tier !== undefined && part.at === 'tier')
+    tier.sentHeads += piece.heads.length === 0 ? shape.numQueryHeads : piece.heads.length;
 };
 
 const clampOf = (positions: Positions): number => (typeof positions === 'object' ? positions.clampDistance : 0);

@@ -189,7 +189,8 @@ export const meterReads = (
   };
   const perRow = group.rows.map((row, r) => {
     const meter = begin(meters[r]!, row);
-    const packed = row.quantised.size === 0 ? undefined : device.addon.cacheReadBytes(row.cache, layer);
+    const packed =
+      row.quantised.size === 0 && row.thinned === undefined ? undefined : device.addon.cacheReadBytes(row.cache, layer);
     meter.bytes += reads.synthetic * heads * slotBytes(shape, elementBytes);
     return Array.from({ length: heads }, (_, head) => {
       const list = r * heads + head;

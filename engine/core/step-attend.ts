@@ -7,7 +7,7 @@ import { type Group, type GroupContext, slotsView } from './group.js';
 import { isPlainLayout, plainKeys } from './plan-keys.js';
 import { downloadLists, meterLists, meterReads, meterWholeLayer, type RowMeter } from './selection.js';
 import type { StepRequest } from './step.js';
-import { firstNewSlots, hasTier, readTierLists } from './step-books.js';
+import { firstNewSlots, hasTier, readAtTier, readTierLists } from './step-books.js';
 import { copyOf, needs, probsScope, readCaches, type StepSources, stepView } from './step-hooks.js';
 import type { LayerSource, Transformer } from './transformer.js';
 
@@ -204,7 +204,8 @@ const attendGeneral = (step: GroupAttention, plan: AttentionPlan, lse: DeviceTen
     );
   const reads = run(group.caches);
   const slots = meterReads(context, group, layer, reads, largest(at.lens), step.meters, request.recall);
-  if (slots !== undefined) readTierLists(context, group, layer, slots);
+  if (reads.tier !== undefined) readAtTier(context, group, layer, reads.tier, request.queryLen);
+  else if (slots !== undefined) readTierLists(context, group, layer, slots);
   if (request.readFrom !== undefined) run(readCaches(context, request, group, layer, slots));
   group.plans.note(layer, plan, at);
 };

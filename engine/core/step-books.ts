@@ -1,9 +1,11 @@
 /** What a step changes in the engine's books: slots, positions, bytes. */
+import { WinnowError } from '../../core/errors.js';
+import type { TierReads } from './attend-plan.js';
 import type { Group, GroupContext } from './group.js';
 import { headOffset } from './prefill.js';
 import { bytesOutOfSight, forEachHead, type Row, slotBytes, slotsInSight } from './rows.js';
 import type { RowMeter } from './selection.js';
-import { readTier, truncateTier } from './tier.js';
+import { liesAtTier, readTier, sendToTier, truncateTier } from './tier.js';
 
 export const firstNewSlots = (context: GroupContext, group: Group, layer: number, queryLen: number): number[] => {
   const offset = headOffset(context.shapes, layer);
@@ -57,7 +59,7 @@ export const rollBack = (context: GroupContext, groups: readonly Group[], droppe
   }
 };
 
-/** Attention read these slots of a layer, by row and KV head; undefined: all of them. */
+/** Attention read these slots of a layer, by row and KV head; undefined: all in sight. */
 export const readTierLists = (
   context: GroupContext,
   group: Group,
@@ -67,7 +69,38 @@ export const readTierLists = (
   const offset = headOffset(context.shapes, layer);
   const heads = context.shapes[layer]!.numKvHeads;
   group.rows.forEach((row, r) => {
-    for (let head = 0; head < heads; head++) readTier(context, row, layer, offset + head, read?.[r]?.[head]);
+    if (row.tier === undefined) return;
+    for (let head = 0; head < heads; head++)
+      readTier(context, row, layer, offset + head, read?.[r]?.[head] ?? inSight(context, row, layer, offset + head));
+  });
+};
+
+/** What a plan with parts at the tier read: those parts send queries out and take outputs back, the others fetch. */
+export const readAtTier = (
+  context: GroupContext,
+  group: Group,
+  layer: number,
+  reads: TierReads,
+  queryLen: number,
+): void => {
+  const shape = context.shapes[layer]!;
+  const offset = headOffset(context.shapes, layer);
+  const width = reads.atTier.length / (group.rows.length * shape.numKvHeads);
+  const listed = (mask: Uint8Array, list: number): Int32Array => {
+    const own = mask.subarray(list * width, (list + 1) * width);
+    return Int32Array.from({ length: width }, (_, slot) => slot).filter((slot) => own[slot] === 1);
+  };
+  group.rows.forEach((row, r) => {
+    if (row.tier === undefined) return;
+    for (let head = 0; head < shape.numKvHeads; head++) {
+      const list = r * shape.numKvHeads + head;
+      const stray = listed(reads.atTier, list).find((slot) => !liesAtTier(row, offset + head, slot));
+      if (stray !== undefined)
+        throw new WinnowError('ERR_CONTRACT', 'plan.at', 'slots that lie at the tier', `slot ${stray} on the device`);
+      readTier(context, row, layer, offset + head, listed(reads.onDevice, list));
+    }
+    // Query and output in the cache's element type, and a log-sum of f32, for every head and token.
+    sendToTier(row, reads.sentHeads * queryLen * ((shape.headDim + shape.headDimV) * context.elementBytes + 4));
   });
 };
 
@@ -75,8 +108,16 @@ const readTierLayers = (context: GroupContext, row: Row): void => {
   if (row.tier === undefined) return;
   let index = 0;
   context.shapes.forEach((shape, layer) => {
-    for (let head = 0; head < shape.numKvHeads; head++) readTier(context, row, layer, index++, undefined);
+    for (let head = 0; head < shape.numKvHeads; head++, index++)
+      readTier(context, row, layer, index, inSight(context, row, layer, index));
   });
+};
+
+/** Slots that attention over everything reads: all, or the last ones of a sliding layer. */
+const inSight = (context: GroupContext, row: Row, layer: number, index: number): Int32Array | undefined => {
+  const length = row.slots[index]!;
+  const seen = slotsInSight(context.shapes[layer]!, length);
+  return seen === length ? undefined : Int32Array.from({ length: seen }, (_, i) => length - seen + i);
 };
 
 export const hasTier = (group: Group): boolean => group.rows.some((row) => row.tier !== undefined);

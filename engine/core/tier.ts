@@ -115,6 +115,15 @@ export const streamTier = (
   }
 };
 
+/** Whether keys and values of a slot both lie there. */
+export const liesAtTier = (row: Row, index: number, slot: number): boolean =>
+  row.tier?.away.get(index)?.[slot] === (KEYS | VALUES);
+
+/** Queries out and outputs back. */
+export const sendToTier = (row: Row, bytes: number): void => {
+  if (row.tier !== undefined) row.tier.movedBytes += bytes;
+};
+
 /** Ends a step: copies that it did not read are dropped. Returns the bytes moved since the last end. */
 export const endTierStep = (row: Row): number => {
   if (row.tier === undefined) return 0;
