@@ -134,7 +134,7 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     weights,
     openCheckpoint: () => openCheckpoint(path),
   });
-  const services = createEncoderServices(text.countTokens, encoderOpener(loaded, threads));
+  const services = createEncoderServices(text.countTokens, encoderOpener(loaded, threads, options.cancelled));
   const profiles = createProfiles(device, model);
   const evaluateContext: EvaluateContext = {
     model: context,

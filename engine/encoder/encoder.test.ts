@@ -181,6 +181,19 @@ test('a ready model.onnx gives what its safetensors give', async () => {
   });
 });
 
+test('a request to stop ends a long job between batches', async () => {
+  let batches = 0;
+  const encoder = await openEncoder(folderOf('bert'), addon, 1, () => {
+    if (batches++ === 2) throw new Error('stop');
+  });
+  try {
+    await assert.rejects(encoder.embed(new Array(1_000).fill('a b c'), 'single'), /stop/);
+    assert.equal(batches, 3);
+  } finally {
+    await encoder.close();
+  }
+});
+
 suite('what is refused', () => {
   const rejects = (name: string, change: (folder: string) => void, expected: object): void =>
     void test(name, async () => {

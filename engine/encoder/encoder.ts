@@ -48,15 +48,21 @@ interface Loaded {
 
 /**
  * A folder with config.json, tokenizer.json and either safetensors of a BERT-like model or a ready model.onnx (also in onnx/).
+ * `cancelled` is asked between batches and throws when the caller has given up.
  * Throws: ERR_MISSING, ERR_MODEL_FORMAT, ERR_UNSUPPORTED, ERR_NATIVE_LOAD, ERR_OUT_OF_MEMORY.
  */
-export const openEncoder = async (folder: string, addon: Addon, threads: number): Promise<Encoder> => {
+export const openEncoder = async (
+  folder: string,
+  addon: Addon,
+  threads: number,
+  cancelled: () => void = () => undefined,
+): Promise<Encoder> => {
   const settings = readSentenceSettings(folder);
   const loaded = await load(folder, addon, threads);
   const maxTokens = Math.min(loaded.maxTokens, settings.maxTokens ?? loaded.maxTokens);
   try {
     const text = openEncoderText(folder, maxTokens, settings.lowerCase);
-    return encoderOf(folder, { ...loaded, maxTokens }, text, settings);
+    return encoderOf(folder, { ...loaded, maxTokens }, text, settings, cancelled);
   } catch (error) {
     await loaded.session.close();
     throw error;
@@ -123,7 +129,13 @@ const loadOnnx = async (file: string, where: string, json: unknown, threads: num
   return { session, task, labels, padId, tokenTypes: config.type_vocab_size, maxTokens, output };
 };
 
-const encoderOf = (folder: string, loaded: Loaded, text: EncoderText, settings: SentenceSettings): Encoder => {
+const encoderOf = (
+  folder: string,
+  loaded: Loaded,
+  text: EncoderText,
+  settings: SentenceSettings,
+  cancelled: () => void,
+): Encoder => {
   const { session, task, labels } = loaded;
 
   /** Runs inputs in batches; `take` gets each input's own part of the output. */
@@ -132,6 +144,7 @@ const encoderOf = (folder: string, loaded: Loaded, text: EncoderText, settings: 
     take: (index: number, part: Float32Array, width: number) => void,
   ): Promise<number[]> => {
     for (const { members, paddedTokens } of batchesOf(inputs, loaded.maxTokens)) {
+      cancelled();
       const batch = members.map((index) => inputs[index]!);
       const result = (await session.run(feedsOf(loaded, batch, paddedTokens), [loaded.output]))[loaded.output]!;
       checkRows(folder, loaded.output, result, batch.length);

@@ -87,10 +87,10 @@ export const createEncoderServices = (
 
 /** Opens encoders by name. What that takes is loaded with the first: most runs need none. */
 export const encoderOpener =
-  (addon: Addon, threads: number) =>
+  (addon: Addon, threads: number, cancelled: () => void) =>
   async (name: string): Promise<Encoder> => {
     const [{ encoderFolder }, { openEncoder }] = await Promise.all([import('./manifest.js'), import('./encoder.js')]);
-    return openEncoder(await encoderFolder(name), addon, threads);
+    return openEncoder(await encoderFolder(name), addon, threads, cancelled);
   };
 
 interface KeptVector {

@@ -16,7 +16,7 @@ import { openSession } from './session.js';
 /**
  * Opens a checkpoint as one float32 graph in ONNX Runtime: an independent check of the cpu backend. It serves dense attention only, so
  * methods that act on the cache, the prefill or the steps are `unsupported`; those that choose the prompt's text run.
- * Memory: about ten bytes for each weight. Throws: ERR_UNSUPPORTED, ERR_NATIVE_LOAD, ERR_OUT_OF_MEMORY and what opening files throws.
+ * Memory: about twelve bytes for each weight. Throws: ERR_UNSUPPORTED, ERR_NATIVE_LOAD, ERR_OUT_OF_MEMORY and what opening files throws.
  */
 export const openOrt = async (path: string, options: LocalOptions): Promise<ServedEngine> => {
   if (options.isa !== 'auto') {
@@ -51,7 +51,7 @@ export const openOrt = async (path: string, options: LocalOptions): Promise<Serv
     rotary: architecture.rotary,
     cancelled: options.cancelled,
   });
-  const services = createEncoderServices(text.countTokens, encoderOpener(addon, threads));
+  const services = createEncoderServices(text.countTokens, encoderOpener(addon, threads, options.cancelled));
   const context: OrtContext = {
     facts,
     text,

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { createGraph } from './graph.js';
 import { encode, type Field, message } from './protobuf.js';
@@ -52,4 +55,22 @@ test('a graph that the runtime refuses is a bug of ours, a file that it refuses 
   g.output('y', g.node('NoSuchOperator', [g.input('x', 'f32', [1])]), 'f32', [1]);
   await assert.rejects(openSession('broken graph', g.build(), 1), { code: 'ERR_INTERNAL', message: /NoSuchOperator/ });
   await assert.rejects(openSession('no file', { file: 'no/such/model.onnx' }, 1), { code: 'ERR_MODEL_FORMAT' });
+});
+
+test('a model.onnx names no weights outside of its folder', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'winnow-onnx-'));
+  try {
+    writeFileSync(join(root, 'secret'), new Uint8Array(Float32Array.of(1).buffer));
+    mkdirSync(join(root, 'model'));
+    for (const location of ['../secret', join(root, 'secret')]) {
+      const g = createGraph('outside');
+      const stolen = g.weight(location, Float32Array.of(0), [1]);
+      g.output('y', g.node('Add', [g.input('x', 'f32', [1]), stolen]), 'f32', [1]);
+      const file = join(root, 'model', 'model.onnx');
+      writeFileSync(file, g.build().model);
+      await assert.rejects(openSession('stolen', { file }, 1), { code: 'ERR_MODEL_FORMAT' });
+    }
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });
