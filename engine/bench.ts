@@ -109,7 +109,7 @@ const open = async (
   return openSample(
     contextFor(context, request),
     {
-      prompt: { contextIds: request.contextIds, questionIds: request.questionIds, evidence: request.evidence ?? [] },
+      prompt: { ...request, evidence: request.evidence ?? [] },
       protocol: request.protocol,
       sampleSeed: request.sampleSeed,
       maxNewTokens: request.maxNewTokens,

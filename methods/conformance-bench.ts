@@ -47,6 +47,10 @@ export interface BenchRequest {
   /** Fed instead of the greedy choice: step i feeds forcedTokens[i]; logits and tokenIds still say what the model would have chosen. */
   readonly forcedTokens?: Int32Array;
   readonly evidence?: readonly TokenSpan[];
+  /** Position of the first token; default 0. */
+  readonly firstPosition?: number;
+  /** Document of each context token, -1 outside. */
+  readonly segments?: Int32Array;
   /** `SequenceFacts.sampleSeed`. */
   readonly sampleSeed: number;
   /** Tokens of one prefill chunk; absent: the whole prompt at once. */

@@ -111,6 +111,32 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
+    property: 'C12',
+    fault: 'lets tokens see those behind them',
+    method: mutant(sinkWindowPrefill, {
+      prefill: { plan: () => ({ parts: [{ keys: { kind: 'all' }, visible: 'bidirectional' }], mix: 'one-softmax' }) },
+    }),
+  },
+  {
+    property: 'C24',
+    fault: 'ranks keys by one channel of their rotation',
+    method: mutant(
+      knorm,
+      {
+        cache: {
+          finishPrefill: (views) =>
+            evictableLayers(views).map((view) => {
+              const channel = view.ops.lists([new Array<number[]>(view.slots.numKvHeads).fill([0])], 'kvHead');
+              const scores = view.ops.channelScores(view.windowQueries(), view.slots, channel, 'max');
+              const how = { scope: 'kvHead', sinks: 0, recents: slotsAfterContext(view.rows) } as const;
+              return keepAction(view, view.ops.topK(scores, boundaryCounts(view.rows), how));
+            }),
+        },
+      },
+      { declare: () => declaration({ needs: [{ view: 'windowQueries', last: 1 }] }) },
+    ),
+  },
+  {
     property: 'C14',
     fault: 'keeps one token too many in one head',
     method: mutant(

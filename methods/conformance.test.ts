@@ -26,10 +26,7 @@ for (const { property, fault, method, options } of mutants) {
 test('every property that the contract promises today has a check', () => {
   const promised = ['T1', 'T2', 'T3', 'T4', 'T5', 'T6', 'T7', 'T8', 'T9', 'T10'];
   for (const [from, to] of [
-    [1, 11],
-    [13, 23],
-    [25, 26],
-    [28, 28],
+    [1, 28],
     [30, 30],
     [34, 34],
   ] as const) {

@@ -10,6 +10,7 @@ import { choiceChecks } from './conformance-choice.js';
 import { contractChecks } from './conformance-contract.js';
 import { keptChecks } from './conformance-kept.js';
 import { openBenches } from './conformance-models.js';
+import { orderChecks } from './conformance-order.js';
 import { promptChecks } from './conformance-prompt.js';
 import { rowChecks } from './conformance-rows.js';
 import { type ConformanceOptions, describeSubject, type Subject, subjectOf } from './conformance-subject.js';
@@ -25,6 +26,7 @@ export const checks: readonly Check[] = [
   ...contractChecks,
   ...keptChecks,
   ...rowChecks,
+  ...orderChecks,
   ...amountChecks,
   ...tierChecks,
   ...promptChecks,

@@ -10,6 +10,8 @@ export interface FedPrompt {
   /** Tokens at the end of the question that are read a second time under the query-aware protocol, through the compressed cache. */
   readonly tailTokens?: number;
   readonly evidence: readonly TokenSpan[];
+  /** Position of the first token; default 0. */
+  readonly firstPosition?: number;
   /** Document of each context token, -1 outside. */
   readonly segments?: Int32Array;
 }

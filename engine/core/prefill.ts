@@ -40,6 +40,8 @@ export interface PrefillRequest {
   /** Receives the keys and values; may already hold a prefix. */
   readonly cache: CacheId;
   readonly firstPosition: number;
+  /** Positions begin this much later than slots. */
+  readonly shift?: number;
   readonly chunk: number;
   /** Rotated queries of the last rows to keep per layer; 0 keeps none. */
   readonly windowRows: number;
@@ -73,6 +75,7 @@ export const prefill = (
   request: PrefillRequest,
 ): PrefillResult => {
   const { ids, cache, chunk, hooks } = request;
+  const { shift = 0 } = request;
   const textLength = request.firstPosition + ids.length;
   const windows = createWindowStore(device, shapes, Math.min(request.windowRows, ids.length));
   const columnStats = createColumnStats(device, shapes, request.columnStats ?? [], textLength);
@@ -89,11 +92,11 @@ export const prefill = (
     logits = transformer.run({
       ids: ids.subarray(start, start + count),
       ...(request.soft === undefined ? {} : { soft: softWithin(request.soft, start, count) }),
-      positions: Int32Array.from({ length: count }, (_, i) => offset + i),
+      positions: Int32Array.from({ length: count }, (_, i) => offset + i + shift),
       caches: Int32Array.of(cache),
       queryLen: count,
       isStep: false,
-      textLength,
+      textLength: textLength + shift,
       logits: isLast && request.wantLogits ? 'last' : 'none',
       ...(hooks?.layout.keyRope === 'pre' ? { keepsUnrotated: () => true } : {}),
       attend(layer, q, out, source) {
@@ -127,7 +130,8 @@ export const prefill = (
     hooks?.plans.settle(count, count);
   }
   for (const t of windowTensors.values()) device.free(t);
-  return { logits, windowQueries: windows.take(), columnStats, pairs, causalPairs };
+  const moved = shift === 0 ? {} : { nextPosition: textLength + shift };
+  return { logits, windowQueries: windows.take(), columnStats, pairs, causalPairs, ...moved };
 };
 
 const isPlain = (hooks: PrefillHooks | undefined): boolean => hooks === undefined || isPlainLayout(hooks.layout);
@@ -163,7 +167,7 @@ const attendChunk = (
       inPrefill: true,
       layout: hooks.layout,
       cacheLayout: transformer.layout,
-      table: (least) => hooks.rotary(layer, Math.max(least, textLength), textLength),
+      table: (least) => hooks.rotary(layer, Math.max(least, textLength + (request.shift ?? 0)), textLength),
       ...(hooks.segments === undefined ? {} : { segments: device.i32(hooks.segments) }),
       resolve: (part) => hooks.plans.resolve(layer, part, at),
     },

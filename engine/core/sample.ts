@@ -113,6 +113,7 @@ export const openSample = async (
       const result = prefill(device, transformer, shapes, {
         ...fedTokens,
         firstPosition: assembled?.nextPosition ?? 0,
+        ...(prompt.firstPosition === undefined ? {} : { shift: prompt.firstPosition }),
         chunk: context.prefillChunk,
         windowRows: Math.max(0, ...members.map((member) => windowRows(member, prompt.questionIds.length))),
         columnStats: members.flatMap((member) => columnNeeds(member.declaration.needs)),

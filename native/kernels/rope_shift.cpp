@@ -1,5 +1,7 @@
 #include "rope_shift.h"
 
+#include <cstring>
+
 #include "numerics.h"
 
 namespace winnow {
@@ -18,6 +20,10 @@ void Put(void* x, DType element, int32_t i, float value) {
 
 void ShiftRope(const void* x, DType element, int32_t head_dim, const float* cos_sin, int32_t rope_dims, int32_t from, int32_t to,
                void* out) {
+  if (from == to) {
+    if (out != x) std::memcpy(out, x, static_cast<size_t>(head_dim) * SizeOf(element));
+    return;
+  }
   const int32_t half = rope_dims / 2;
   const float* source = from < 0 ? nullptr : cos_sin + int64_t{from} * rope_dims;
   const float* target = cos_sin + int64_t{to} * rope_dims;
