@@ -49,6 +49,8 @@ export const rollBack = (context: GroupContext, groups: readonly Group[], droppe
       for (let i = 0; i < row.slots.length; i++) {
         row.slots[i]! -= dropped;
         truncateTier(row, i, row.slots[i]!);
+        const origins = row.origins?.get(i);
+        if (origins !== undefined) row.origins!.set(i, origins.subarray(0, row.slots[i]!));
       }
       row.fullReadBytes -= dropped * appendedBytes(context);
     }
