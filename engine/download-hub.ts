@@ -49,7 +49,10 @@ export const hubSource = (file: HubFile): DownloadSource => ({
   },
 });
 
-/** The commit that a revision names now, and the files of its top folder. Throws: ERR_UNREACHABLE. */
+/** Folders inside a repository that an encoder's settings stand in (sentence-transformers). */
+const settingsFolders = new Set(['1_Pooling']);
+
+/** The commit that a revision names now, and the files of its top folder and of an encoder's settings. Throws: ERR_UNREACHABLE. */
 export async function readHubRepository(
   repo: string,
   revision: string,
@@ -61,14 +64,18 @@ export async function readHubRepository(
   if (!/^[0-9a-f]{40}$/.test(commit))
     throw new WinnowError('ERR_UNREACHABLE', `hub ${repo}@${revision}`, 'a commit hash', commit);
   const files: HubEntry[] = [];
-  for await (const entry of listFiles({ repo, revision: commit, ...hub })) {
-    if (entry.type !== 'file') continue;
-    files.push({
-      path: entry.path,
-      bytes: entry.lfs?.size ?? entry.size,
-      ...(entry.lfs !== undefined && { sha256: entry.lfs.oid }),
-    });
-  }
+  const list = async (path?: string): Promise<void> => {
+    for await (const entry of listFiles({ repo, revision: commit, ...(path !== undefined && { path }), ...hub })) {
+      if (entry.type === 'directory' && settingsFolders.has(entry.path)) await list(entry.path);
+      if (entry.type !== 'file') continue;
+      files.push({
+        path: entry.path,
+        bytes: entry.lfs?.size ?? entry.size,
+        ...(entry.lfs !== undefined && { sha256: entry.lfs.oid }),
+      });
+    }
+  };
+  await list();
   return { commit, files };
 }
 

@@ -15,9 +15,9 @@ export interface RepositoryModel {
 }
 
 const reference = /^hf:([\w][\w.-]*\/[\w][\w.-]*)(?:@([\w][\w./-]*))?$/;
-/** What the engine reads of a repository's top folder; everything else stays there. */
+/** What the engine reads of a repository, encoders included; everything else stays there. */
 const wanted =
-  /^(config|generation_config|tokenizer|tokenizer_config)\.json$|^chat_template\.jinja$|^model[\w.-]*\.safetensors$|^model\.safetensors\.index\.json$/;
+  /^(config|generation_config|tokenizer|tokenizer_config|modules|sentence_bert_config|1_Pooling\/config)\.json$|^chat_template\.jinja$|^model[\w.-]*\.safetensors$|^model\.safetensors\.index\.json$/;
 /** Written last: its presence means that the folder is complete. */
 const completeName = 'complete.json';
 

@@ -130,21 +130,30 @@ suite('hf:org/name', () => {
         void response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(value));
       if (url.startsWith('/api/models/org/name/revision/'))
         return json({ _id: '1', id: 'org/name', sha: commit, private: false, gated: false });
+      if (url.startsWith(`/api/models/org/name/tree/${commit}/1_Pooling`))
+        return json([{ type: 'file', path: '1_Pooling/config.json', oid: 'x', size: 2 }]);
       if (url.startsWith(`/api/models/org/name/tree/${commit}`)) {
         const lfs = {
           oid: createHash('sha256').update(bytesOf('model.safetensors')).digest('hex'),
           size: bytesOf('model.safetensors').length,
           pointerSize: 100,
         };
-        return json(
-          [...names, ...extra].map((path) => ({
+        return json([
+          { type: 'directory', path: '1_Pooling', oid: 'x', size: 0 },
+          { type: 'directory', path: 'onnx', oid: 'x', size: 0 },
+          ...[...names, ...extra].map((path) => ({
             type: 'file',
             path,
             oid: 'x',
             size: existsSync(join(directory, path)) ? bytesOf(path).length : 3,
             ...(path === 'model.safetensors' && { lfs }),
           })),
-        );
+        ]);
+      }
+      if (/^\/org\/name\/resolve\/c{40}\/1_Pooling(%2F|\/)config\.json/.test(url)) {
+        if (request.headers.range !== undefined)
+          return response.writeHead(206, { ETag: '"x"', 'Content-Range': 'bytes 0-0/2' }).end('{');
+        return response.writeHead(200, { ETag: '"x"' }).end('{}');
       }
       const name = /^\/org\/name\/resolve\/c{40}\/([^?]*)/.exec(url)?.[1];
       if (name === undefined || !names.includes(name)) return response.writeHead(404).end();
@@ -168,6 +177,7 @@ suite('hf:org/name', () => {
     assert.equal(model.path, join(root, 'cache', 'hub', 'org--name', commit));
     assert.equal((await inspectModel(model.path)).config.numLayers, 2);
     assert.equal(existsSync(join(model.path, 'notes.txt')), false);
+    assert.equal(readFileSync(join(model.path, '1_Pooling', 'config.json'), 'utf8'), '{}', "an encoder's settings");
   });
 
   test('a commit that was fetched before needs no request, a branch works without a network', async () => {
