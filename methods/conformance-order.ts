@@ -12,6 +12,7 @@ export const orderChecks: readonly Check[] = [
       first(
         actsOnText(facts),
         facts.declared.changesPrefill ? undefined : 'leaves the prefill alone; C8 compares it with dense',
+        facts.hooks.weights === undefined ? undefined : 'has layers of its own, attended as the model does',
       ),
     run: async ({ benches, subject }) => {
       for (const bench of benches) {
