@@ -6,7 +6,11 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { resolveMethod } from '../methods/load.js';
 import type { ContinuationScore, SettingRequest } from './contract.js';
+import { decode } from './core/decode.js';
+import { tailOf } from './core/fed-prompt.js';
 import { textWindows } from './core/perplexity.js';
+import { openSample } from './core/sample.js';
+import { bindMethod, resolveSetting } from './core/settings.js';
 import { openLocal } from './local.js';
 import { defaultModelId, findModel } from './models.js';
 import { writeTinyModel } from './tiny-model.js';
@@ -232,6 +236,62 @@ test('drawn text is the same again for the same seed, differs for another, and g
     const cold = await engine.generate({ ...base, sampling: { temperature: 0, seed: 1 } });
     assert.deepEqual(cold, await engine.generate(base));
     await assert.rejects(engine.generate({ ...base, sampling: { temperature: -1, seed: 1 } }), { code: 'ERR_USAGE' });
+  } finally {
+    engine.close();
+  }
+});
+
+test('what a row draws depends neither on the rows beside it nor on their number', async () => {
+  const engine = open(tiny);
+  try {
+    const { context } = engine;
+    const { contextIds } = engine.text.prepare({
+      context: prompt,
+      question: '',
+      answerPrefix: '',
+      documents: [],
+      evidence: [],
+      chatTemplate: false,
+    });
+    const fed = {
+      contextIds: contextIds.subarray(0, -1),
+      questionIds: contextIds.subarray(-1),
+      evidence: [],
+      tailTokens: 1,
+    };
+    const drawn = async (wanted: readonly SettingRequest[]) => {
+      const resolved = await Promise.all(
+        wanted.map(async (one) =>
+          resolveSetting(
+            one,
+            await bindMethod(one.method, resolveMethod),
+            context.facts,
+            'query-aware',
+            fed.contextIds.length,
+          ),
+        ),
+      );
+      const spec = {
+        prompt: fed,
+        protocol: 'query-aware',
+        sampleSeed: 3,
+        maxNewTokens: 10,
+        standAlone: false,
+      } as const;
+      const sample = await openSample(context, spec, resolved);
+      try {
+        const job = { sample, tailIds: tailOf(fed, 'query-aware'), maxNewTokens: 10, holdsStop: () => false };
+        const sampling = { temperature: 1.5, topP: 0.95, seed: 4 };
+        const [decoded] = decode(context, [job], { isStop: () => false, recallSteps: 0, sampling });
+        return new Map([...decoded!.rows].map(([key, row]) => [key, row.tokenIds]));
+      } finally {
+        sample.close();
+      }
+    };
+    const together = await drawn(settings);
+    assert.equal(together.size, settings.length);
+    for (const setting of settings)
+      assert.deepEqual((await drawn([setting])).get(setting.key), together.get(setting.key), setting.key);
   } finally {
     engine.close();
   }
