@@ -93,6 +93,7 @@ const benchPeers = defineCommand({
 const rowOrder = [
   'prefill',
   'prefill-reference',
+  'first-token-reference',
   'attention-prefill',
   'gemm',
   'decode',

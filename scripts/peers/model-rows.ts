@@ -47,6 +47,28 @@ export async function* referenceRows(bench: Workbench): AsyncGenerator<BenchRow>
   }
 }
 
+/** Text to first token in reference numerics beside ONNX Runtime, which comes with Winnow as the ort backend. */
+export async function* ortRows(bench: Workbench): AsyncGenerator<BenchRow> {
+  const [ours, other] = [await bench.ours('reference'), await bench.fresh()];
+  const { prompt } = sampleOf(1024, [], 1);
+  const first = (side: typeof ours, backend: 'cpu' | 'ort') => async () => {
+    const request = { path: bench.modelPath, text: prompt.context, threads: bench.threads, backend };
+    return msOf(side.ask('firstToken', request));
+  };
+  yield await compare(
+    {
+      name: 'first-token-reference',
+      isa: ours.isa,
+      shape: 'about 1K tokens of text',
+      turns: bench.rounds,
+      ours: first(ours, 'cpu'),
+      peer: { name: 'onnxruntime f32', measure: first(other, 'ort') },
+      rate: (ms) => ({ value: 1e3 / ms, unit: 'prompts/s' }),
+    },
+    bench.signal,
+  );
+}
+
 const NEW_TOKENS = 32;
 
 interface Decoded {

@@ -5,7 +5,7 @@ import { WinnowError } from '../../core/errors.js';
 import type { IsaName, NumericsName, SampleRequest } from '../../engine/contract.js';
 import { denseDecode, densePrefill } from '../../engine/dense-passes.js';
 import { defaultOpenOptions } from '../../engine/index.js';
-import { type LocalEngine, openLocal } from '../../engine/local.js';
+import { type LocalEngine, openLocal, type ServedEngine } from '../../engine/local.js';
 import { resolveMethod } from '../../methods/load.js';
 import { attentionMs, gemmMs } from './winnow-kernels.js';
 
@@ -79,6 +79,26 @@ const prepare = ({ request }: { readonly request: SampleRequest }) => {
   return { contextIds: [...contextIds], questionIds: [...questionIds] };
 };
 
+let ort: ServedEngine | undefined;
+
+/** Milliseconds from text to the first token, in reference numerics here or by ONNX Runtime (the ort backend) in the same process. */
+const firstToken = async ({ path, text, threads, backend }: FirstTokenRequest) => {
+  if (backend === 'ort' && ort === undefined) {
+    const { openOrt } = await import('../../engine/ort/engine.js');
+    ort = await openOrt(path, { ...defaultOpenOptions, backend, threads, resolveMethod, cancelled: () => {} });
+  }
+  const start = performance.now();
+  const { promptTokens } = await (backend === 'ort' ? ort! : engine()).generate({ text, raw: true, maxNewTokens: 1 });
+  return { ms: performance.now() - start, promptTokens };
+};
+
+interface FirstTokenRequest {
+  readonly path: string;
+  readonly text: string;
+  readonly threads: number;
+  readonly backend: 'cpu' | 'ort';
+}
+
 /** Peak resident memory of this process so far. */
 const memory = () => {
   const { weightBytes } = engine().context.device.addon.memory();
@@ -101,6 +121,7 @@ const commands: Record<string, (values: never) => unknown> = {
   decode: measureDecode,
   matrix,
   prepare,
+  firstToken,
   memory,
   roof,
   gemm: (values: Parameters<typeof gemmMs>[1]) => ({ ms: gemmMs(engine().context.device, values) }),
