@@ -9,6 +9,7 @@ export const settingFlags = {
   method: text('A method by name, or ./file.ts. Default: dense.', 'NAME'),
   keptFraction: fraction('Fraction of the context tokens that the method keeps.'),
   tokenBudget: whole('Context tokens that the method keeps.', 'N', 1),
+  profile: text('What the method found out on calibration text: a profile of this model.', 'FILE'),
 } as const;
 
 /** A file as text; `-` reads stdin. Throws ERR_USAGE for what is not UTF-8. */
@@ -30,17 +31,17 @@ const readStandardInput = async (): Promise<Uint8Array> => {
 /** Undefined: dense. Throws ERR_USAGE for a budget without its method, and for two budgets. */
 export const settingOf = async (
   key: string,
-  { method: word, keptFraction, tokenBudget }: Values<typeof settingFlags>,
+  { method: word, keptFraction, tokenBudget, profile }: Values<typeof settingFlags>,
 ): Promise<SettingRequest | undefined> => {
   if (keptFraction !== undefined && tokenBudget !== undefined) {
     throw new WinnowError('ERR_USAGE', '--token-budget', 'one budget', '--kept-fraction too', 'Give only one of them.');
   }
   if (word === undefined) {
-    if (keptFraction === undefined && tokenBudget === undefined) return undefined;
+    if (keptFraction === undefined && tokenBudget === undefined && profile === undefined) return undefined;
     throw new WinnowError(
       'ERR_USAGE',
       '--method',
-      'the method that the budget is for',
+      `the method that the ${profile === undefined ? 'budget' : 'profile'} is for`,
       undefined,
       'Name one, for example --method snapkv.',
     );
@@ -48,7 +49,7 @@ export const settingOf = async (
   const { methodRef } = await import('../methods/load.js');
   return {
     key,
-    method: methodRef(word),
+    method: { ...methodRef(word), ...(profile === undefined ? {} : { profile }) },
     ...(keptFraction === undefined ? {} : { keptFraction }),
     ...(tokenBudget === undefined ? {} : { tokenBudget }),
   };
