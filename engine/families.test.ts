@@ -9,6 +9,7 @@ import { openBench } from './bench.js';
 import { rotaryFrequencies } from './config-rope.js';
 import type { NumericsName } from './contract.js';
 import { defaultOpenOptions, openEngine } from './index.js';
+import { findModel } from './models.js';
 import { type TinyModelOptions, tinyConfig, writeTinyModel } from './tiny-model.js';
 
 interface Recorded {
@@ -132,3 +133,42 @@ for (const model of models) {
     });
   });
 }
+
+interface RecordedGemma {
+  readonly modelSha256: string;
+  readonly ids: readonly number[];
+  /** Of the last positions. */
+  readonly tail: readonly { readonly topIds: readonly number[]; readonly topLogits: readonly number[] }[];
+}
+
+test('Gemma 3 270M gives the recorded logits beyond its window', async (context) => {
+  const model = await findModel('gemma-3-270m');
+  if (model === undefined) return context.skip('gemma-3-270m is not in the cache: winnow models pull gemma-3-270m');
+  const recorded: RecordedGemma = JSON.parse(
+    readFileSync(join(import.meta.dirname, 'fixtures/gemma-3-270m.json')).toString(),
+  );
+  assert.equal(model.sha256, recorded.modelSha256);
+  const { ids, tail } = recorded;
+  const first = ids.length - tail.length;
+  const bench = await openBench(model.path, { numerics: 'reference' });
+  try {
+    const [row] = await bench.run({
+      contextIds: Int32Array.from(ids.slice(0, first)),
+      questionIds: Int32Array.of(ids[first]!),
+      forcedTokens: Int32Array.from(ids.slice(first + 1)),
+      settings: [{ key: 'dense', method: dense, params: {} }],
+      protocol: 'query-agnostic',
+      maxNewTokens: tail.length,
+      sampleSeed: 0,
+    });
+    assert.ok(row?.status === 'ok', JSON.stringify(row));
+    tail.forEach(({ topIds, topLogits }, step) => {
+      topIds.forEach((id, rank) => {
+        const [own, expected] = [row.logits[step]![id]!, topLogits[rank]!];
+        assert.ok(Math.abs(own - expected) <= 2e-3, `step ${step}, token ${id}: ${own} for ${expected}`);
+      });
+    });
+  } finally {
+    await bench.close();
+  }
+});

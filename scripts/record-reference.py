@@ -5,6 +5,7 @@ token ids by the Rust `tokenizers` library. Needs Python 3.10 or later with nump
 
     python scripts/record-reference.py MODEL.gguf engine/fixtures
     python scripts/record-reference.py --tiny engine/fixtures      (tiny-models.json alone)
+    python scripts/record-reference.py --gemma GEMMA.gguf engine/fixtures      (gemma-3-270m.json)
 
 Writes reference.json (prompts, ids, greedy continuations, top logits), reference-logits.bin.gz (logits of whole rows and of every
 16th token) and tiny-models.json (logits of small random models; these are written by engine/tiny-model.ts, so Node is needed too).
@@ -305,6 +306,68 @@ def main(model_path, folder):
     write_tiny(root, folder)
 
 
+GEMMA_PARTS = {
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "attn_q_norm": "self_attn.q_norm",
+    "attn_k_norm": "self_attn.k_norm",
+    "post_attention_norm": "post_attention_layernorm",
+    "ffn_norm": "pre_feedforward_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+    "post_ffw_norm": "post_feedforward_layernorm",
+}
+# Beyond the window of the sliding layers (512).
+GEMMA_POSITIONS, GEMMA_TAIL = 700, 6
+
+
+@torch.no_grad()
+def write_gemma(path, root, folder):
+    """Top logits of Gemma 3 at the end of the prose; ids are SentencePiece's, as record-family-tokenizers.py recorded them."""
+    reader = gguf.GGUFReader(path)
+    field = lambda name: reader.fields[f"gemma3.{name}"].contents()
+    theta = {"full_attention": field("rope.freq_base"), "sliding_attention": 10000.0}
+    config = transformers.Gemma3TextConfig(
+        vocab_size=len(reader.fields["tokenizer.ggml.tokens"].contents()),
+        hidden_size=field("embedding_length"),
+        intermediate_size=field("feed_forward_length"),
+        num_hidden_layers=field("block_count"),
+        num_attention_heads=field("attention.head_count"),
+        num_key_value_heads=field("attention.head_count_kv"),
+        head_dim=field("attention.key_length"),
+        max_position_embeddings=field("context_length"),
+        rms_norm_eps=field("attention.layer_norm_rms_epsilon"),
+        sliding_window=field("attention.sliding_window"),
+        query_pre_attn_scalar=field("attention.key_length"),
+        rope_parameters={kind: {"rope_type": "default", "rope_theta": float(value)} for kind, value in theta.items()},
+        attn_implementation="eager",
+    )
+    model = transformers.Gemma3ForCausalLM(config).to(torch.float32).eval()
+    state = {}
+    for tensor in reader.tensors:
+        weights = torch.from_numpy(np.array(gguf.dequantize(tensor.data, tensor.tensor_type), dtype=np.float32))
+        fixed = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
+        name = fixed.get(tensor.name)
+        if name is None:
+            _, layer, part, _ = tensor.name.split(".")
+            name = f"model.layers.{layer}.{GEMMA_PARTS[part]}.weight"
+        # GGUF holds the gain itself, transformers gain - 1.
+        state[name] = weights - 1 if "norm" in tensor.name else weights
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    assert not unexpected and set(missing) <= {"lm_head.weight"}, (missing, unexpected)
+    model.tie_weights()
+    prose = (root / "engine/fixtures/prose.txt").read_text()
+    cases = json.loads((folder / "tokenizer-family-cases.json").read_text())["gemma-3-270m"]
+    ids = [2, *next(case["ids"] for case in cases if case["text"] == prose)][:GEMMA_POSITIONS]
+    logits = model(torch.tensor([ids]), logits_to_keep=GEMMA_TAIL).logits[0].numpy()
+    recorded = {"modelSha256": hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest(), "ids": ids, "tail": [top_of(row, TOP) for row in logits]}
+    (folder / "gemma-3-270m.json").write_text(json.dumps(recorded, separators=(",", ":")) + "\n")
+
+
 def write_tiny(root, folder):
     lines = ",\n".join(json.dumps(model, separators=(",", ":")) for model in record_tiny(root))
     (folder / "tiny-models.json").write_text(f"[\n{lines}\n]\n")
@@ -313,5 +376,7 @@ def write_tiny(root, folder):
 if __name__ == "__main__":
     if sys.argv[1] == "--tiny":
         write_tiny(pathlib.Path(__file__).resolve().parent.parent, pathlib.Path(sys.argv[2]))
+    elif sys.argv[1] == "--gemma":
+        write_gemma(sys.argv[2], pathlib.Path(__file__).resolve().parent.parent, pathlib.Path(sys.argv[3]))
     else:
         main(*sys.argv[1:])
