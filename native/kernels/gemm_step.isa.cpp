@@ -53,12 +53,6 @@ struct Ahead {
   const char *codes, *scales;
 };
 
-/// Bits shifted right within half words; left where `bits` is negative.
-template <int kBits>
-inline __m512i ShiftHalves(__m512i x) {
-  return kBits < 0 ? _mm512_slli_epi16(x, kBits < 0 ? -kBits : 0) : _mm512_srli_epi16(x, kBits < 0 ? 0 : kBits);
-}
-
 template <int kValue>
 struct Constant {
   static constexpr int value = kValue;
@@ -107,35 +101,49 @@ inline __attribute__((always_inline)) void DotCodes(const uint8_t* cell, int par
     }
   } else if constexpr (kCodes == Codes::kSix) {
     const SixBitTable table = SignedSixBits();
-    __m512i top = _mm512_loadu_si512(cell + 256 + part * 64);
-    auto word = [&](auto v_tag) {
-      constexpr int v = v_tag.value;
-      __m512i nibbles = _mm512_loadu_si512(cell + (2 * part + v) * 64);
-      auto four = [&](auto i_tag) {
-        constexpr int i = i_tag.value;
-        // The nibble below, two upper bits of it above.
-        __m512i index = _mm512_ternarylogic_epi32(ShiftHalves<4 * i>(nibbles), ShiftHalves<4 * i + 2 * v - 4>(top),
-                                                  _mm512_set1_epi16(15), 0xe4);
-        __m512i w = _mm512_permutex2var_epi16(table.low, index, table.high);
+    const uint8_t* at = cell + part * 192;
+    __m512i first = _mm512_loadu_si512(at), second = _mm512_loadu_si512(at + 64), third = _mm512_loadu_si512(at + 128);
+    auto dot = [&](auto pair_tag, __m512i index) {
+      constexpr int pair = pair_tag.value;
+      __m512i w = _mm512_permutex2var_epi16(table.low, index, table.high);  // reads 6 bits of each index
 #pragma GCC unroll 8
-        for (int r = 0; r < MR; r++) sum[i % 2][r] = DotPair(sum[i % 2][r], x[r] + 16 * part + 8 * v + 2 * i, w);
-      };
-      four(Constant<0>()), four(Constant<1>()), four(Constant<2>()), four(Constant<3>());
+      for (int r = 0; r < MR; r++) sum[pair % 2][r] = DotPair(sum[pair % 2][r], x[r] + 16 * part + 2 * pair, w);
     };
-    word(Constant<0>()), word(Constant<1>());
+    dot(Constant<0>(), first), dot(Constant<1>(), _mm512_srli_epi16(first, 6));
+    dot(Constant<2>(), second), dot(Constant<3>(), _mm512_srli_epi16(second, 6));
+    dot(Constant<4>(), third), dot(Constant<5>(), _mm512_srli_epi16(third, 6));
+    // A nibble below, two bits of the third word above.
+    const __m512i nibble = _mm512_set1_epi16(15);
+    dot(Constant<6>(), _mm512_ternarylogic_epi32(_mm512_srli_epi16(first, 12), _mm512_srli_epi16(third, 8), nibble, 0xe4));
+    dot(Constant<7>(), _mm512_ternarylogic_epi32(_mm512_srli_epi16(second, 12), _mm512_srli_epi16(third, 10), nibble, 0xe4));
+  } else if constexpr (kCodes == Codes::kFive) {
+    const __m512i codes = CodeTable<kCodes>();
+    __m512i last = _mm512_setzero_si512();
+    auto dot = [&](auto pair_tag, __m512i index) {
+      constexpr int pair = pair_tag.value;
+      __m512i w = _mm512_permutexvar_epi16(index, codes);  // reads 5 bits of each index
+#pragma GCC unroll 8
+      for (int r = 0; r < MR; r++) sum[pair % 2][r] = DotPair(sum[pair % 2][r], x[r] + 2 * pair, w);
+    };
+    auto word = [&](auto j_tag) {
+      constexpr int j = j_tag.value;
+      __m512i three = _mm512_loadu_si512(cell + j * 64);
+      dot(Constant<3 * j>(), three);
+      dot(Constant<3 * j + 1>(), _mm512_srli_epi16(three, 5));
+      dot(Constant<3 * j + 2>(), _mm512_srli_epi16(three, 10));
+      // Bit j of the last pair's codes.
+      last = _mm512_ternarylogic_epi32(last, _mm512_srli_epi16(three, 15 - j), _mm512_set1_epi16(1 << j), 0xd8);
+    };
+    word(Constant<0>()), word(Constant<1>()), word(Constant<2>()), word(Constant<3>()), word(Constant<4>());
+    dot(Constant<15>(), last);
   } else {
     const __m512i codes = CodeTable<kCodes>();
-    [[maybe_unused]] __m512i top{};
-    if constexpr (kCodes == Codes::kFive) top = _mm512_loadu_si512(cell + 256);
     auto word = [&](auto v_tag) {
       constexpr int v = v_tag.value;
       __m512i nibbles = _mm512_loadu_si512(cell + v * 64);
       auto four = [&](auto i_tag) {
         constexpr int i = i_tag.value;
-        __m512i index = ShiftHalves<4 * i>(nibbles);
-        if constexpr (kCodes == Codes::kFive)
-          index = _mm512_ternarylogic_epi32(index, ShiftHalves<4 * i + v - 4>(top), _mm512_set1_epi16(15), 0xe4);
-        __m512i w = _mm512_permutexvar_epi16(index, codes);
+        __m512i w = _mm512_permutexvar_epi16(_mm512_srli_epi16(nibbles, 4 * i), codes);
 #pragma GCC unroll 8
         for (int r = 0; r < MR; r++) sum[i % 2][r] = DotPair(sum[i % 2][r], x[r] + 8 * v + 2 * i, w);
       };
@@ -149,7 +157,7 @@ template <int MR, Codes kCodes>
 __attribute__((noinline)) void StepRows(const Panel& panel, const uint16_t* a, int64_t lda, const float* sums, int64_t row,
                                         const Epilogue& e) {
   constexpr int64_t kCell = CellBytes(kCodes);
-  constexpr int kParts = kCodes == Codes::kSix ? 2 : 1;
+  constexpr int kParts = PartsOf(kCodes);
   __m512 total[kPanelWidth / kGroup][MR];
   for (int g = 0; g < panel.groups; g++)
     for (int r = 0; r < MR; r++) total[g][r] = _mm512_setzero_ps();

@@ -73,9 +73,14 @@ inline Scales LoadScales(const Panel& panel, int64_t block, int group, int half)
 struct NibbleScales {
   Lanes d[4], m;  ///< d / 16^i
 };
-inline NibbleScales ForNibbles(Scales s) {
-  Lanes sixteenth = Set(0.0625f), d1 = Mul(s.d, sixteenth), d2 = Mul(d1, sixteenth);
-  return {{s.d, d1, d2, Mul(d2, sixteenth)}, s.m};
+inline NibbleScales ForNibbles(Scales s, float step = 0.0625f) {
+  Lanes each = Set(step), d1 = Mul(s.d, each), d2 = Mul(d1, each);
+  return {{s.d, d1, d2, Mul(d2, each)}, s.m};
+}
+/// The same for codes of 5 and 6 bits: d / 32^i, d / 64^i.
+template <Codes kCodes>
+inline NibbleScales ForWideCodes(Scales s) {
+  return ForNibbles(s, kCodes == Codes::kSix ? 0x1p-6f : 0x1p-5f);
 }
 
 /// 16 words, one per output: the nibbles of 8 k (see Panel).
@@ -120,7 +125,7 @@ inline Lanes NibbleInPlace(Words w, int i) {
 }
 #endif
 
-#include "gemm_unpack_top.isa.h"
+#include "gemm_unpack_wide.isa.h"
 
 /// Values of 16 outputs at one k, from the 32 bytes of a k pair.
 inline Lanes ByteRow(const uint8_t* pair, int p) {
@@ -174,15 +179,31 @@ inline void ForEachBlockRow(const Panel& panel, int64_t block, int group, Put pu
       put(2 * pair, Fma(ByteRow(cell + pair * 32, 0), s.d, s.m));
       put(2 * pair + 1, Fma(ByteRow(cell + pair * 32, 1), s.d, s.m));
     }
+  } else if constexpr (kCodes == Codes::kFive || kCodes == Codes::kSix) {
+    for (int part = 0; part < PartsOf(kCodes); part++) {
+      NibbleScales n = ForWideCodes<kCodes>(part == 0 ? s : LoadScales(panel, block, group, part));
+      ForEachWideCode<kCodes>(cell, part, [&](int pair, int field, Lanes even, Lanes odd) {
+        put(2 * pair, Fma(even, n.d[field], n.m));
+        put(2 * pair + 1, Fma(odd, n.d[field], n.m));
+      });
+    }
+  } else if constexpr (kCodes == Codes::kTable) {
+    for (int v = 0; v < 4; v++) {
+      Words even = LoadNibbles(cell + v * 64), odd = HighHalves(even);
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; i++) {
+        put(8 * v + 2 * i, Fma(TableValue(even, i), s.d, s.m));
+        put(8 * v + 2 * i + 1, Fma(TableValue(odd, i), s.d, s.m));
+      }
+    }
   } else {
     NibbleScales n = ForNibbles(s);
     for (int v = 0; v < 4; v++) {
-      if (kCodes == Codes::kSix && v == 2) n = ForNibbles(LoadScales(panel, block, group, 1));
-      CodeWords<kCodes> words(cell, v);
+      Words even = LoadNibbles(cell + v * 64), odd = HighHalves(even);
 #pragma GCC unroll 4
       for (int i = 0; i < 4; i++) {
-        put(8 * v + 2 * i, Fma(words.Even(i), n.d[kCodes == Codes::kTable ? 0 : i], n.m));
-        put(8 * v + 2 * i + 1, Fma(words.Odd(i), n.d[kCodes == Codes::kTable ? 0 : i], n.m));
+        put(8 * v + 2 * i, Fma(NibbleInPlace(even, i), n.d[i], n.m));
+        put(8 * v + 2 * i + 1, Fma(NibbleInPlace(odd, i), n.d[i], n.m));
       }
     }
   }
@@ -233,19 +254,15 @@ inline void ForEachBytePair(const uint8_t* cell, const PairScales& s, Put put) {
 
 /// Codes of 5 and 6 bits.
 template <Codes kCodes, class Put>
-inline void ForEachTopPair(const Panel& panel, int64_t block, int group, const uint8_t* cell, Put put) {
+inline void ForEachWidePair(const Panel& panel, int64_t block, int group, const uint8_t* cell, Put put) {
   const __m512i words = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const __m512i interleave = _mm512_or_si512(words, _mm512_slli_epi32(_mm512_add_epi32(words, _mm512_set1_epi32(16)), 16));
-  NibbleScales n = ForNibbles(LoadScales(panel, block, group, 0));
-#pragma GCC unroll 4
-  for (int v = 0; v < 4; v++) {
-    if (kCodes == Codes::kSix && v == 2) n = ForNibbles(LoadScales(panel, block, group, 1));
-    CodeWords<kCodes> code(cell, v);
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-      __m512 even = Fma(code.Even(i), n.d[i], n.m).v, odd = Fma(code.Odd(i), n.d[i], n.m).v;
-      put(v * 4 + i, _mm512_permutexvar_epi16(interleave, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd, even))));
-    }
+  for (int part = 0; part < PartsOf(kCodes); part++) {
+    NibbleScales n = ForWideCodes<kCodes>(LoadScales(panel, block, group, part));
+    ForEachWideCode<kCodes>(cell, part, [&](int pair, int field, Lanes even, Lanes odd) {
+      __m512 a = Fma(even, n.d[field], n.m).v, b = Fma(odd, n.d[field], n.m).v;
+      put(pair, _mm512_permutexvar_epi16(interleave, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a))));
+    });
   }
 }
 
@@ -256,7 +273,7 @@ inline void ForEachPair(const Panel& panel, int64_t block, int group, Put put) {
   if constexpr (kCodes == Codes::kBytes) {
     ForEachBytePair(cell, LoadPairScales(LoadScales(panel, block, group, 0)), put);
   } else if constexpr (kCodes == Codes::kFive || kCodes == Codes::kSix) {
-    ForEachTopPair<kCodes>(panel, block, group, cell, put);
+    ForEachWidePair<kCodes>(panel, block, group, cell, put);
   } else {
     ForEachNibblePair<kCodes>(cell, LoadScales(panel, block, group, 0), put);
   }

@@ -41,6 +41,9 @@ constexpr Codes CodesOf(WeightType t) {
 /// Packed bytes of the codes of 16 outputs at 32 k.
 constexpr int64_t CellBytes(Codes c) { return c == Codes::kBytes ? 512 : c == Codes::kSix ? 384 : c == Codes::kFive ? 320 : 256; }
 
+/// Parts of a cell with scales of their own: halves for six bits.
+constexpr int PartsOf(Codes c) { return c == Codes::kSix ? 2 : 1; }
+
 /// What the 16 codes of IQ4_NL stand for, in units of the block's scale.
 constexpr int kTableValues[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 

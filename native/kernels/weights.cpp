@@ -55,20 +55,36 @@ inline uint32_t JoinNibbles(uint64_t x) {
 }
 
 /// The 32 codes of output r of a cell, in their places (see Panel).
-void PackNibbles(const uint8_t (&codes)[kBlock], Codes kind, int r, std::byte* cell) {
+void PackNibbles(const uint8_t (&codes)[kBlock], int r, std::byte* cell) {
   for (int v = 0; v < 4; v++) {
     uint64_t eight;
     std::memcpy(&eight, codes + 8 * v, 8);
     uint32_t nibbles = JoinNibbles(eight) | JoinNibbles(eight >> 8) << 16;
     std::memcpy(cell + v * 64 + r * 4, &nibbles, 4);
-    if (kind != Codes::kFive && kind != Codes::kSix) continue;
-    bool six = kind == Codes::kSix;
-    uint64_t upper = eight >> 4 & 0x0303030303030303ull;
-    uint32_t top = JoinNibbles(upper) | JoinNibbles(upper >> 8) << 16, others;
-    std::byte* at = cell + 256 + (six ? v / 2 * 64 : 0) + r * 4;
-    std::memcpy(&others, at, 4);
-    others |= top << (six ? v % 2 * 2 : v);
-    std::memcpy(at, &others, 4);
+  }
+}
+
+void PackFive(const uint8_t (&codes)[kBlock], int r, std::byte* cell) {
+  for (int j = 0; j < 5; j++) {
+    for (int p = 0; p < 2; p++) {
+      const uint8_t* c = codes + 6 * j + p;
+      auto half = static_cast<uint16_t>(c[0] | c[2] << 5 | c[4] << 10 | (codes[30 + p] >> j & 1) << 15);
+      std::memcpy(cell + j * 64 + r * 4 + 2 * p, &half, 2);
+    }
+  }
+}
+
+void PackSix(const uint8_t (&codes)[kBlock], int r, std::byte* cell) {
+  for (int h = 0; h < 2; h++) {
+    for (int p = 0; p < 2; p++) {
+      const uint8_t* c = codes + 16 * h + p;
+      int six = c[12], seven = c[14];
+      const int rest[3] = {six & 15, seven & 15, six >> 4 | seven >> 4 << 2};
+      for (int j = 0; j < 3; j++) {
+        auto half = static_cast<uint16_t>(c[4 * j] | c[4 * j + 2] << 6 | rest[j] << 12);
+        std::memcpy(cell + (h * 3 + j) * 64 + r * 4 + 2 * p, &half, 2);
+      }
+    }
   }
 }
 
@@ -76,7 +92,6 @@ void PackBytes(const uint8_t (&codes)[kBlock], int r, std::byte* cell) {
   for (int i = 0; i < kBlock; i++) cell[i / 2 * 32 + 2 * r + i % 2] = std::byte{codes[i]};
 }
 
-/// Bits beyond the fourth are added to what is there: data must be zero for types that have them.
 void PackBlocks(const Panel& panel, const std::byte* const* rows, std::byte* data, std::byte* scales) {
   Codes kind = CodesOf(panel.type);
   int64_t blocks = panel.k / kBlock, cells = RecordCells(panel.type), block_bytes = BlockBytes(panel.type);
@@ -87,7 +102,12 @@ void PackBlocks(const Panel& panel, const std::byte* const* rows, std::byte* dat
       uint8_t codes[kBlock];
       DecodeCodes(panel.type, rows[column], b, codes);
       std::byte* cell = data + (b * panel.groups + group) * CellBytes(kind);
-      if (kind == Codes::kBytes) PackBytes(codes, r, cell); else PackNibbles(codes, kind, r, cell);
+      switch (kind) {
+        case Codes::kBytes: PackBytes(codes, r, cell); break;
+        case Codes::kFive: PackFive(codes, r, cell); break;
+        case Codes::kSix: PackSix(codes, r, cell); break;
+        default: PackNibbles(codes, r, cell); break;
+      }
       if (b % cells != 0) continue;
       std::byte* record = scales + (b / cells * panel.groups + group) * RecordBytes(panel.type);
       DecodeScales(panel.type, rows[column] + b / cells * block_bytes, r, record);
@@ -196,8 +216,7 @@ Status PackMatrix(const std::vector<WeightSource>& sources, int64_t weave, Weigh
     std::byte* data = packed.bytes.get() + data_at[i];
     std::byte* scales = packed.bytes.get() + scales_at[i];
     int64_t end = i + 1 < static_cast<int64_t>(packed.panels.size()) ? data_at[i + 1] : total;
-    bool overwrites_all = panel.width % kGroup == 0 && (CodesOf(panel.type) == Codes::kBytes || CellBytes(CodesOf(panel.type)) == 256);
-    if (!overwrites_all || !IsBlockType(panel.type)) std::memset(data, 0, static_cast<size_t>(end - data_at[i]));
+    if (panel.width % kGroup != 0 || !IsBlockType(panel.type)) std::memset(data, 0, static_cast<size_t>(end - data_at[i]));
     const std::byte* rows[kPanelWidth];
     for (int c = 0; c < panel.width; c++) {
       const Origin& origin = order[panel.first_row + c];

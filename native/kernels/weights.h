@@ -18,11 +18,13 @@ constexpr int kGroup = 16;
 /// One panel in packed form, `groups` * 16 wide (padding is zero weight), k values deep.
 ///
 ///   block types  data [block][group] cells of 32 k and 16 outputs:
-///     nibbles    [4][16 outputs] u32: nibble i + 4 p of word (v, r) holds the low 4 bits of the code of output r at
+///     nibbles    [4][16 outputs] u32: nibble i + 4 p of word (v, r) holds the code of output r at
 ///                k = 32 block + 8 v + 2 i + p, so that a shift by 4 i leaves a k pair in the low bits of two half words
-///     5 bits     nibbles, then [16 outputs] u32: bit 4 n + v is the fifth bit of nibble n of word v
-///     6 bits     nibbles, then [2][16 outputs] u32: bits 4 n + 2 (v mod 2) and the next of word v / 2 are the upper two of
-///                nibble n of word v
+///     5 bits     [5][16 outputs] u32: half word p of word (j, r) holds those at k = 32 block + 2 (3 j + i) + p in its bits
+///                5 i to 5 i + 4, i = 0, 1, 2, and in bit 15 bit j of that at k = 32 block + 30 + p
+///     6 bits     [2][3][16 outputs] u32: half word p of word (h, j, r) holds those at k = 32 block + 16 h + 2 (2 j + i) + p
+///                in its bits 6 i to 6 i + 5, i = 0, 1; bits 12 to 15 of j = 0 and 1 are the lower four of pairs 6 and 7 of
+///                the half, bits 12, 13 and 14, 15 of j = 2 their upper two
 ///     bytes      [16 pairs][16 outputs][2] u8: q + 128 at k = 32 block + 2 pair + p
 ///   F32          data [k][groups * 16] float
 ///   F16          data [k][groups * 16] half

@@ -18,13 +18,22 @@ uint32_t Word(const std::byte* at) {
 /// The code of output r of a cell at i of its 32 k, as the number that fma takes.
 int CodeAt(Codes kind, const std::byte* cell, int r, int i) {
   if (kind == Codes::kBytes) return static_cast<uint8_t>(cell[i / 2 * 32 + 2 * r + i % 2]);
-  int v = i / 8, nibble = i % 8 / 2 + i % 2 * 4;
-  auto code = static_cast<int>(Word(cell + v * 64 + r * 4) >> (4 * nibble) & 15u);
-  if (kind == Codes::kTable) return kTableValues[code];
-  if (kind == Codes::kNibbles) return code;
-  bool six = kind == Codes::kSix;
-  uint32_t top = Word(cell + 256 + (six ? v / 2 * 64 : 0) + r * 4) >> (4 * nibble + (six ? v % 2 * 2 : v));
-  return code | static_cast<int>(top & (six ? 3u : 1u)) << 4;
+  int pair = i / 2, p = i % 2;
+  /// Bits [from, from + count) of half word p of word j.
+  auto bits = [&](int j, int from, int count) { return static_cast<int>(Word(cell + j * 64 + r * 4) >> (16 * p + from) & ((1u << count) - 1)); };
+  if (kind == Codes::kFive) {
+    if (pair < 15) return bits(pair / 3, pair % 3 * 5, 5);
+    int code = 0;
+    for (int j = 0; j < 5; j++) code |= bits(j, 15, 1) << j;
+    return code;
+  }
+  if (kind == Codes::kSix) {
+    int first = pair / 8 * 3, own = pair % 8;
+    if (own < 6) return bits(first + own / 2, own % 2 * 6, 6);
+    return bits(first + own - 6, 12, 4) | bits(first + 2, 12 + (own - 6) * 2, 2) << 4;
+  }
+  int code = bits(i / 8, i % 8 / 2 * 4, 4);
+  return kind == Codes::kTable ? kTableValues[code] : code;
 }
 
 float PlainWeight(const Panel& panel, int64_t column, int64_t k) {
