@@ -31,6 +31,8 @@ void RegisterCacheReads(napi_env env, napi_value exports, Runtime& runtime);
 void RegisterCacheEdits(napi_env env, napi_value exports, Runtime& runtime);
 void RegisterSlotScores(napi_env env, napi_value exports, Runtime& runtime);
 void RegisterListOps(napi_env env, napi_value exports, Runtime& runtime);
+void RegisterClusters(napi_env env, napi_value exports, Runtime& runtime);
+void RegisterEntries(napi_env env, napi_value exports, Runtime& runtime);
 void RegisterVectorOps(napi_env env, napi_value exports, Runtime& runtime);
 void RegisterAttendSets(napi_env env, napi_value exports, Runtime& runtime);  // by init_attention
 void RegisterPlanMix(napi_env env, napi_value exports, Runtime& runtime);  // by init_attention

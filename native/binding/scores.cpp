@@ -158,6 +158,8 @@ void init_scores(napi_env env, napi_value exports, Runtime& runtime) {
             {"topK", Top}});
   RegisterSlotScores(env, exports, runtime);
   RegisterListOps(env, exports, runtime);
+  RegisterClusters(env, exports, runtime);
+  RegisterEntries(env, exports, runtime);
   RegisterVectorOps(env, exports, runtime);
 }
 
