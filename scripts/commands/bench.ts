@@ -59,11 +59,12 @@ async function* measure(
   terminal: Terminal,
 ): AsyncGenerator<BenchRow> {
   const threads = values.threads ?? os.availableParallelism();
-  const [{ benchAttention, benchGemm }, { benchCacheKernels }] = await Promise.all([
+  const [{ benchAttention, benchGemm }, { benchCacheKernels }, { benchPlanKernels }] = await Promise.all([
     import('../bench-kernels.js'),
     import('../bench-cache-kernels.js'),
+    import('../bench-plan-kernels.js'),
   ]);
-  const ofKernels = { gemm: [benchGemm], attention: [benchAttention], kernels: [benchCacheKernels] };
+  const ofKernels = { gemm: [benchGemm], attention: [benchAttention], kernels: [benchPlanKernels, benchCacheKernels] };
   const isKernel = (kind: (typeof kinds)[number]): kind is keyof typeof ofKernels => kind in ofKernels;
   for (const kind of what.filter(isKernel)) for (const table of ofKernels[kind]) yield* table(threads);
   const whole = what.filter((kind) => !isKernel(kind));
