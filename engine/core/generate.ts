@@ -6,7 +6,7 @@ import type { EvaluateContext } from './evaluate.js';
 import { type FedPrompt, QUERY_AWARE_TAIL, tailOf } from './fed-prompt.js';
 import { openSample } from './sample.js';
 import { checkSampling } from './sampling.js';
-import { bindMethod, resolveSetting } from './settings.js';
+import { bindMethod, requireDocuments, resolveSetting } from './settings.js';
 
 const dense: MethodRef = { id: 'dense', params: {} };
 
@@ -22,6 +22,7 @@ export const generate = async (
   const setting = request.setting ?? { key: 'dense', method: dense };
   const bound = await bindMethod(setting.method, context.resolve, context.profiles);
   const resolved = resolveSetting(setting, bound, context.model.facts, 'query-aware', prompt.contextIds.length);
+  requireDocuments(resolved);
   const model = context.model.convert(resolved);
   const sample = await openSample(
     model,

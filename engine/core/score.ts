@@ -7,7 +7,7 @@ import { createGroup, type Group } from './group.js';
 import { logProbability } from './log-probability.js';
 import { forkBooks, type Row } from './rows.js';
 import { answerContext, type ModelContext, openSample } from './sample.js';
-import { bindMethod, resolveSetting } from './settings.js';
+import { bindMethod, requireDocuments, resolveSetting } from './settings.js';
 import { runStep } from './step.js';
 
 /** Continuations fed as one batch. */
@@ -34,6 +34,7 @@ export const scoreContinuations = async (
   const setting = request.setting ?? { key: 'dense', method: { id: 'dense', params: {} } };
   const bound = await bindMethod(setting.method, context.resolve, context.profiles);
   const resolved = resolveSetting(setting, bound, context.model.facts, 'query-aware', prompt.contextIds.length);
+  requireDocuments(resolved);
   if (resolved.hooks().output !== undefined)
     throw new WinnowError(
       'ERR_UNSUPPORTED',

@@ -172,6 +172,19 @@ export const checkLength = (model: ModelFacts, setting: ResolvedSetting, tokens:
   );
 };
 
+/** A prompt that is one text has no documents to choose from or to read apart: such methods would run as dense under another name. */
+export const requireDocuments = ({ key, hooks }: ResolvedSetting): void => {
+  const { prompt, assemble } = hooks();
+  if (prompt === undefined && assemble === undefined) return;
+  throw new WinnowError(
+    'ERR_UNSUPPORTED',
+    key,
+    'a method that acts on the cache, the attention or the output',
+    'one that chooses or reads documents',
+    'A prompt file has none: use winnow run with a suite.',
+  );
+};
+
 /** Hooks that this engine would never call: a method that relies on one is refused instead of half run. */
 const refuseHooks = (method: Method, declaration: Declaration, { assemble, prefill, cache, output }: Hooks): void => {
   const { changesPrefill } = declaration;
