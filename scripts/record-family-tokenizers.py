@@ -14,6 +14,7 @@ import sys
 
 import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizer_cases import merges_by_score, record
 
 QWEN2_PATTERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
@@ -87,20 +88,6 @@ def pieces_like(prose, special, user_defined, adds_space, strips):
         {"id": vocabulary[text], "content": text, "rstrip": False, "special": False, **flags} for text in user_defined
     ]
     return tokenizers.Tokenizer.from_str(json.dumps(built))
-
-
-def merges_by_score(vocabulary, skipped):
-    pieces = {token: index for token, index in vocabulary.items() if token not in skipped}
-    merges = [(token[:at], token[at:]) for token in pieces for at in range(1, len(token)) if token[:at] in pieces and token[at:] in pieces]
-    return sorted(merges, key=lambda pair: (pieces[pair[0] + pair[1]], -len(pair[0])))
-
-
-def record(tokenizer, texts):
-    cases = []
-    for text in texts:
-        ids = tokenizer.encode(text, add_special_tokens=False).ids
-        cases.append({"text": text, "ids": ids, "decoded": tokenizer.decode(ids, skip_special_tokens=False)})
-    return cases
 
 
 def record_gemma(path, texts):

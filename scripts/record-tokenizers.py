@@ -15,6 +15,7 @@ import sys
 import gguf
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizer_cases import merges_by_score, record
 
 LLAMA3_PATTERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
@@ -94,21 +95,6 @@ def llama2_like(prose):
     trained["added_tokens"] = [token for token in trained["added_tokens"] if token["content"] in special]
     trained["model"]["merges"] = merges_by_score(trained["model"]["vocab"], set(special + bytes_))
     return tokenizers.Tokenizer.from_str(json.dumps(trained))
-
-
-def merges_by_score(vocabulary, skipped):
-    """What a conversion from SentencePiece yields, whose files hold scores (here: minus the id) and no merges."""
-    pieces = {token: index for token, index in vocabulary.items() if token not in skipped}
-    merges = [(token[:at], token[at:]) for token in pieces for at in range(1, len(token)) if token[:at] in pieces and token[at:] in pieces]
-    return sorted(merges, key=lambda pair: (pieces[pair[0] + pair[1]], -len(pair[0])))
-
-
-def record(tokenizer, texts):
-    cases = []
-    for text in texts:
-        ids = tokenizer.encode(text, add_special_tokens=False).ids
-        cases.append({"text": text, "ids": ids, "decoded": tokenizer.decode(ids, skip_special_tokens=False)})
-    return cases
 
 
 def main(model_path, folder):

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "caches.h"
+#include "list_pair.h"
 
 /// Ops on lists of scores and slots.
 namespace winnow {
@@ -55,25 +56,6 @@ napi_value Largest(Call& call) {
   const TensorId id = MakeLike(call, DType::kI32, x.tensor, 1, &out);
   ArgmaxLists(x.tensor.as<float>(), x.lists, x.length, out.as<int32_t>());
   return call.Value(id);
-}
-
-/// [indices i32 [rows, lists, maxLen] padded with -1, lens i32 [rows, lists]] from lists one behind the other.
-napi_value ListPair(Call& call, int64_t rows, int64_t lists, const TopKResult& result) {
-  const int64_t max_len = std::max<int64_t>(1, result.MaxLen());
-  Tensor indices, lens;
-  const TensorId indices_id = call.NewTensor(DType::kI32, {rows, lists, max_len}, &indices);
-  const TensorId lens_id = call.NewTensor(DType::kI32, {rows, lists}, &lens);
-  std::fill(indices.as<int32_t>(), indices.as<int32_t>() + indices.size(), -1);
-  for (int64_t list = 0; list < rows * lists; list++) {
-    lens.as<int32_t>()[list] = static_cast<int32_t>(result.LenOf(list));
-    std::copy(result.values.begin() + result.offsets[list], result.values.begin() + result.offsets[list + 1],
-              indices.as<int32_t>() + list * max_len);
-  }
-  napi_value pair;
-  napi_create_array_with_length(call.env, 2, &pair);
-  napi_set_element(call.env, pair, 0, call.Value(indices_id));
-  napi_set_element(call.env, pair, 1, call.Value(lens_id));
-  return pair;
 }
 
 napi_value Nucleus(Call& call) {
