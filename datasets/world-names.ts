@@ -34,6 +34,13 @@ const ORGANISATION_MIDDLES = list(
 );
 const LETTERS = [...'ABCDEFGHJKLMNOPRSTVW'];
 
+/** Words that stand in names of organisations and events: `Garden` would be a town too. */
+const TITLE_WORDS: ReadonlySet<string> = new Set(
+  [...ORGANISATION_KINDS, ...EVENT_KINDS, ...EVENT_WORDS, ...ORGANISATION_MIDDLES]
+    .flatMap((words) => words.split(' '))
+    .map((word) => word.toLowerCase()),
+);
+
 const titled = (kind: string): string => kind.replace(/\b[a-z]/g, (letter) => letter.toUpperCase());
 
 /** Names that none was given twice, none of which holds another; deterministic in the stream it is made from. */
@@ -43,7 +50,7 @@ export const createNames = (random: Random) => {
   const fresh = (middles: readonly string[], make: (middle: string) => string): string => {
     for (let tries = 0; tries < 10_000; tries++) {
       const name = make(tries < 20 ? '' : random.pick(middles));
-      if (given.has(name) || SURNAMES.includes(name)) continue;
+      if (given.has(name) || SURNAMES.includes(name) || TITLE_WORDS.has(name.toLowerCase())) continue;
       given.add(name);
       return name;
     }
