@@ -1,8 +1,8 @@
-import { ADJECTIVES, NOUNS } from '../../datasets/words.js';
 import { type Haystack, openHaystack } from '../tasks/haystack.js';
 import { DEPTHS } from '../tasks/insert-needles.js';
 import { needleLine, type TokenKind } from '../tasks/needle-line.js';
 import { niahWording } from '../tasks/niah-wording.js';
+import { wordPairs } from '../tasks/word-lists.js';
 import { type PythonRandom, pythonRandom } from './python-random.js';
 import {
   bisectUnits,
@@ -21,12 +21,6 @@ export interface RulerNiah {
   readonly keyType: TokenKind;
   readonly valueType: TokenKind;
 }
-
-let pairs: readonly string[] | undefined;
-const wordPairs = (): readonly string[] => {
-  pairs ??= [...new Set(ADJECTIVES.flatMap((adjective) => NOUNS.map((noun) => `${adjective}-${noun}`)))].sort();
-  return pairs;
-};
 
 /**
  * Needles in the random stream of RULER's niah.py at c3f5e3b: one Mersenne Twister for all samples, moved on by every probe of the

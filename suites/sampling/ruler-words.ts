@@ -1,6 +1,6 @@
 import { ADJECTIVES, NOUNS } from '../../datasets/words.js';
-import type { TextSpan } from '../../methods/contract.js';
 import { cweWording, fweWording } from '../tasks/aggregation-wording.js';
+import { numberedWords, spacedWords, wordPairs } from '../tasks/word-lists.js';
 import { zeta } from '../tasks/zeta.js';
 import { type PythonRandom, pythonRandom } from './python-random.js';
 import { bisectUnits, fittingPrompt, type RulerOrder, type RulerPrompt, rulerTokens } from './ruler-search.js';
@@ -20,12 +20,11 @@ export function* rulerCwe(params: RulerCwe, order: RulerOrder): Generator<RulerP
   const { maxTokens, count } = rulerTokens(order);
   const plain = [...new Set([...NOUNS, ...ADJECTIVES])].sort();
   pythonRandom(order.seed).shuffle(plain);
-  const pairs = [...new Set(ADJECTIVES.flatMap((adjective) => NOUNS.map((noun) => `${adjective}-${noun}`)))].sort();
   const wording = cweWording(params.commonWords);
   const isLong = order.length >= 4096;
 
   const list = (words: number, common: number, other: number) => {
-    const drawn = random.sample(words <= plain.length ? plain : pairs, words);
+    const drawn = random.sample(words <= plain.length ? plain : wordPairs(), words);
     const wanted = drawn.slice(0, params.commonWords);
     const repeated = (some: readonly string[], times: number): string[] =>
       Array.from({ length: times }, () => some).flat();
@@ -36,10 +35,10 @@ export function* rulerCwe(params: RulerCwe, order: RulerOrder): Generator<RulerP
   const make = (units: number) => {
     const solved = isLong ? list(40, 10, 3) : list(20, 3, 1);
     const answer = solved.wanted.map((word, i) => `${i + 1}. ${word}`).join(' ');
-    const example = `${wording.instruction}${numbered(solved.all, []).text}${wording.question} ${wording.answerPrefix} ${answer}`;
+    const example = `${wording.instruction}${numberedWords(solved.all, []).text}${wording.question} ${wording.answerPrefix} ${answer}`;
     const { wanted, all } = isLong ? list(units, params.commonRepeats, params.otherRepeats) : list(units, 6, 1);
     const head = `${example}\n${wording.instruction}`;
-    const { text, places } = numbered(all, wanted, head.length);
+    const { text, places } = numberedWords(all, wanted, head.length);
     return { ...wording, context: head + text, references: wanted, evidence: places, units };
   };
 
@@ -48,18 +47,6 @@ export function* rulerCwe(params: RulerCwe, order: RulerOrder): Generator<RulerP
   const best = bisectUnits(10, Math.floor(maxTokens / perWord) * 2, (units) => fits(make(units)));
   for (;;) yield fittingPrompt(order, best, 10, make, fits);
 }
-
-const numbered = (words: readonly string[], wanted: readonly string[], offset = 0) => {
-  const isWanted = new Set(wanted);
-  const places: TextSpan[] = [];
-  let text = '';
-  words.forEach((word, i) => {
-    text += `${i === 0 ? '' : ' '}${i + 1}. `;
-    if (isWanted.has(word)) places.push({ start: offset + text.length, end: offset + text.length + word.length });
-    text += word;
-  });
-  return { text, places };
-};
 
 /**
  * Frequent words in the random stream of RULER's freq_words_extraction.py at c3f5e3b: a new vocabulary for every sample, ranks shuffled
@@ -80,13 +67,9 @@ export function* rulerFwe(alpha: number, order: RulerOrder): Generator<RulerProm
     );
     pythonRandom(order.seed).shuffle(words);
     const references = vocabulary.slice(1, 4);
-    const evidence: TextSpan[] = [];
-    let at = fweWording.instruction.length;
-    for (const word of words) {
-      if (references.includes(word)) evidence.push({ start: at, end: at + word.length });
-      at += word.length + 1;
-    }
-    return { ...fweWording, context: fweWording.instruction + words.join(' '), references, evidence, units };
+    const { instruction } = fweWording;
+    const { text: list, places } = spacedWords(words, references, instruction.length);
+    return { ...fweWording, context: instruction + list, references, evidence: places, units };
   };
 
   const first = drawVocabulary(random, order.seed, size);

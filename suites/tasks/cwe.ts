@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { createRandom, type Random } from '../../core/random.js';
 import { ADJECTIVES, NOUNS } from '../../datasets/words.js';
-import type { TextSpan } from '../../methods/contract.js';
 import { rulerCwe } from '../sampling/ruler-words.js';
 import { cweWording } from './aggregation-wording.js';
 import { defineTask, type SampleOrder, sampleOf } from './define-task.js';
 import { fitUnits } from './fit-units.js';
 import { rulerSource, Sampling } from './ruler.js';
+import { numberedWords } from './word-lists.js';
 
 export interface CweParams {
   readonly commonWords: number;
@@ -58,11 +58,11 @@ function makeSample({ params, length, maxNewTokens, seed, index, meter }: Sample
   const otherRepeats = params.otherRepeats ?? (isLong ? 3 : 1);
   const { instruction, question, answerPrefix } = cweWording(params.commonWords);
 
-  const words = wordSource(random);
+  const words = wordSource(random, instruction + question + answerPrefix);
   const common = words.take(params.commonWords, []);
   const solved = words.take(params.commonWords, common);
   const solvedOthers = words.take((isLong ? 40 : 20) - params.commonWords, [...common, ...solved]);
-  const example = numberedList(
+  const example = repeatedList(
     solved,
     solvedOthers,
     isLong ? 10 : 3,
@@ -76,7 +76,7 @@ function makeSample({ params, length, maxNewTokens, seed, index, meter }: Sample
   const build = (count: number) => {
     others.push(...words.take(Math.max(0, count - others.length), common));
     const order = createRandom(seed, 'cwe order', length, index);
-    return numberedList(common, others.slice(0, count), commonRepeats, otherRepeats, order);
+    return repeatedList(common, others.slice(0, count), commonRepeats, otherRepeats, order);
   };
   const count = fitUnits({
     task: 'cwe',
@@ -102,29 +102,22 @@ function makeSample({ params, length, maxNewTokens, seed, index, meter }: Sample
 }
 
 /** Every word as often as it should be, in random order; `places` are those of the common words. */
-const numberedList = (
+const repeatedList = (
   common: readonly string[],
   others: readonly string[],
   commonRepeats: number,
   otherRepeats: number,
   random: Random,
-): { readonly text: string; readonly places: readonly TextSpan[] } => {
-  const isCommon = new Set(common);
+) => {
   const repeated = (words: readonly string[], times: number): string[] =>
     words.flatMap((word) => new Array<string>(times).fill(word));
-  const places: TextSpan[] = [];
-  let text = '';
-  random.shuffle([...repeated(common, commonRepeats), ...repeated(others, otherRepeats)]).forEach((word, i) => {
-    text += `${i === 0 ? '' : ' '}${i + 1}. `;
-    if (isCommon.has(word)) places.push({ start: text.length, end: text.length + word.length });
-    text += word;
-  });
-  return { text, places };
+  return numberedWords(random.shuffle([...repeated(common, commonRepeats), ...repeated(others, otherRepeats)]), common);
 };
 
-/** Words in random order, none twice; pairs of words once all have been given out. */
-const wordSource = (random: Random) => {
-  const plain = random.shuffle(WORDS);
+/** Words in random order, none twice and none that stands in `wording`; pairs of words once all have been given out. */
+const wordSource = (random: Random, wording: string) => {
+  // `hat` is a part of `that`.
+  const plain = random.shuffle(WORDS).filter((word) => !wording.includes(word));
   const given = new Set<string>();
   const next = (): string => plain.pop() ?? `${random.pick(ADJECTIVES)}-${random.pick(NOUNS)}`;
   return {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { createRandom } from '../../core/random.js';
-import type { TextSpan } from '../../methods/contract.js';
 import { rulerFwe } from '../sampling/ruler-words.js';
 import { fweWording } from './aggregation-wording.js';
 import { defineTask, type SampleOrder, sampleOf } from './define-task.js';
 import { fitUnits } from './fit-units.js';
 import { rulerSource, Sampling } from './ruler.js';
+import { spacedWords } from './word-lists.js';
 import { zeta } from './zeta.js';
 
 export interface FweParams {
@@ -55,7 +55,7 @@ function makeSample({ params, length, maxNewTokens, seed, index, meter }: Sample
     const text = vocabulary.flatMap((word, i) =>
       new Array<string>(Math.floor((total * (i + 1) ** -params.alpha) / scale)).fill(word),
     );
-    return joined(createRandom(seed, 'fwe order', length, index).shuffle(text), references);
+    return spacedWords(createRandom(seed, 'fwe order', length, index).shuffle(text), references);
   };
   // A word of the text is one of ever fewer new ones; on average it costs what the vocabulary costs by frequency.
   const meanTokens = vocabulary.reduce(
@@ -89,17 +89,3 @@ function makeSample({ params, length, maxNewTokens, seed, index, meter }: Sample
     meta: { alpha: params.alpha, haystackUnits: count },
   };
 }
-
-const joined = (
-  words: readonly string[],
-  wanted: readonly string[],
-): { readonly text: string; readonly places: readonly TextSpan[] } => {
-  const isWanted = new Set(wanted);
-  const places: TextSpan[] = [];
-  let offset = 0;
-  for (const word of words) {
-    if (isWanted.has(word)) places.push({ start: offset, end: offset + word.length });
-    offset += word.length + 1;
-  }
-  return { text: words.join(' '), places };
-};
