@@ -8,6 +8,8 @@ export interface Sample {
   readonly id: string;
   readonly context: string;
   readonly documents: readonly TextSpan[];
+  /** What the text calls its documents, in their order: how a question can ask for evidence instead of the answer. */
+  readonly documentIds?: readonly string[];
   readonly question: string;
   /** Starts the assistant's turn. */
   readonly answerPrefix: string;
@@ -18,9 +20,19 @@ export interface Sample {
   readonly evidence: readonly TextSpan[];
   readonly maxNewTokens: number;
   readonly stop: readonly string[];
+  /** Given text after the answer prefix whose log-probability is measured; nothing is generated. */
+  readonly continuation?: string;
+  /** Further questions over the same context, asked in order after this one; the compressed cache of the context serves all. */
+  readonly turns?: readonly SampleTurn[];
   /** Facts for reports: depth, number of keys, hops … */
   readonly meta: Readonly<Record<string, string | number | boolean>>;
 }
+
+/** What a further turn has of its own; the rest is as in its sample. */
+export type SampleTurn = Pick<
+  Sample,
+  'question' | 'answerPrefix' | 'references' | 'classes' | 'evidence' | 'maxNewTokens' | 'stop' | 'meta'
+>;
 
 /** Exact token counts of the target model, template included. */
 export interface TokenMeter {
@@ -52,6 +64,8 @@ export interface Task<P extends object = object> {
   /** Bumped whenever an unchanged method could score differently. */
   readonly version: number;
   readonly scorer: ScorerId;
+  /** Datasets of the manifest that it reads; a run fetches them first. */
+  readonly datasets?: readonly string[];
   /** The schema behind `parse`, for positions in suite files and for JSON Schema. */
   readonly parameters?: z.ZodType<P>;
   /** Tokens an answer may have unless the suite sets another number. */
