@@ -226,9 +226,12 @@ const softmaxRow = (
   own: number,
   shape: LayerShape,
 ): number[] => {
-  const logits = keys.map((key, slot) =>
-    slot > own ? -Infinity : key.reduce((sum, k, c) => sum + k * query[c]!, 0) * shape.softmaxScale,
-  );
+  const { softmaxScale, softCap } = shape;
+  const logits = keys.map((key, slot) => {
+    if (slot > own) return -Infinity;
+    const logit = key.reduce((sum, k, c) => sum + k * query[c]!, 0) * softmaxScale;
+    return softCap === undefined ? logit : softCap * Math.tanh(logit / softCap);
+  });
   const largest = Math.max(...logits);
   const weights = logits.map((logit) => Math.exp(logit - largest));
   const total = weights.reduce((sum, weight) => sum + weight, 0);

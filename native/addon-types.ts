@@ -335,7 +335,8 @@ export interface Addon {
 
   // ---- scores: all return f32 and cross neither rows nor (unless said) heads ----
   /**
-   * Softmax attention of the last w queries (q act [rows, w, Hq * d]; query j sits at slot n - w + j, causal inside the window), reduced
+   * Softmax attention of the last w queries (q act [rows, w, Hq * d]; query j sits at slot n - w + j, causal inside the window; softCap and
+   * slidingWindow as in attention, 0 = none), reduced
    * over the window (0 mean, 1 sum, 2 max, 3 variance as torch.var), pooled along slots (poolKind 0 none, 1 avg, 2 max; odd poolSize, stride 1,
    * zero padding counted as in torch avg_pool1d), then over query heads (gqa 0 none -> S = Hq, 1 mean, 2 sum, 3 max -> S = H,
    * 4 mean over all heads -> S = 1). out [rows, S, maxLen], -inf beyond a head's length.
@@ -345,6 +346,8 @@ export interface Addon {
     caches: Int32Array,
     layer: number,
     softmaxScale: number,
+    softCap: number,
+    slidingWindow: number,
     reduce: 0 | 1 | 2 | 3,
     poolKind: 0 | 1 | 2,
     poolSize: number,

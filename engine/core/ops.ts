@@ -64,6 +64,8 @@ export const createOps = (context: OpsContext): Ops => {
         slotsOf(slots).caches,
         slots.layer,
         shape.softmaxScale,
+        shape.softCap ?? 0,
+        shape.slidingWindow ?? 0,
         reduceCode[how.reduce],
         pool,
         how.pool?.size ?? 1,

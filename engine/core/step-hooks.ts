@@ -172,7 +172,8 @@ export const reduceProbs = (
   const shape = shapes[layer]!;
   let all = probs;
   if (queryLen > 1 || all === undefined) {
-    const id = addon.windowScores(lastQuery!.id, group.caches, layer, shape.softmaxScale, 0, 0, 1, 0);
+    const { softmaxScale, softCap = 0, slidingWindow = 0 } = shape;
+    const id = addon.windowScores(lastQuery!.id, group.caches, layer, softmaxScale, softCap, slidingWindow, 0, 0, 1, 0);
     all = device.wrap(id, 'f32');
   }
   const [rows = 0, heads = 0, length = 0] = all.shape;

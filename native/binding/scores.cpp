@@ -18,9 +18,11 @@ napi_value Window(Call& call) {
   const LayerGeometry& shape = list.geometry();
   const Tensor q = call.TensorOf(0, "q", call.runtime.context.act(), {list.rows(), -1, -1});
   const int32_t heads = QueryHeadsOf(call, q.dim(2), shape);
-  const auto gqa = static_cast<GqaReduce>(call.Int(7, "gqa", 0, 4));
+  const auto gqa = static_cast<GqaReduce>(call.Int(9, "gqa", 0, 4));
   const double scale = call.Number(3, "softmaxScale");
   if (!(scale >= -1e30 && scale <= 1e30)) call.Refuse("softmaxScale", "a finite number", std::to_string(scale));
+  const double cap = call.Number(4, "softCap");
+  if (!(cap >= 0 && cap <= 1e30)) call.Refuse("softCap", "a finite number of at least 0", std::to_string(cap));
   const int64_t max_len = list.MaxLen();
   Tensor out;
   const TensorId id = call.NewTensor(DType::kF32, {list.rows(), ListsAfter(gqa, heads, shape.num_kv_heads), max_len}, &out);
@@ -32,9 +34,11 @@ napi_value Window(Call& call) {
                            .num_query_heads = heads,
                            .window = static_cast<int32_t>(std::min<int64_t>(q.dim(1), INT32_MAX)),
                            .softmax_scale = static_cast<float>(scale),
-                           .reduce = static_cast<WindowReduce>(call.Int(4, "reduce", 0, 3)),
-                           .pool_kind = static_cast<PoolKind>(call.Int(5, "poolKind", 0, 2)),
-                           .pool_size = static_cast<int32_t>(call.Int(6, "poolSize", 0, 1 << 20)),
+                           .soft_cap = static_cast<float>(cap),
+                           .sliding_window = static_cast<int32_t>(call.Int(5, "slidingWindow", 0, INT32_MAX)),
+                           .reduce = static_cast<WindowReduce>(call.Int(6, "reduce", 0, 3)),
+                           .pool_kind = static_cast<PoolKind>(call.Int(7, "poolKind", 0, 2)),
+                           .pool_size = static_cast<int32_t>(call.Int(8, "poolSize", 0, 1 << 20)),
                            .gqa = gqa,
                            .max_len = max_len,
                            .out = out.as<float>()}));

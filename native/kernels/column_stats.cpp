@@ -6,6 +6,7 @@
 
 #include "exact_log.h"
 #include "pool.h"
+#include "soft_cap.h"
 
 namespace winnow {
 namespace {
@@ -55,13 +56,6 @@ struct Columns {
   }
 };
 
-/// x becomes soft_cap * tanh(x) in logit units, with tanh x = 1 - 2 / (e^2x + 1).
-void Cap(const AttendKernels& kernels, float soft_cap, int32_t count, float* x) {
-  for (int32_t c = 0; c < count; c++) x[c] = 2.0f * std::clamp(x[c], -20.0f, 20.0f) * kernels.log_unit;
-  kernels.probabilities(x, count, 0.0f, 1.0f);
-  for (int32_t c = 0; c < count; c++) x[c] = (1.0f - 2.0f / (x[c] + 1.0f)) * soft_cap * kernels.log_unit;
-}
-
 /// Queries [first, query_len) of one head against one packed panel.
 void AddQueries(const Context& context, const Columns& columns, int32_t query_head, const void* panel) {
   const ColumnStatsParams& p = columns.p;
@@ -79,13 +73,13 @@ void AddQueries(const Context& context, const Columns& columns, int32_t query_he
     for (int32_t i = 0; i < together; i++) {
       q[i] = static_cast<const uint8_t*>(p.q) + (int64_t{t + i} * p.num_query_heads + query_head) * shape.head_dim * bytes;
     }
-    const float scale = p.soft_cap > 0.0f ? p.softmax_scale / p.soft_cap : p.softmax_scale * unit;
+    const float scale = p.soft_cap > 0.0f ? p.softmax_scale : p.softmax_scale * unit;
     kernels.scores(q, together, shape.head_dim, panel, scale, logits, kPanel);
     for (int32_t i = 0; i < together; i++) {
       float* row = logits + i * kPanel;
       const int32_t own = first_new + t + i;
       const int32_t least = p.sliding_window > 0 ? PositionAt(columns.head, own) - p.sliding_window : INT32_MIN;
-      if (p.soft_cap > 0.0f) Cap(kernels, p.soft_cap, columns.count, row);
+      if (p.soft_cap > 0.0f) CapLogits(context.isa, p.soft_cap, unit, columns.count, row);
       for (int32_t c = 0; c < columns.count; c++) {
         const int32_t slot = columns.first_slot + c;
         const Page& page = *columns.head.pages[slot / kPageSize];

@@ -18,4 +18,9 @@ Status SoftCap(const Context& context, const SoftCapParams& p) {
   return {};
 }
 
+void CapLogits(Isa isa, float cap, float unit, int64_t count, float* x) {
+  Kernels<SoftCapKernels>(isa).range(x, count, cap);
+  for (int64_t i = 0; unit != 1.0f && i < count; i++) x[i] *= unit;
+}
+
 }  // namespace winnow

@@ -29,6 +29,9 @@ struct SoftCapKernels {
 };
 WINNOW_DECLARE_KERNELS(SoftCapKernels);
 
+/// x = unit * cap * tanh(x / cap) of attention logits, for kernels that take them in another unit than nats.
+void CapLogits(Isa isa, float cap, float unit, int64_t count, float* x);
+
 /// The naive fp64 form of one value.
 double SoftCapReference(double x, double cap);
 

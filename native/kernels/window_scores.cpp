@@ -6,6 +6,7 @@
 
 #include "attend_tile.h"
 #include "pool.h"
+#include "soft_cap.h"
 
 namespace winnow {
 namespace {
@@ -76,6 +77,7 @@ void PoolSlots(PoolKind kind, int32_t size, const float* in, int64_t count, floa
 
 struct Window {
   const WindowScoresParams& p;
+  Isa isa;
   const AttendKernels& kernels;
   int32_t group;      ///< query heads of a KV head
   float* scores;      ///< [rows][Hq][max_len]
@@ -103,6 +105,8 @@ bool ScoreHeads(const Window& w, int32_t row, int32_t first, int32_t count) {
     has_bias = has_bias || page.has_bias;
     for (int32_t s = 0; s < kPanel; s++) bias[panel * kPanel + s] = page.has_bias ? page.bias[s] * w.kernels.log_unit : 0.0f;
   }
+  const auto position = [&head](int64_t slot) { return head.pages[slot / kPageSize]->positions[slot % kPageSize]; };
+  const float scale = p.soft_cap > 0.0f ? p.softmax_scale : p.softmax_scale * w.kernels.log_unit;
   const int32_t rows = count * p.window;
   for (int32_t at = 0; at < rows; at += kGroupRows) {
     const int32_t together = std::min(kGroupRows, rows - at);
@@ -113,14 +117,17 @@ bool ScoreHeads(const Window& w, int32_t row, int32_t first, int32_t count) {
       q[i] = static_cast<const uint8_t*>(p.q) + offset * bytes;
     }
     for (int32_t panel = 0; panel < panels; panel++) {
-      w.kernels.scores(q, together, dim, keys + int64_t{panel} * kPanel * dim * bytes, p.softmax_scale * w.kernels.log_unit,
-                       logits + panel * kPanel, padded);
+      w.kernels.scores(q, together, dim, keys + int64_t{panel} * kPanel * dim * bytes, scale, logits + panel * kPanel,
+                       padded);
     }
     for (int32_t i = 0; i < together; i++) {
       const int32_t j = (at + i) % p.window;
       const int64_t visible = head.len - p.window + j + 1;
       float* x = logits + i * padded;
+      if (p.soft_cap > 0.0f) CapLogits(w.isa, p.soft_cap, w.kernels.log_unit, visible, x);
       for (int64_t s = 0; has_bias && s < visible; s++) x[s] += bias[s];
+      const int32_t least = p.sliding_window > 0 ? position(visible - 1) - p.sliding_window : INT32_MIN;
+      for (int64_t s = 0; p.sliding_window > 0 && s < visible; s++) x[s] = position(s) <= least ? -INFINITY : x[s];
       float m;
       float l;
       w.kernels.softmax_sums(x, visible, &m, &l);
@@ -189,7 +196,7 @@ Status WindowScores(const Context& context, const WindowScoresParams& p) {
   if (memory == nullptr) return NoMemory();
   auto* scores = reinterpret_cast<float*>(memory.get());
   std::fill(scores, scores + floats * (needs_means ? 2 : 1), 0.0f);
-  const Window window{p, AttendFor(context.isa, context.has_bf16()), p.num_query_heads / num_kv_heads, scores,
+  const Window window{p, context.isa, AttendFor(context.isa, context.has_bf16()), p.num_query_heads / num_kv_heads, scores,
                       needs_means ? scores + floats : nullptr};
   const int32_t together = p.window >= kOwnPackWindow ? 1 : window.group;
   const int32_t tasks_per_row = p.num_query_heads / together;

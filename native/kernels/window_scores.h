@@ -23,6 +23,8 @@ struct WindowScoresParams {
   int32_t num_query_heads;
   int32_t window;
   float softmax_scale;
+  float soft_cap;
+  int32_t sliding_window;
   WindowReduce reduce;
   PoolKind pool_kind;
   int32_t pool_size;
@@ -33,8 +35,11 @@ struct WindowScoresParams {
 
 /// How much the last `window` queries attend to each slot.
 ///
-///   p[j, h, s] = softmax over s <= n - window + j of (softmax_scale * q[j, h] . K[s, g] + bias[s])
+///   p[j, h, s] = softmax over s <= own(j) = n - window + j of (cap(softmax_scale * q[j, h] . K[s, g]) + bias[s])
 ///   score[h, s] = reduce over j of p, pooled over s, reduced over the heads of a group
+///
+/// cap(x) = soft_cap * tanh(x / soft_cap), x itself where soft_cap is 0. With a sliding window a query sees slots whose position is
+/// above its own minus sliding_window; the others have p = 0.
 ///
 /// The variance is that of torch.var (divided by window - 1; 0 for one query). Average pooling counts zero padding, as
 /// torch's avg_pool1d does; maximum pooling does not see it.

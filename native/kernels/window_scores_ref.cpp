@@ -54,9 +54,13 @@ void WindowScoresRef(const WindowScoresParams& p, double* out) {
         const int64_t token = int64_t{r} * p.window + j;
         const auto* q = static_cast<const uint8_t*>(p.q) +
                         (token * p.num_query_heads + h) * shape.head_dim * static_cast<int64_t>(SizeOf(element));
-        const auto sees = [&](int32_t slot) { return slot <= head.len - p.window + j; };
-        AttendOneRef({&head, element, shape.head_dim, shape.head_dim_v, q, p.softmax_scale, 0.0, sees}, ignored.data(),
-                     nullptr, probs[j].data());
+        const int32_t own = head.len - p.window + j;
+        const auto position = [&](int32_t slot) { return head.pages[slot / kPageSize]->positions[slot % kPageSize]; };
+        const auto sees = [&](int32_t slot) {
+          return slot <= own && (p.sliding_window == 0 || position(slot) > position(own) - p.sliding_window);
+        };
+        AttendOneRef({&head, element, shape.head_dim, shape.head_dim_v, q, p.softmax_scale, p.soft_cap, sees},
+                     ignored.data(), nullptr, probs[j].data());
       }
       std::vector<double> reduced(head.len);
       for (int32_t s = 0; s < head.len; s++) {

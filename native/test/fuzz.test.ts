@@ -136,7 +136,7 @@ test('no argument, however wrong, does more than throw a WinnowError', { timeout
           pick([0, 9]),
           pick([0, 1, 2, 3]),
         ],
-        windowScores: () => [pick(tensors), ids(), pick([0, 1]), 0.3],
+        windowScores: () => [pick(tensors), ids(), pick([0, 1]), 0.3, pick([0, 3]), pick([0, 9])],
         randomScores: () => [pick([0, 1, 2, -1]), pick([1, 2, 0.5]), pick([0, 5, 2 ** 40])],
         cacheKeep: () => [pick(caches), pick([0, 1])],
         cacheMerge: () => [pick(caches), pick([0, 1]), pick(tensors), pick(tensors), pick(tensors), pick(tensors)],

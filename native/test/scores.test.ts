@@ -78,8 +78,24 @@ describe('score ops through the binding', () => {
     const q = tensorOf(addon, 'f32', [1, 64], noise(2, 64));
     const probs = addon.tensor('f32', [1, 4, 50]);
     addon.attendDecode(q, Int32Array.of(cache), 0, 1, 0.25, 0, 0, 0, 0, 0, 0, addon.tensor('f32', [1, 64]), 0, probs);
-    const scores = addon.windowScores(addon.reshape(q, [1, 1, 64]), Int32Array.of(cache), 0, 0.25, 0, 0, 0, 0);
+    const scores = addon.windowScores(addon.reshape(q, [1, 1, 64]), Int32Array.of(cache), 0, 0.25, 0, 0, 0, 0, 0, 0);
     assert.deepEqual(addon.download(scores), addon.download(probs));
+    addon.cacheFree(cache);
+  });
+
+  test('soft cap and sliding window are those of attention', () => {
+    const cache = filledCache(addon, shape, 50, 1);
+    const q = tensorOf(addon, 'f32', [1, 64], noise(2, 64));
+    const probs = addon.tensor('f32', [1, 4, 50]);
+    const plain = addon.windowScores(addon.reshape(q, [1, 1, 64]), Int32Array.of(cache), 0, 2, 0, 0, 0, 0, 1, 0);
+    addon.attendDecode(q, Int32Array.of(cache), 0, 1, 2, 0.5, 20, 0, 0, 0, 0, addon.tensor('f32', [1, 64]), 0, probs);
+    const scores = addon.windowScores(addon.reshape(q, [1, 1, 64]), Int32Array.of(cache), 0, 2, 0.5, 20, 0, 0, 1, 0);
+    const own = addon.download(scores) as Float32Array;
+    const wanted = addon.download(probs) as Float32Array;
+    own.forEach((p, i) => {
+      assert.ok(Math.abs(p - wanted[i]!) < 1e-6, `${i}: ${p} is not ${wanted[i]}`);
+    });
+    assert.notDeepEqual(own, addon.download(plain));
     addon.cacheFree(cache);
   });
 
@@ -94,7 +110,7 @@ describe('score ops through the binding', () => {
     const q = tensorOf(addon, 'f32', [1, 2, 64], noise(4, 128));
     for (const scores of [
       addon.slotNorms(Int32Array.of(cache), 0, 0),
-      addon.windowScores(q, Int32Array.of(cache), 0, 0.25, 0, 1, 3, 1),
+      addon.windowScores(q, Int32Array.of(cache), 0, 0.25, 0, 0, 0, 1, 3, 1),
     ]) {
       assert.deepEqual(addon.shape(scores), [1, 2, 20]);
       const values = addon.download(scores);
@@ -157,17 +173,31 @@ describe('score ops through the binding', () => {
   test('arguments that do not fit are refused', () => {
     const cache = filledCache(addon, shape, 10, 9);
     const q = tensorOf(addon, 'f32', [1, 11, 64], noise(1, 11 * 64));
-    assert.throws(() => addon.windowScores(q, Int32Array.of(cache), 0, 1, 0, 0, 0, 0), /ERR_SHAPE.*1 to 10 queries/);
+    assert.throws(
+      () => addon.windowScores(q, Int32Array.of(cache), 0, 1, 0, 0, 0, 0, 0, 0),
+      /ERR_SHAPE.*1 to 10 queries/,
+    );
     assert.throws(
       () =>
-        addon.windowScores(addon.reshape(addon.slice(q, 0, 1), [1, 11, 64]), Int32Array.of(cache), 0, 1, 0, 1, 4, 0),
+        addon.windowScores(
+          addon.reshape(addon.slice(q, 0, 1), [1, 11, 64]),
+          Int32Array.of(cache),
+          0,
+          1,
+          0,
+          0,
+          0,
+          1,
+          4,
+          0,
+        ),
       /ERR_SHAPE/,
     );
     assert.throws(
-      () => addon.windowScores(addon.tensor('f32', [1, 2, 48]), Int32Array.of(cache), 0, 1, 0, 0, 0, 0),
+      () => addon.windowScores(addon.tensor('f32', [1, 2, 48]), Int32Array.of(cache), 0, 1, 0, 0, 0, 0, 0, 0),
       /ERR_SHAPE.*multiple of 2/,
     );
-    assert.throws(() => addon.windowScores(q, new Int32Array(0), 0, 1, 0, 0, 0, 0), /at least one cache/);
+    assert.throws(() => addon.windowScores(q, new Int32Array(0), 0, 1, 0, 0, 0, 0, 0, 0), /at least one cache/);
     assert.throws(() => addon.quantiseRoundTrip(addon.tensor('f32', [10, 16]), 4, 32, 0), /ERR_SHAPE.*divisor of 10/);
     addon.cacheFree(cache);
   });

@@ -22,6 +22,8 @@ struct WindowCase {
   PoolKind pool;
   int32_t pool_size;
   GqaReduce gqa;
+  float soft_cap = 0;
+  int32_t sliding_window = 0;
 };
 
 const WindowCase kWindowCases[] = {
@@ -32,6 +34,9 @@ const WindowCase kWindowCases[] = {
     {{8, 2, 128, 128, 130, 30, true}, 2, 1, WindowReduce::kSum, PoolKind::kNone, 1, GqaReduce::kAll},
     {{4, 1, 64, 64, 300, 0, false, 4}, 1, 16, WindowReduce::kMean, PoolKind::kMax, 5, GqaReduce::kNone},
     {{6, 2, 40, 24, 17}, 3, 15, WindowReduce::kVariance, PoolKind::kAverage, 31, GqaReduce::kNone},
+    {{6, 2, 64, 64, 257, 9}, 2, 9, WindowReduce::kMean, PoolKind::kNone, 0, GqaReduce::kMean, 0.7f},
+    {{4, 1, 80, 80, 130, 0, true}, 1, 1, WindowReduce::kSum, PoolKind::kMax, 3, GqaReduce::kNone, 3.0f, 90},
+    {{2, 1, 64, 64, 300, 0, false, 4}, 1, 20, WindowReduce::kVariance, PoolKind::kNone, 0, GqaReduce::kMax, 0.0f, 64},
 };
 
 struct Rows {
@@ -57,15 +62,16 @@ void WindowScoresParity(Report& report) {
       Elements q(size_t(c.rows) * c.window * c.cache.num_query_heads * c.cache.head_dim, context.act());
       q.FillNoise(seed, 5);
       Guarded<float> out(c.rows * lists * rows.max_len);
-      const WindowScoresParams params{q.data(), rows.caches.data(), c.rows, 0, c.cache.num_query_heads, c.window, 0.4f, c.reduce,
-                                      c.pool, c.pool_size, c.gqa, rows.max_len, out.data()};
+      const WindowScoresParams params{q.data(), rows.caches.data(), c.rows, 0, c.cache.num_query_heads, c.window, 0.4f, c.soft_cap,
+                                      c.sliding_window, c.reduce, c.pool, c.pool_size, c.gqa, rows.max_len, out.data()};
       const Status status = WindowScores(context, params);
       std::vector<double> expected(out.size());
       WindowScoresRef(params, expected.data());
       const Case id{"window_scores", context.isa,
                     Describe(c.cache) + " rows=" + std::to_string(c.rows) + " w=" + std::to_string(c.window) + " reduce=" +
                         std::to_string(static_cast<int>(c.reduce)) + " pool=" + std::to_string(static_cast<int>(c.pool)) +
-                        " gqa=" + std::to_string(static_cast<int>(c.gqa)) + NumericsOf(context),
+                        " gqa=" + std::to_string(static_cast<int>(c.gqa)) + " cap=" + std::to_string(c.soft_cap) + " sliding=" +
+                        std::to_string(c.sliding_window) + NumericsOf(context),
                     seed};
       const double bound = !context.has_bf16() ? 3e-6 : c.cache.bits > 0 ? 1e-2 : 2e-3;
       report.Check(id, RelativeRms(out.data(), expected.data(), expected.size()), bound, status.ok() && out.intact());
