@@ -3,10 +3,13 @@ import { suggestName } from '../../core/nearest-name.js';
 import type { Scorer, ScorerId } from '../contract.js';
 import { exactMatch, firstNamed, squadF1, substringMatch } from './answer-match.js';
 import { babilongScorers } from './babilong.js';
+import { helmetScorers } from './helmet.js';
 import { infiniteBenchScorers } from './infinitebench.js';
 import { longBenchScorers, longBenchV2 } from './longbench.js';
+import { longMemEval, longMemEvalScorers } from './longmemeval.js';
 import { documentAnswer, keyValueAnswer } from './lost-in-the-middle.js';
 import { multiHopRag, multiHopRagUpstream } from './multihop-rag.js';
+import { rankingNdcg10 } from './ranking.js';
 import { rougeScorers } from './rouge.js';
 import { stringMatchAll, stringMatchPart } from './ruler.js';
 
@@ -31,7 +34,11 @@ const SCORERS: Readonly<Record<ScorerId, ScorerEntry>> = {
   'longbench-v2': { score: longBenchV2, prints: 'percent' },
   ...all('infinitebench', infiniteBenchScorers),
   ...all('babilong', babilongScorers),
+  ...all('helmet', helmetScorers),
+  longmemeval: { score: longMemEval, prints: 'percent' },
+  ...all('longmemeval', longMemEvalScorers),
   ...all('rouge', rougeScorers),
+  'ranking/ndcg@10': { score: rankingNdcg10, prints: 'fraction' },
   'multihop-rag': { score: multiHopRag, prints: 'fraction' },
   'multihop-rag@upstream': { score: multiHopRagUpstream, prints: 'fraction' },
   'lost-in-the-middle/qa': { score: documentAnswer, prints: 'fraction' },

@@ -1,11 +1,17 @@
 import type { Scorer } from '../contract.js';
 import { commonLengths } from './common-subsequence.js';
+import { porterStem } from './porter-stemmer.js';
 
 /**
- * ROUGE as Google's `rouge_score` 0.1.2 computes it without a stemmer: lower-cased runs of ASCII letters and digits, F1 with equal weights,
- * best over the references. `rougeLsum` takes a line for a sentence and lets every word of a side count once.
+ * ROUGE as Google's `rouge_score` 0.1.2 computes it: lower-cased runs of ASCII letters and digits, F1 with equal weights, best over the
+ * references. `rougeLsum` takes a line for a sentence and lets every word of a side count once. Stemmed: words of more than three letters
+ * are replaced by their stems.
  */
-const words = (text: string): string[] => text.toLowerCase().match(/[a-z0-9]+/g) ?? [];
+type Words = (text: string) => string[];
+
+const words: Words = (text) => text.toLowerCase().match(/[a-z0-9]+/g) ?? [];
+
+const stems: Words = (text) => words(text).map((word) => (word.length > 3 ? porterStem(word) : word));
 
 const f1 = (hits: number, predicted: number, referred: number): number =>
   hits === 0 ? 0 : (2 * (hits / predicted) * (hits / referred)) / (hits / predicted + hits / referred);
@@ -19,9 +25,9 @@ const countsOf = (items: readonly string[]): Map<string, number> => {
 const ngrams = (items: readonly string[], n: number): string[] =>
   items.slice(0, Math.max(0, items.length - n + 1)).map((_, i) => items.slice(i, i + n).join(' '));
 
-const rougeN = (prediction: string, reference: string, n: number): number => {
-  const predicted = ngrams(words(prediction), n);
-  const referred = ngrams(words(reference), n);
+const rougeN = (prediction: string, reference: string, cut: Words, n: number): number => {
+  const predicted = ngrams(cut(prediction), n);
+  const referred = ngrams(cut(reference), n);
   const left = countsOf(referred);
   let hits = 0;
   for (const gram of predicted) {
@@ -33,9 +39,9 @@ const rougeN = (prediction: string, reference: string, n: number): number => {
   return f1(hits, predicted.length, referred.length);
 };
 
-const rougeL = (prediction: string, reference: string): number => {
-  const predicted = words(prediction);
-  const referred = words(reference);
+const rougeL = (prediction: string, reference: string, cut: Words): number => {
+  const predicted = cut(prediction);
+  const referred = cut(reference);
   return f1(commonLengths(referred, predicted).at(-1)!, predicted.length, referred.length);
 };
 
@@ -55,15 +61,15 @@ const commonPositions = (a: readonly string[], b: readonly string[]): number[] =
   return positions;
 };
 
-const linesOf = (text: string): string[][] =>
+const linesOf = (text: string, cut: Words): string[][] =>
   text
     .split('\n')
     .filter((line) => line !== '')
-    .map(words);
+    .map(cut);
 
-const rougeLsumOf = (prediction: string, reference: string): number => {
-  const predicted = linesOf(prediction);
-  const referred = linesOf(reference);
+const rougeLsumOf = (prediction: string, reference: string, cut: Words): number => {
+  const predicted = linesOf(prediction, cut);
+  const referred = linesOf(reference, cut);
   const leftOfPrediction = countsOf(predicted.flat());
   const leftOfReference = countsOf(referred.flat());
   let hits = 0;
@@ -82,15 +88,20 @@ const rougeLsumOf = (prediction: string, reference: string): number => {
 };
 
 const best =
-  (metric: (prediction: string, reference: string) => number): Scorer =>
+  (metric: (prediction: string, reference: string, cut: Words) => number, cut: Words): Scorer =>
   (prediction, { references }) =>
-    Math.max(0, ...references.map((reference) => metric(prediction, reference)));
+    Math.max(0, ...references.map((reference) => metric(prediction, reference, cut)));
 
-export const rougeLsum: Scorer = best(rougeLsumOf);
+export const rougeLsum: Scorer = best(rougeLsumOf, words);
 
-export const rougeScorers: Readonly<Record<string, Scorer>> = {
-  '1': best((prediction, reference) => rougeN(prediction, reference, 1)),
-  '2': best((prediction, reference) => rougeN(prediction, reference, 2)),
-  l: best(rougeL),
-  lsum: rougeLsum,
-};
+const family = (cut: Words, suffix: string): Record<string, Scorer> => ({
+  [`1${suffix}`]: best((prediction, reference) => rougeN(prediction, reference, cut, 1), cut),
+  [`2${suffix}`]: best((prediction, reference) => rougeN(prediction, reference, cut, 2), cut),
+  [`l${suffix}`]: best(rougeL, cut),
+  [`lsum${suffix}`]: best(rougeLsumOf, cut),
+});
+
+export const rougeScorers: Readonly<Record<string, Scorer>> = { ...family(words, ''), ...family(stems, '-stemmed') };
+
+export const stemmedRougeL: Scorer = best(rougeL, stems);
+export const stemmedRougeLsum: Scorer = best(rougeLsumOf, stems);
