@@ -173,7 +173,14 @@ export const COLOUR: Readonly<Record<'person' | 'organisation' | 'town' | 'event
     On Sundays {S} walked for hours, whatever the weather.
     What {S} thought of fame is not known.
     {S} collected maps and lent them to nobody.
-    The voice of {S} was said to carry across a market square.`),
+    The voice of {S} was said to carry across a market square.
+    {S} kept every receipt and threw away every photograph.
+    A cousin of {S} later wrote a short memoir.
+    The handwriting of {S} is hard to read.
+    Visitors found {S} in good spirits until the very end.
+    {S} spoke three languages, one of them badly.
+    Long after, {S} was still talked about in the cafes.
+    {S} could not swim and never learned.`),
   organisation: ways(`
     Schoolchildren visit {S} on rainy days.
     The archive of {S} fills two cellars.
@@ -182,7 +189,14 @@ export const COLOUR: Readonly<Record<'person' | 'organisation' | 'town' | 'event
     The staff of {S} eat lunch at one long table.
     Old members of {S} still meet in winter.
     A bell at {S} is rung at noon.
-    The rules of {S} have been changed only once.`),
+    The rules of {S} have been changed only once.
+    {S} keeps a cat, as it always has.
+    Rent at {S} is paid in advance.
+    A clock at {S} has been wrong for years.
+    Apprentices at {S} are paid by the week.
+    Even in lean years {S} closed for no more than a day.
+    {S} sends its guests home with a small gift.
+    The lamps of {S} burn late on Thursdays.`),
   town: ways(`
     Travellers reach {S} by a slow train.
     The market of {S} opens before dawn.
@@ -191,7 +205,14 @@ export const COLOUR: Readonly<Record<'person' | 'organisation' | 'town' | 'event
     Builders in {S} prefer brick to stone.
     The bakery of {S} sells out by nine.
     In winter fog hides {S} for days.
-    Children in {S} learn to swim early.`),
+    Children in {S} learn to swim early.
+    A poet once called {S} the quietest place on earth.
+    Two roads and a footpath lead out of {S}.
+    The fire brigade of {S} is made up of volunteers.
+    {S} holds its fairs on the green.
+    Everybody in {S} seems to own a bicycle.
+    Old maps spell {S} in four ways.
+    Storks nest on the chimneys of {S}.`),
   event: ways(`
     Rain fell on the first evening of {S}.
     A brass band played at {S} until the lamps went out.
@@ -200,5 +221,12 @@ export const COLOUR: Readonly<Record<'person' | 'organisation' | 'town' | 'event
     {S} ended a day later than planned.
     A song about {S} was popular for one season.
     The accounts of {S} were never quite balanced.
-    Strangers became friends at {S}.`),
+    Strangers became friends at {S}.
+    Tickets for {S} were sold out in a morning.
+    The weather spared {S} until the last hour.
+    A lost glove from {S} was never claimed.
+    Painted banners for {S} hung from every window.
+    {S} was spoken of for years in the schools.
+    Food at {S} was plain but plentiful.
+    Somebody kept a diary of {S}, now lost.`),
 };

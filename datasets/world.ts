@@ -114,11 +114,29 @@ export const createWorld = (random: Random) => {
 
 export type World = ReturnType<typeof createWorld>;
 
+export interface DocumentLine {
+  /** A wording of datasets/world-phrases.ts. */
+  readonly phrase: string;
+  /** Colour has none. */
+  readonly fact?: FactKind;
+}
+
 export interface WorldDocument {
   readonly about: string;
   readonly text: string;
   /** Where each fact is said, in UTF-16 units of `text`. */
   readonly said: ReadonlyMap<FactKind, { readonly start: number; readonly end: number }>;
+  /** What it was written from, in its order. */
+  readonly lines: readonly DocumentLine[];
+}
+
+export interface Wording {
+  /** Facts that the document does not say. */
+  readonly omit?: readonly FactKind[];
+  /** Facts whose sentences name the subject in full. */
+  readonly inFull?: readonly FactKind[];
+  /** Wordings and their order, instead of drawn ones. */
+  readonly lines?: readonly DocumentLine[];
 }
 
 const article = (word: string): string => (/^[aeiou]/.test(word) ? 'an' : 'a');
@@ -138,21 +156,49 @@ const shortNames = (entity: Entity): readonly string[] => {
   }
 };
 
-/** One document about one entity: its facts in random order and wording, colour between them, the name in full in the first sentence. */
-export const writeDocument = (world: World, entity: Entity, random: Random): WorldDocument => {
-  const facts = random.shuffle(FACTS_OF[entity.kind]);
-  const lines: { readonly phrase: string; readonly fact?: FactKind }[] = facts.map((fact) => ({
-    phrase: random.pick(PHRASES[fact]),
-    fact,
-  }));
-  for (const phrase of random.sample(COLOUR[entity.kind], random.integer(2, 4)))
+/** Every fact of the kind in random order and wording, colour between them. */
+const drawLines = (kind: EntityKind, random: Random): readonly DocumentLine[] => {
+  const lines: DocumentLine[] = random
+    .shuffle(FACTS_OF[kind])
+    .map((fact) => ({ phrase: random.pick(PHRASES[fact]), fact }));
+  for (const phrase of random.sample(COLOUR[kind], random.integer(2, 4)))
     lines.splice(random.integer(0, lines.length), 0, { phrase });
+  return lines;
+};
 
+/** Lines with `share` of them as they are, and the others in another wording of the same fact, or another colour. */
+export const varyLines = (
+  lines: readonly DocumentLine[],
+  kind: EntityKind,
+  share: number,
+  random: Random,
+): readonly DocumentLine[] => {
+  const kept = new Set(random.sample(lines, Math.round(share * lines.length)));
+  const used = new Set(lines.map(({ phrase }) => phrase));
+  return lines.map((line) => {
+    if (kept.has(line)) return line;
+    const others = (line.fact === undefined ? COLOUR[kind] : PHRASES[line.fact]).filter((phrase) => !used.has(phrase));
+    const phrase = random.pick(others);
+    used.add(phrase);
+    return { ...line, phrase };
+  });
+};
+
+/** One document about one entity: its facts in random order and wording, colour between them, the name in full in the first sentence. */
+export const writeDocument = (
+  world: World,
+  entity: Entity,
+  random: Random,
+  { omit = [], inFull = [], lines: given }: Wording = {},
+): WorldDocument => {
+  const lines = (given ?? drawLines(entity.kind, random)).filter(
+    ({ fact }) => fact === undefined || !omit.includes(fact),
+  );
   const said = new Map<FactKind, { start: number; end: number }>();
   let text = '';
   lines.forEach(({ phrase, fact }, i) => {
     // "The museum is a museum" would say nothing.
-    const isFull = i === 0 || fact === 'kind';
+    const isFull = i === 0 || fact === 'kind' || (fact !== undefined && inFull.includes(fact));
     const subject = isFull ? entity.name : random.pick(shortNames(entity));
     const value = fact === undefined ? '' : world.factOf(entity, fact);
     const sentence = capital(
@@ -162,5 +208,5 @@ export const writeDocument = (world: World, entity: Entity, random: Random): Wor
     if (fact !== undefined) said.set(fact, { start: text.length, end: text.length + sentence.length });
     text += sentence;
   });
-  return { about: entity.name, text: `${text}\n`, said };
+  return { about: entity.name, text: `${text}\n`, said, lines };
 };

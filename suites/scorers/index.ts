@@ -1,6 +1,7 @@
 import { WinnowError } from '../../core/errors.js';
 import { suggestName } from '../../core/nearest-name.js';
 import type { Scorer, ScorerId } from '../contract.js';
+import { abstention, answerOrAbstain, firstNamedOrAbstain } from './abstention.js';
 import { exactMatch, firstNamed, squadF1, substringMatch } from './answer-match.js';
 import { babilongScorers } from './babilong.js';
 import { helmetScorers } from './helmet.js';
@@ -43,6 +44,9 @@ const SCORERS: Readonly<Record<ScorerId, ScorerEntry>> = {
   'multihop-rag@upstream': { score: multiHopRagUpstream, prints: 'fraction' },
   'lost-in-the-middle/qa': { score: documentAnswer, prints: 'fraction' },
   'lost-in-the-middle/kv': { score: keyValueAnswer, prints: 'fraction' },
+  abstention: { score: abstention, prints: 'fraction' },
+  'answer-or-abstain': { score: answerOrAbstain, prints: 'fraction' },
+  'first-named-or-abstain': { score: firstNamedOrAbstain, prints: 'fraction' },
   'first-named': { score: firstNamed, prints: 'fraction' },
   'exact-match': { score: exactMatch, prints: 'fraction' },
   'substring-match': { score: substringMatch, prints: 'fraction' },

@@ -6,6 +6,8 @@ export interface FitRequest {
   /** Longest prompt in tokens, answer room included. */
   readonly length: number;
   readonly maxNewTokens: number;
+  /** Units that there are; without end unless given. */
+  readonly most?: number;
   /** Exact tokens of the prompt with the first n units. */
   promptTokens(n: number): number;
   /** Tokens of unit i alone: only guides the search. */
@@ -19,7 +21,14 @@ export interface FitRequest {
  * Tokens are nearly additive over units, so an estimate lands within a unit or two and the exact count brackets it: about three counts
  * of the whole prompt per sample at any length. Throws ERR_SUITE when not even the prompt without haystack fits.
  */
-export const fitUnits = ({ task, length, maxNewTokens, promptTokens, unitTokens }: FitRequest): number => {
+export const fitUnits = ({
+  task,
+  length,
+  maxNewTokens,
+  most = Number.POSITIVE_INFINITY,
+  promptTokens,
+  unitTokens,
+}: FitRequest): number => {
   const room = length - maxNewTokens;
   const base = promptTokens(0);
   if (base > room) {
@@ -28,7 +37,7 @@ export const fitUnits = ({ task, length, maxNewTokens, promptTokens, unitTokens 
   }
   let fits = 0;
   let fitsTokens = base;
-  let tooMany = Number.POSITIVE_INFINITY;
+  let tooMany = most + 1;
   while (tooMany - fits > 1) {
     let guess = fits;
     let tokens = fitsTokens;

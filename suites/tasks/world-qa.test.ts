@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { ABSTENTION } from '../scorers/abstention.js';
 import { findTask } from './index.js';
 import { wordMeter } from './word-meter.js';
 
@@ -85,12 +87,131 @@ test('one person has both properties of an intersection, others have one of them
   );
 });
 
-test('near misses add documents about namesakes', () => {
-  const titles = (nearMisses: number): string[] =>
-    [...make('world_1_hop', 4, { nearMisses }, 3000).context.matchAll(/^Document \d+: (.*)$/gm)].map(
-      ([, title]) => title!,
-    );
-  const asked = /(?:The )?(\w+) (\w+)/;
-  assert.ok(titles(6).length > 0 && asked.test(titles(6)[0]!));
-  assert.throws(() => findTask('world_1_hop')!.parse({ nearMisses: 9 }), /nearMisses/);
+const titlesOf = ({ context, documents }: ReturnType<typeof make>): string[] =>
+  documents.map(({ start, end }) => /^Document \d+: (.*)$/m.exec(context.slice(start, end))![1]!);
+
+/** Words of a title that names are told apart by. */
+const nameParts = (title: string): string[] => title.replace(/^The /, '').split(' ');
+
+test('near misses are documents about namesakes: as many as asked for, for each document that is needed', () => {
+  fc.assert(
+    fc.property(fc.nat(1000), fc.integer({ min: 0, max: 6 }), (seed, nearMisses) => {
+      const params = { nearMisses, context: 'gold-and-related' };
+      const sample = make('world_comparison', seed, params, 4000);
+      assert.equal(sample.documents.length, 2 + 2 * nearMisses);
+      const [a, b] = sample.classes!;
+      for (const title of titlesOf(sample)) {
+        const parts = nameParts(title);
+        assert.ok(
+          [a!, b!].some((name) => name.split(' ').some((part) => parts.includes(part))),
+          `${title}: ${a}, ${b}`,
+        );
+      }
+    }),
+    { numRuns: 40 },
+  );
+  assert.throws(() => findTask('world_1_hop')!.parse({ nearMisses: 65 }), /nearMisses/);
+});
+
+test('similarity is the share of sentences in common with the document that is needed', () => {
+  const shared = (similarity: number): number => {
+    let common = 0;
+    let all = 0;
+    for (let seed = 0; seed < 40; seed++) {
+      const sample = make('world_1_hop', seed, { similarity, context: 'gold-and-related' });
+      const titles = titlesOf(sample);
+      const masked = sample.documents.map(({ start, end }) => {
+        const body = sample.context.slice(start, end).split('\n').slice(1).join(' ');
+        return body
+          .split(/(?<=\.)\s+/)
+          .filter((sentence) => sentence !== '')
+          .map((sentence) => titles.reduce((text, title) => text.replaceAll(nameParts(title).at(-1)!, '@'), sentence))
+          .map((sentence) =>
+            sentence.replace(/^The /, 'the ').replace(/(?:the )?(?:[A-Z][\w.]* )*@|the \w+( \w+)?|[A-Z]\w+/g, '@'),
+          );
+      });
+      common += masked[0]!.filter((sentence) => masked[1]!.includes(sentence)).length;
+      all += masked[0]!.length;
+    }
+    return common / all;
+  };
+  const [none, half, full] = [shared(0), shared(0.5), shared(1)];
+  assert.ok(none < 0.3 && half > none + 0.15 && full > 0.7, `${none}, ${half}, ${full}`);
+});
+
+test('no near miss answers the question, however similar', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 4 }),
+      fc.nat(1000),
+      fc.float({ min: 0, max: 1, noNaN: true }),
+      (hops, seed, share) => {
+        const sample = make(`world_${hops}_hop`, seed, { nearMisses: 3, similarity: share }, 5000);
+        const answer = sample.references[0]!;
+        const at = [...sample.context.matchAll(new RegExp(answer.replaceAll('.', '\\.'), 'g'))].map(
+          ({ index }) => index,
+        );
+        assert.equal(at.length, 1);
+        assert.ok(sample.evidence.some(({ start, end }) => start <= at[0]! && at[0]! < end));
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('an unanswerable question lacks a document or a sentence; what would answer it stands nowhere', () => {
+  const lacks = new Set<unknown>();
+  fc.assert(
+    fc.property(fc.nat(2000), (seed) => {
+      const answered = make('world_1_hop', seed);
+      const sample = make('world_1_hop', seed, { answerable: 0 });
+      assert.equal(sample.question, answered.question);
+      assert.deepEqual([sample.references, sample.evidence, sample.meta.answerable], [[ABSTENTION], [], false]);
+      assert.ok(!sample.context.includes(answered.references[0]!));
+      assert.ok(sample.context.includes(`If they do not say it, answer: ${ABSTENTION}.`));
+      const asked = titlesOf(answered).find((title) => answered.question.toLowerCase().includes(title.toLowerCase()))!;
+      assert.equal(titlesOf(sample).includes(asked), sample.meta.lacks === 'fact');
+      lacks.add(sample.meta.lacks);
+    }),
+    { numRuns: 60 },
+  );
+  assert.deepEqual([...lacks].sort(), ['document', 'fact']);
+});
+
+test('a chain without one of its steps has no answer, and a share of 0.5 leaves about half of the questions one', () => {
+  const answerable = Array.from({ length: 200 }, (_, seed) => {
+    const { meta, references, evidence } = make('world_3_hop', seed, { answerable: 0.5 });
+    assert.equal(references[0] === ABSTENTION, meta.answerable === false);
+    assert.equal(evidence.length, meta.answerable === true ? 3 : 0);
+    return meta.answerable;
+  });
+  const share = answerable.filter(Boolean).length / answerable.length;
+  assert.ok(share > 0.4 && share < 0.6, String(share));
+});
+
+test('a masked chain lacks its first or last document and keeps its answer', () => {
+  fc.assert(
+    fc.property(fc.nat(1000), fc.constantFrom('first', 'last'), (seed, masked) => {
+      const whole = make('world_3_hop', seed);
+      const sample = make('world_3_hop', seed, { masked });
+      assert.deepEqual([sample.question, sample.references], [whole.question, whole.references]);
+      assert.equal(sample.evidence.length, 2);
+      assert.equal(sample.context.includes(sample.references[0]!), masked === 'first');
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('the same seed tells the same samples on every machine', () => {
+  const hash = createHash('sha256');
+  for (const [id, params] of [
+    ['world_1_hop', {}],
+    ['world_4_hop', { nearMisses: 2, similarity: 0.5, order: 'backward', goldDepth: 0.3, gap: 1 }],
+    ['world_comparison', { answerable: 0.5 }],
+    ['world_intersection', { context: 'gold-and-related' }],
+    ['world_abstention', {}],
+  ] as const) {
+    for (let seed = 0; seed < 10; seed++) hash.update(JSON.stringify(make(id, seed, params)));
+  }
+  assert.equal(hash.digest('hex'), '2337528612dd1fbb75543bee517a45a5499545f647003a7299e94534461c9d41');
 });

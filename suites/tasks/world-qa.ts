@@ -1,36 +1,60 @@
 import { z } from 'zod';
 import { createRandom, type Random } from '../../core/random.js';
-import { type EntityKind, type WorldDocument, writeDocument } from '../../datasets/world.js';
-import type { TextSpan } from '../../methods/contract.js';
+import { type FactKind, varyLines, type WorldDocument, writeDocument } from '../../datasets/world.js';
 import type { Task } from '../contract.js';
+import { ABSTENTION } from '../scorers/abstention.js';
 import { defineTask, type SampleOrder } from './define-task.js';
-import { fitUnits } from './fit-units.js';
-import { bridgeQuestion, comparisonQuestion, intersectionQuestion, type WorldQuestion } from './world-questions.js';
+import { LAYOUT_FIELDS, type LayoutParams } from './world-layout.js';
+import {
+  bridgeQuestion,
+  comparisonQuestion,
+  type Decoy,
+  intersectionQuestion,
+  type WorldQuestion,
+} from './world-questions.js';
+import { fillersOf, type NeededDocument, worldSample } from './world-sample.js';
 
-export interface WorldParams {
+export interface WorldParams extends LayoutParams {
   /** Documents about namesakes for every document that is needed; of `world_intersection`, people of whom half is true. */
   readonly nearMisses: number;
+  /** Share of the sentences that such a document has in common with the one that it is taken for; 1 leaves the name and the fact asked for. */
+  readonly similarity: number;
+  /** Share of the questions that the documents answer; the others lack one document, or one sentence of it. Below 1 the instruction says what to answer then. */
+  readonly answerable: number;
+  /** Leaves out the document of the first or the last step, whose answer still counts: what is left shows what a model guesses. */
+  readonly masked: 'none' | 'first' | 'last';
 }
+
+const parametersWith = (answerable: number) =>
+  z.strictObject({
+    nearMisses: z.int().min(0).max(64).default(1),
+    similarity: z.number().min(0).max(1).default(0),
+    answerable: z.number().min(0).max(1).default(answerable),
+    masked: z.enum(['none', 'first', 'last']).default('none'),
+    ...LAYOUT_FIELDS,
+  });
 
 /**
  * Question answering over a generated world of people, organisations, towns and events, told in one document each: no model has seen it,
  * evidence is exact, and every question has one answer. Near-miss documents are about namesakes, as in EverMemBench-S (arXiv 2601.20276);
- * the rest of the length is filled with documents about others.
+ * orders of the needed documents follow the study of multi-hop prompts of arXiv 2505.11754; the rest of the length is filled with documents
+ * about others.
  */
 const worldQa = (
   id: string,
   description: string,
   ask: (params: WorldParams, random: Random) => WorldQuestion,
+  { scorer = 'answer-or-abstain', answerable = 1 } = {},
 ): Task<WorldParams> =>
   defineTask<WorldParams>({
     id,
     family: 'world',
     description,
     source: { title: 'Winnow', licence: 'Apache-2.0' },
-    version: 1,
-    scorer: id === 'world_comparison' ? 'first-named' : 'substring-match',
+    version: 2,
+    scorer,
     maxNewTokens: 32,
-    parameters: z.strictObject({ nearMisses: z.int().min(0).max(8).default(1) }),
+    parameters: parametersWith(answerable),
     makeSample: (order) => makeSample(id, ask, order),
   });
 
@@ -42,98 +66,91 @@ export const WORLD_TASKS = [
   worldQa('world_2_hop', 'Two facts from two documents, the second about what the first names.', hops(2)),
   worldQa('world_3_hop', 'Three facts from three documents, one after the other.', hops(3)),
   worldQa('world_4_hop', 'Four facts from four documents, one after the other.', hops(4)),
-  worldQa('world_comparison', 'Which of two came earlier, from the document of each.', ({ nearMisses }, random) =>
-    comparisonQuestion(nearMisses, random),
+  worldQa(
+    'world_comparison',
+    'Which of two came earlier, from the document of each.',
+    ({ nearMisses }, random) => comparisonQuestion(nearMisses, random),
+    { scorer: 'first-named-or-abstain' },
   ),
   worldQa('world_intersection', 'The one person of whom two things are true.', ({ nearMisses }, random) =>
     intersectionQuestion(nearMisses, random),
   ),
+  worldQa('world_abstention', 'Whether the documents say a fact at all, among documents about namesakes.', hops(1), {
+    scorer: 'abstention',
+    answerable: 0.5,
+  }),
 ] as const;
 
-const KINDS: readonly EntityKind[] = ['person', 'organisation', 'town', 'event'];
-const INSTRUCTION = 'Answer the question at the end from the following documents.\n\n';
-const ANSWER_PREFIX = 'Answer:';
+const INSTRUCTION = 'Answer the question at the end from the following documents.';
 
 const makeSample = (
   id: string,
   ask: (params: WorldParams, random: Random) => WorldQuestion,
-  { params, length, maxNewTokens, seed, index, meter }: SampleOrder<WorldParams>,
+  order: SampleOrder<WorldParams>,
 ) => {
+  const { params, length, seed, index } = order;
   const random = createRandom(seed, id, length, index);
-  const { world, question: asked, answer, candidates, needs, decoys } = ask(params, random);
-  const wanted = [...new Set(needs.map(({ entity }) => entity))];
-  const important = random
-    .shuffle([...wanted, ...decoys])
-    .map((entity): Placed => ({ ...writeDocument(world, entity, random), depth: random.float() }));
-  const others = fillers(world, createRandom(seed, `${id} others`, length, index));
+  const { world, question, answer, candidates, needs, decoys } = ask(params, random);
+  const isAnswerable = random.float() < params.answerable;
+  const lacking = isAnswerable ? undefined : { step: random.integer(0, needs.length - 1), whole: random.float() < 0.5 };
 
-  const question = `\nQuestion: ${asked}`;
-  const build = (count: number) =>
-    assemble(
-      important,
-      Array.from({ length: count }, (_, i) => others(i)),
-    );
-  const count = fitUnits({
-    task: id,
-    length,
-    maxNewTokens,
-    promptTokens: (n) => meter.countPrompt({ context: build(n).text, question, answerPrefix: ANSWER_PREFIX }),
-    unitTokens: (i) => meter.count(`${heading(100, others(i).about)}${others(i).text}\n`),
+  const written = new Map<string, WorldDocument>();
+  const factsOf = new Map<string, FactKind[]>();
+  for (const { entity, fact } of needs) {
+    factsOf.set(entity.name, [...(factsOf.get(entity.name) ?? []), fact]);
+    if (!written.has(entity.name)) written.set(entity.name, writeDocument(world, entity, random));
+  }
+  const related = decoys.map((decoy) => nearMiss(world, decoy, written.get(decoy.of.name)!, params.similarity, random));
+
+  const absent = lacking === undefined ? undefined : needs[lacking.step]!;
+  const masked = params.masked === 'none' ? undefined : needs.at(params.masked === 'first' ? 0 : -1)!;
+  const needed = [...written.values()].flatMap((document): NeededDocument[] => {
+    if (document.about === masked?.entity.name) return [];
+    const facts = factsOf.get(document.about)!;
+    if (document.about !== absent?.entity.name)
+      return [{ ...document, evidence: isAnswerable ? facts.map((fact) => document.said.get(fact)!) : [] }];
+    if (lacking?.whole === true) return [];
+    const { lines } = document;
+    return [{ ...writeDocument(world, absent.entity, random, { lines, omit: [absent.fact] }), evidence: [] }];
   });
-  const { text, documents, starts } = build(count);
-  const evidence = needs
-    .map(({ entity, fact }): TextSpan => {
-      const document = important.find(({ about }) => about === entity.name)!;
-      const at = starts.get(entity.name)!;
-      const { start, end } = document.said.get(fact)!;
-      return { start: at + start, end: at + end };
-    })
-    .sort((a, b) => a.start - b.start);
-  return {
-    context: text,
-    documents,
-    question,
-    answerPrefix: ANSWER_PREFIX,
-    references: [answer],
-    ...(candidates === undefined ? {} : { classes: candidates }),
-    evidence,
-    stop: [],
-    meta: { hops: needs.length, documents: documents.length, haystackUnits: count },
-  };
+  const hint = params.answerable < 1 ? ` If they do not say it, answer: ${ABSTENTION}.` : '';
+  return worldSample(
+    order,
+    id,
+    params,
+    {
+      instruction: `${INSTRUCTION}${hint}\n\n`,
+      question,
+      references: [isAnswerable ? answer : ABSTENTION],
+      ...(candidates === undefined ? {} : { classes: candidates }),
+      needed,
+      related,
+      filler: fillersOf(world, [seed, `${id} others`, length, index]),
+      meta: {
+        hops: needs.length,
+        ...(params.answerable < 1 ? { answerable: isAnswerable } : {}),
+        ...(lacking === undefined ? {} : { lacks: lacking.whole ? 'document' : 'fact' }),
+        ...(masked === undefined ? {} : { masked: params.masked }),
+      },
+    },
+    random,
+  );
 };
 
-type Placed = WorldDocument & {
-  /** Share of the other documents before it. */
-  readonly depth: number;
-};
-
-/** Documents about entities of no importance, as many as are asked for. */
-const fillers = (world: WorldQuestion['world'], random: Random): ((index: number) => WorldDocument) => {
-  const made: WorldDocument[] = [];
-  return (index) => {
-    while (made.length <= index) made.push(writeDocument(world, world.make(random.pick(KINDS)), random));
-    return made[index]!;
-  };
-};
-
-const heading = (number: number, about: string): string =>
-  `Document ${number}: ${about.charAt(0).toUpperCase()}${about.slice(1)}\n`;
-
-const assemble = (important: readonly Placed[], others: readonly WorldDocument[]) => {
-  const order = [
-    ...others.map((document, i) => ({ document, place: (i + 0.5) / others.length })),
-    ...important.map((document) => ({ document: document as WorldDocument, place: document.depth })),
-  ].sort((a, b) => a.place - b.place);
-  const documents: TextSpan[] = [];
-  const starts = new Map<string, number>();
-  let text = INSTRUCTION;
-  order.forEach(({ document }, i) => {
-    const start = text.length;
-    text += heading(i + 1, document.about);
-    starts.set(document.about, text.length);
-    text += document.text;
-    documents.push({ start, end: text.length });
-    text += '\n';
+/** A document that repeats a share of the sentences of the one that it is taken for, facts included but for those in which they differ. */
+const nearMiss = (
+  world: WorldQuestion['world'],
+  { entity, of, differIn }: Decoy,
+  original: WorldDocument,
+  similarity: number,
+  random: Random,
+): WorldDocument => {
+  if (similarity === 0) return writeDocument(world, entity, random);
+  const lines = varyLines(original.lines, entity.kind, similarity, random);
+  lines.forEach((line, i) => {
+    const { fact } = line;
+    const isShared = line === original.lines[i] && fact !== undefined && fact !== 'kind' && !differIn.includes(fact);
+    if (isShared && !entity.facts.has(fact)) entity.facts.set(fact, world.factOf(of, fact));
   });
-  return { text, documents, starts };
+  return writeDocument(world, entity, random, { lines });
 };

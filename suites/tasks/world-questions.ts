@@ -18,9 +18,20 @@ export interface WorldQuestion {
   readonly candidates?: readonly string[];
   /** Facts that the answer needs, in the order in which they are followed. */
   readonly needs: readonly { readonly entity: Entity; readonly fact: FactKind }[];
-  /** Entities whose documents stand beside those of `needs` and mislead: near names, or half of what is asked for. */
-  readonly decoys: readonly Entity[];
+  /** Whose documents stand beside those of `needs` and mislead: near names, or half of what is asked for. */
+  readonly decoys: readonly Decoy[];
 }
+
+export interface Decoy {
+  readonly entity: Entity;
+  /** The entity that it is taken for. */
+  readonly of: Entity;
+  /** Facts in which the two must differ. */
+  readonly differIn: readonly FactKind[];
+}
+
+const namesakes = (world: World, of: Entity, differIn: readonly FactKind[], count: number): Decoy[] =>
+  Array.from({ length: count }, () => ({ entity: world.make(of.kind, of.name), of, differIn }));
 
 const THE: Readonly<Partial<Record<FactKind, string>>> = {
   birthTown: 'the birthplace of',
@@ -69,9 +80,7 @@ export const bridgeQuestion = (hops: number, nearMisses: number, random: Random)
       entity = world.follow(entity, fact);
     });
     const last = path.at(-1)!;
-    const decoys = needs.flatMap((need) =>
-      Array.from({ length: nearMisses }, () => world.make(need.entity.kind, need.entity.name)),
-    );
+    const decoys = needs.flatMap(({ entity, fact }) => namesakes(world, entity, [fact], nearMisses));
     return { world, question: ASK[last]!(phrase), answer: bare(world.factOf(entity, last)), needs, decoys };
   }
 };
@@ -112,7 +121,7 @@ export const comparisonQuestion = (nearMisses: number, random: Random): WorldQue
     answer: bare(earlier.name),
     candidates: pair.map(({ name }) => bare(name)),
     needs: pair.map((entity) => ({ entity, fact })),
-    decoys: pair.flatMap((entity) => Array.from({ length: nearMisses }, () => world.make(kind, entity.name))),
+    decoys: pair.flatMap((entity) => namesakes(world, entity, [fact], nearMisses)),
   };
 };
 
@@ -122,11 +131,11 @@ export const intersectionQuestion = (nearMisses: number, random: Random): WorldQ
   const person = world.make('person');
   const town = world.factOf(person, 'birthTown');
   const employer = world.factOf(person, 'employer');
-  const decoys = Array.from({ length: Math.max(1, nearMisses) }, (_, i) => {
-    const decoy = world.make('person');
-    if (i % 2 === 0) decoy.facts.set('birthTown', town);
-    else decoy.facts.set('employer', employer);
-    return decoy;
+  const decoys = Array.from({ length: Math.max(1, nearMisses) }, (_, i): Decoy => {
+    const entity = world.make('person');
+    if (i % 2 === 0) entity.facts.set('birthTown', town);
+    else entity.facts.set('employer', employer);
+    return { entity, of: person, differIn: ['birthTown', 'employer'] };
   });
   return {
     world,
