@@ -72,8 +72,19 @@ export interface SampleRequest {
   readonly maxNewTokens: number;
   /** Extra stop strings beside the model's stop tokens; the text is cut before them. */
   readonly stop: readonly string[];
+  /** Text after the answer prefix that is fed token by token instead of what the model would choose; `maxNewTokens` and `stop` are idle. */
+  readonly continuation?: string;
   /** Record positions kept per (layer, head) at the end of prefill. */
   readonly traceKept: boolean;
+}
+
+/** What a model thinks of text that it was given token by token in decode steps, as generating it would have gone. */
+export interface GivenMeasure {
+  readonly tokens: number;
+  /** Sum over the tokens, natural logarithm. A probability below the smallest double counts as that. */
+  readonly logProbability: number;
+  /** Tokens that greedy decoding would have chosen at their place, given those before. */
+  readonly greedyTokens: number;
 }
 
 export type SettingOutcome =
@@ -85,9 +96,12 @@ export type SettingOutcome =
     };
 
 export interface SettingResult {
+  /** The answer; of a given continuation: what greedy decoding would have chosen at each of its tokens. */
   readonly text: string;
   readonly tokenIds: readonly number[];
   readonly finishReason: 'stop' | 'length';
+  /** Only of requests with a continuation. */
+  readonly given?: GivenMeasure;
   /** Tokens fed in all: context, question, answer prefix. */
   readonly promptTokens: number;
   readonly contextTokens: number;
@@ -121,7 +135,7 @@ export interface SampleOutcome {
   readonly totalMs: number;
 }
 
-export interface TimingRequest extends Omit<SampleRequest, 'settings' | 'traceKept'> {
+export interface TimingRequest extends Omit<SampleRequest, 'settings' | 'traceKept' | 'continuation'> {
   readonly setting: SettingRequest;
 }
 export interface TimingOutcome {

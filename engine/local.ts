@@ -158,8 +158,7 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     score: (request) =>
       scoreContinuations(evaluateContext, request, {
         prompt: text.encodeRaw,
-        continuation: (raw) =>
-          text.tokenizer.encode(raw, { specials: request.raw ? 'parse' : 'none', continues: true }),
+        continuation: (raw) => text.encodeContinuation(raw, !request.raw),
       }),
     perplexity(request) {
       const { ids, scoredBytes } = runningText(text.tokenizer, request);

@@ -20,6 +20,8 @@ export const openTextModel = (path: string): OpenText => {
     decode: (ids) => tokenizer.decode(ids),
     isStop: (token) => stops.has(token),
     encode: (plain) => tokenizer.encode(plain, { specials: 'none' }),
+    encodeContinuation: (text, chatTemplate) =>
+      tokenizer.encode(text, { specials: chatTemplate ? 'none' : 'parse', continues: true }),
     countTokens: (plain) => tokenizer.encode(plain, { specials: 'none' }).length,
     encodeRaw: (raw) => tokenizer.encode(raw, { specials: 'parse' }),
   };

@@ -66,6 +66,8 @@ const scoredSampleSchema = z.strictObject({
   prediction: text,
   references: z.array(text),
   score: share,
+  /** Of a continuation that was given instead of generated: how likely the model found it. */
+  given: z.strictObject({ tokens: count, logProbability: z.number().max(0), greedyTokens: count }).optional(),
   finishReason: z.enum(['stop', 'length']),
   promptTokens: count,
   contextTokens: count,

@@ -1,6 +1,6 @@
 /** Suites as data: what a task generates, how it is scored, and what a suite file resolves to. */
 import type { z } from 'zod';
-import type { MethodRef } from '../engine/contract.js';
+import type { GivenMeasure, MethodRef } from '../engine/contract.js';
 import type { Protocol, TextSpan } from '../methods/contract.js';
 
 /** One prompt with its answer. Evidence and document ranges are UTF-16 offsets into `context`. */
@@ -20,7 +20,11 @@ export interface Sample {
   readonly evidence: readonly TextSpan[];
   readonly maxNewTokens: number;
   readonly stop: readonly string[];
-  /** Given text after the answer prefix whose log-probability is measured; nothing is generated. */
+  /**
+   * Given text after the answer prefix whose log-probability is measured; nothing is generated, and the prediction is what greedy
+   * decoding would have chosen at each of its tokens. Scored by `continuation/probability` unless its task's scorer is another of
+   * `continuation/…`.
+   */
   readonly continuation?: string;
   /** Further questions over the same context, asked in order after this one; the compressed cache of the context serves all. */
   readonly turns?: readonly SampleTurn[];
@@ -81,6 +85,8 @@ export type ScorerId = string;
 export type Scorer = (
   prediction: string,
   sample: Pick<Sample, 'references' | 'question' | 'classes' | 'meta'>,
+  /** Only of samples with a continuation. */
+  given?: GivenMeasure,
 ) => number;
 
 /** A suite file after defaults are written out; hashed as canonical JSON. */

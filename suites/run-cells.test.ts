@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ErrorCode, WinnowError } from '../core/errors.js';
 import type { Engine, SampleRequest, SettingOutcome, SettingResult } from '../engine/contract.js';
+import { sampleSchema } from '../results/schema.js';
 import type { PlannedCell, Sample } from './contract.js';
 import { type GroupRun, type RunSink, runGroup, type SampleEntry } from './run-cells.js';
 import { groupCells, workOfSample } from './run-groups.js';
@@ -91,7 +92,7 @@ const requestOf = (sample: Sample, cells: readonly PlannedCell[]): SampleRequest
 const ok = (key: string): SettingOutcome => ({ key, status: 'ok', ...result });
 const [group] = groupCells([cellOf('dense'), cellOf('snapkv')]);
 const samples = [sampleOf(0), sampleOf(1), sampleOf(2)];
-const scoreOf: GroupRun['scoreOf'] = (sample, prediction) => (sample.references.includes(prediction) ? 1 : 0);
+const scoreOf: GroupRun['scoreOf'] = (sample, { text }) => (sample.references.includes(text) ? 1 : 0);
 const common = { group: group!, samples, requestOf, scoreOf };
 
 test('a sample is evaluated once for all cells of its group, scored, and every cell is finished', async () => {
@@ -232,4 +233,16 @@ test('cells are grouped by task, length and protocol in planned order', () => {
   );
   assert.equal(workOfSample(1000, 0), 0);
   assert.ok(workOfSample(1000, 12) > workOfSample(1000, 1));
+});
+
+test('what a model thinks of given text is recorded and scored', async () => {
+  const given = { tokens: 2, logProbability: -1, greedyTokens: 1 };
+  const { engine, asked } = engineThat((key) => ({ key, status: 'ok', ...result, given }));
+  const { sink } = memorySink();
+  await runGroup({ ...common, engine, sink, scoreOf: (_, outcome) => outcome.given!.greedyTokens / 2 });
+  const record = sink.sampleOf('dense-1024', 's0');
+  assert.ok(record?.status === 'ok');
+  assert.deepEqual([record.given, record.score], [given, 0.5]);
+  assert.deepEqual(sampleSchema.parse(record), record);
+  assert.equal(asked.length, 3);
 });

@@ -39,6 +39,7 @@ export const sampleRequest = (
   settings: cells.map(settingOf),
   maxNewTokens: sample.maxNewTokens,
   stop: sample.stop,
+  ...(sample.continuation === undefined ? {} : { continuation: sample.continuation }),
   traceKept,
 });
 

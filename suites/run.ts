@@ -11,7 +11,7 @@ import { type GroupRun, type RunSink, runGroup } from './run-cells.js';
 import { type CellGroup, workOfSample } from './run-groups.js';
 import { sampleRequest, settingOf, timingRequest } from './run-requests.js';
 import { timeGroup } from './run-timing.js';
-import { scorerById } from './scorers/index.js';
+import { scoreSample } from './scorers/index.js';
 import type { LoadedSuite } from './suite-file.js';
 import { findTask } from './tasks/index.js';
 
@@ -159,8 +159,8 @@ const runAccuracy = async (options: SuiteRunOptions, run: Run, late: Late): Prom
 };
 
 const scoreOf = (group: CellGroup): GroupRun['scoreOf'] => {
-  const { score } = scorerById(taskOf(group).scorer);
-  return (sample, prediction) => score(prediction, sample);
+  const { scorer } = taskOf(group);
+  return (sample, { text, given }) => scoreSample(scorer, sample, text, given);
 };
 
 const sinkOf = (options: SuiteRunOptions, run: Run): RunSink => {

@@ -1,13 +1,16 @@
-import type { SettingOutcome } from '../engine/contract.js';
+import type { SettingOutcome, SettingResult } from '../engine/contract.js';
 import type { SampleRecord } from '../results/schema.js';
 import type { Sample } from './contract.js';
+
+/** What a score is made from. */
+export type ScoredOutcome = Pick<SettingResult, 'text' | 'given'>;
 
 /** What is written for one sample of one cell: the outcome of its setting, scored. `index` is the sample's place in the cell. */
 export const recordOf = (
   sample: Sample,
   index: number,
   outcome: SettingOutcome,
-  score: (prediction: string) => number,
+  score: (outcome: ScoredOutcome) => number,
 ): SampleRecord => {
   const head = {
     sampleId: sample.id,
@@ -20,7 +23,8 @@ export const recordOf = (
     status: 'ok',
     prediction: outcome.text,
     references: [...sample.references],
-    score: score(outcome.text),
+    score: score(outcome),
+    ...(outcome.given === undefined ? {} : { given: outcome.given }),
     finishReason: outcome.finishReason,
     promptTokens: outcome.promptTokens,
     contextTokens: outcome.contextTokens,

@@ -1,10 +1,10 @@
 import type { WinnowError } from '../../core/errors.js';
 import type { Sampling } from '../contract.js';
-import { choose, chooseHost } from './choose.js';
 import { companionBytes } from './companions.js';
 import { draftStep } from './draft.js';
 import { concat } from './fed-prompt.js';
 import { expectedResidentBytes, residentBytes } from './footprint.js';
+import { createPicker, type Given, type Picker } from './given.js';
 import type { Group } from './group.js';
 import { editLogits } from './output.js';
 import { bytesOutOfSight, type Row } from './rows.js';
@@ -17,6 +17,8 @@ export interface DecodeJob {
   /** Fed to every row of the sample after compression; empty: the first token follows from the prefill's logits. */
   readonly tailIds: Int32Array;
   readonly maxNewTokens: number;
+  /** `maxNewTokens` tokens fed as the answer instead of what the model would choose; none of them stops it. */
+  readonly given?: Int32Array;
   /** Whether the text of these tokens holds a stop string. */
   holdsStop(tokens: readonly number[]): boolean;
 }
@@ -43,6 +45,7 @@ export interface DecodedRow {
   readonly kvBytesMovedPerStep?: number;
   /** Evidence read by a selector; NaN when nothing selects. */
   readonly recallRead: number;
+  readonly given?: Given;
 }
 
 /** What became of one job. */
@@ -80,8 +83,9 @@ export const decode = (context: ModelContext, jobs: readonly DecodeJob[], reques
   const jobOf = new Map(jobs.flatMap((job) => job.sample.groups.map((group) => [group, job] as const)));
   let groups = [...jobOf.keys()];
   const next = new Map<Row, number>();
+  const picker = createPicker(context, request.sampling, jobs);
 
-  fail(feedTails(context, jobs, request.sampling, next));
+  fail(feedTails(context, jobs, picker, next));
   request.onToken?.();
   for (const group of groups) {
     group.rows.forEach((row) => {
@@ -136,14 +140,14 @@ export const decode = (context: ModelContext, jobs: readonly DecodeJob[], reques
         step,
         recall: step <= request.recallSteps,
         tokens,
-        choose: (logits, depth) => chooseHost(request.sampling, logits, row, at.tokens.length + depth),
+        choose: (logits, depth) => picker.one(logits, row, at.tokens.length + depth),
       });
       book(group, row, outcome);
       for (const token of outcome.tokens.slice(0, -1)) take(at, token, request, job);
       next.set(row, outcome.tokens.at(-1)!);
       if (outcome.failure !== undefined) failed.set(group, outcome.failure);
     }
-    if (plain.length > 0) stepPlain(steps, plain, { step, next, request, tokens, book, failed });
+    if (plain.length > 0) stepPlain(steps, plain, { step, next, request, tokens, book, failed, picker });
     request.onToken?.();
     fail(failed);
   }
@@ -151,7 +155,9 @@ export const decode = (context: ModelContext, jobs: readonly DecodeJob[], reques
   return jobs.map(({ sample }) => {
     const open = sample.groups.filter((group) => !failures.has(group)).flatMap((group) => group.rows);
     return {
-      rows: new Map(open.map((row) => [row.key, decodedRow(context, row, progress.get(row)!)])),
+      rows: new Map(
+        open.map((row) => [row.key, decodedRow(context, row, progress.get(row)!, picker.givenTo.get(row))]),
+      ),
       failures: new Map(
         sample.groups.flatMap((group) => {
           const error = failures.get(group);
@@ -167,6 +173,7 @@ interface PlainStep {
   readonly next: Map<Row, number>;
   readonly request: DecodeRequest;
   readonly failed: Map<Group, WinnowError>;
+  readonly picker: Picker;
   tokens(group: Group, row: number): Int32Array;
   book(group: Group, row: Row, read: StepRow): void;
 }
@@ -175,7 +182,7 @@ interface PlainStep {
 const stepPlain = (
   context: ModelContext,
   groups: readonly Group[],
-  { step, next, request, tokens, book, failed }: PlainStep,
+  { step, next, request, tokens, book, failed, picker }: PlainStep,
 ): void => {
   const rows = groups.flatMap((group) => group.rows);
   const outcome = runStep(context, context.transformer, {
@@ -191,7 +198,7 @@ const stepPlain = (
   const chosen = context.device.scope(() => {
     const fedToken = (group: Group, r: number): number => next.get(group.rows[r]!)!;
     const moment = { groups, logits: outcome.logits, phase: 'answer' as const, step, queryLen: 1, tokens, fedToken };
-    return choose(context, request.sampling, editLogits(context, moment, failed), rows, step);
+    return picker.next(editLogits(context, moment, failed), rows, step);
   });
   let r = 0;
   for (const group of groups) {
@@ -208,7 +215,7 @@ const drafts = (group: Group): boolean => group.hooks().output?.draft !== undefi
 const feedTails = (
   context: ModelContext,
   jobs: readonly DecodeJob[],
-  sampling: Sampling | undefined,
+  picker: Picker,
   next: Map<Row, number>,
 ): ReadonlyMap<Group, WinnowError> => {
   const failures = new Map<Group, WinnowError>();
@@ -219,7 +226,7 @@ const feedTails = (
     if (queryLen === 0) {
       for (const { sample } of alike)
         for (const group of sample.groups)
-          for (const row of group.rows) next.set(row, chooseHost(sampling, sample.firstLogits.get(row.key)!, row, 0));
+          for (const row of group.rows) next.set(row, picker.one(sample.firstLogits.get(row.key)!, row, 0));
       continue;
     }
     const rows = alike.flatMap(({ sample, tailIds }) =>
@@ -243,9 +250,7 @@ const feedTails = (
     const chosen = context.device.scope(() => {
       const moment = { phase: 'question' as const, step: 0, queryLen, tokens: (group: Group) => promptOf.get(group)! };
       const edited = editLogits(context, { ...moment, groups, logits: outcome.logits }, failures);
-      return choose(
-        context,
-        sampling,
+      return picker.next(
         edited,
         rows.map(({ row }) => row),
         0,
@@ -258,7 +263,8 @@ const feedTails = (
   return failures;
 };
 
-const decodedRow = (context: ModelContext, row: Row, at: Progress): DecodedRow => ({
+const decodedRow = (context: ModelContext, row: Row, at: Progress, given: Given | undefined): DecodedRow => ({
+  ...(given === undefined ? {} : { given }),
   tokenIds: at.tokens,
   finishReason: at.finish!,
   kvCacheBytes: at.kvCacheBytes,
@@ -275,11 +281,11 @@ const decodedRow = (context: ModelContext, row: Row, at: Progress): DecodedRow =
 
 const take = (at: Progress, token: number, request: DecodeRequest, job: DecodeJob): void => {
   if (at.finish !== undefined) return;
-  if (request.isStop(token)) {
+  if (job.given === undefined && request.isStop(token)) {
     at.finish = 'stop';
     return;
   }
   at.tokens.push(token);
-  if (job.holdsStop(at.tokens)) at.finish = 'stop';
+  if (job.given === undefined && job.holdsStop(at.tokens)) at.finish = 'stop';
   else if (at.tokens.length >= job.maxNewTokens) at.finish = 'length';
 };

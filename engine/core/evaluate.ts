@@ -1,4 +1,4 @@
-import { asWinnowError, type WinnowError } from '../../core/errors.js';
+import { asWinnowError, WinnowError } from '../../core/errors.js';
 import type { PreparedPrompt, PromptParts, SampleOutcome, SampleRequest, SettingOutcome } from '../contract.js';
 import { companionPrompts } from './companions.js';
 import { contextParts } from './context-parts.js';
@@ -19,6 +19,8 @@ export interface TextModel {
   countTokens(text: string): number;
   /** Token ids of a plain text: no template, no start tokens. */
   encode(text: string): Int32Array;
+  /** Token ids of text that goes on after a prompt. */
+  encodeContinuation(text: string, chatTemplate: boolean): Int32Array;
 }
 
 export interface EvaluateContext {
@@ -41,6 +43,8 @@ export const evaluateSample = async (context: EvaluateContext, request: SampleRe
 /** One sample of a batch on its way. */
 interface Evaluation {
   readonly request: SampleRequest;
+  /** Tokens of its continuation. */
+  readonly given?: Int32Array;
   readonly failures: Map<string, WinnowError>;
   readonly outcomes: Map<string, SettingOutcome>;
   readonly jobs: readonly Job[];
@@ -58,10 +62,15 @@ export const evaluateSamples = async (
   const started = performance.now();
   const nativeBefore = context.nativeNanoseconds();
   const evaluations: Evaluation[] = [];
-  for (const request of requests) {
+  for (const asked of requests) {
     const failures = new Map<string, WinnowError>();
+    const given = givenTokens(context.text, asked);
+    const request = given === undefined ? asked : { ...asked, maxNewTokens: given.length };
     const jobs = await makeJobs(context, request, context.text.prepare(request.prompt), failures);
-    evaluations.push({ request, failures, outcomes: new Map(), jobs, prefills: 0 });
+    evaluations.push({
+      ...{ request, failures, jobs, outcomes: new Map(), prefills: 0 },
+      ...(given === undefined ? {} : { given }),
+    });
   }
   const jobs = evaluations.flatMap((evaluation) => evaluation.jobs.map((job) => ({ evaluation, job })));
   try {
@@ -83,6 +92,13 @@ export const evaluateSamples = async (
     nativeMs,
     totalMs,
   }));
+};
+
+const givenTokens = (text: TextModel, { sampleId, continuation, prompt }: SampleRequest): Int32Array | undefined => {
+  if (continuation === undefined) return undefined;
+  const ids = text.encodeContinuation(continuation, prompt.chatTemplate);
+  if (ids.length > 0) return ids;
+  throw new WinnowError('ERR_SUITE', `sample ${sampleId}, continuation`, 'at least one token', continuation);
 };
 
 const makeJobs = async (
@@ -166,10 +182,11 @@ const runBatch = async (context: EvaluateContext, batch: readonly RunningJob[]):
     for (const { evaluation, job } of batch) samples.push(await open(context, evaluation.request, job));
     const decoded = decode(
       batch[0]!.job.model,
-      batch.map(({ evaluation: { request }, job }, i) => ({
+      batch.map(({ evaluation: { request, given }, job }, i) => ({
         sample: samples[i]!,
         tailIds: tailOf(fed(job), request.protocol),
         maxNewTokens: request.maxNewTokens,
+        ...(given === undefined ? {} : { given }),
         holdsStop: (tokens) => request.stop.length > 0 && firstStop(context.text.decode(tokens), request.stop) >= 0,
       })),
       { isStop: context.text.isStop, recallSteps: RECALL_STEPS },

@@ -1,6 +1,7 @@
 import { WinnowError } from '../../core/errors.js';
 import type { PreparedPrompt, SettingOutcome } from '../contract.js';
 import type { DecodedRow } from './decode.js';
+import { measureOf } from './given.js';
 import type { RewrittenPrompt } from './rewrite-prompt.js';
 import type { ModelContext, OpenSample } from './sample.js';
 import type { ResolvedSetting } from './settings.js';
@@ -24,8 +25,8 @@ export const outcomeOf = (
   sample: OpenSample,
   row: DecodedRow,
 ): SettingOutcome => {
-  const text = decodeText(row.tokenIds);
-  const stop = firstStop(text, stops);
+  const text = decodeText(row.given === undefined ? row.tokenIds : [...row.given.greedy]);
+  const stop = row.given === undefined ? firstStop(text, stops) : -1;
   const pairs = sample.density.get(setting.key);
   const kept = sample.kept.get(setting.key);
   const cached = sample.recall.get(setting.key) ?? Number.NaN;
@@ -36,6 +37,7 @@ export const outcomeOf = (
     text: stop >= 0 ? text.slice(0, stop) : text,
     tokenIds: row.tokenIds,
     finishReason: row.finishReason,
+    ...(row.given === undefined ? {} : { given: measureOf(row.given) }),
     promptTokens: job.prompt.contextIds.length + job.prompt.questionIds.length,
     contextTokens: job.prompt.contextIds.length,
     kvCacheBytes: row.kvCacheBytes,

@@ -81,6 +81,14 @@ const outcomeOf = async (
   dense: PreparedPrompt,
 ): Promise<SettingOutcome> => {
   const { text, decoder, facts } = context;
+  if (request.continuation !== undefined)
+    throw new WinnowError(
+      'ERR_UNSUPPORTED',
+      'backend ort',
+      'answers to generate',
+      'a given continuation',
+      'Score it with --backend cpu.',
+    );
   const hooks = setting.hooks();
   const rewriting = { openServices: context.openServices, prepare: text.prepare };
   const rewritten =

@@ -1,9 +1,11 @@
 import { WinnowError } from '../../core/errors.js';
 import { suggestName } from '../../core/nearest-name.js';
+import type { GivenMeasure } from '../../engine/contract.js';
 import type { Scorer, ScorerId } from '../contract.js';
 import { abstention, answerOrAbstain, firstNamedOrAbstain } from './abstention.js';
 import { exactMatch, firstNamed, squadF1, substringMatch } from './answer-match.js';
 import { babilongScorers } from './babilong.js';
+import { continuationScorers } from './continuation.js';
 import { helmetScorers } from './helmet.js';
 import { infiniteBenchScorers } from './infinitebench.js';
 import { longBenchScorers, longBenchV2 } from './longbench.js';
@@ -47,9 +49,22 @@ const SCORERS: Readonly<Record<ScorerId, ScorerEntry>> = {
   abstention: { score: abstention, prints: 'fraction' },
   'answer-or-abstain': { score: answerOrAbstain, prints: 'fraction' },
   'first-named-or-abstain': { score: firstNamedOrAbstain, prints: 'fraction' },
+  'continuation/probability': { score: continuationScorers.probability, prints: 'fraction' },
+  'continuation/greedy': { score: continuationScorers.greedy, prints: 'fraction' },
   'first-named': { score: firstNamed, prints: 'fraction' },
   'exact-match': { score: exactMatch, prints: 'fraction' },
   'substring-match': { score: substringMatch, prints: 'fraction' },
+};
+
+/** The score of one sample: by its task's scorer, or by probability where text was given and the scorer asks for none. */
+export const scoreSample = (
+  scorer: ScorerId,
+  sample: Parameters<Scorer>[1],
+  prediction: string,
+  given: GivenMeasure | undefined,
+): number => {
+  const id = given === undefined || scorer.startsWith('continuation/') ? scorer : 'continuation/probability';
+  return scorerById(id).score(prediction, sample, given);
 };
 
 export const scorerIds = (): readonly ScorerId[] => Object.keys(SCORERS);

@@ -1,7 +1,7 @@
 /** Rules of single tasks that the published outputs do not reach. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { scorerById } from './index.js';
+import { scorerById, scoreSample } from './index.js';
 
 const score = (
   id: string,
@@ -83,4 +83,14 @@ test('Lost in the Middle: documents by the first line, values by part', () => {
   assert.equal(score('lost-in-the-middle/qa', 'The answer: Oslo!\nBergen', ['oslo']), 1);
   assert.equal(score('lost-in-the-middle/qa', 'It is\nOslo', ['oslo']), 0);
   assert.equal(score('lost-in-the-middle/kv', '"A1-b2"', ['a1-B2']), 1);
+});
+
+test('given text scores by its probability whatever the task names, unless it names another of continuation/…', () => {
+  const sample = { references: ['x'], question: '', meta: {} };
+  const given = { tokens: 4, logProbability: -4 * Math.LN2, greedyTokens: 3 };
+  assert.ok(Math.abs(scoreSample('exact-match', sample, 'x', given) - 0.5) < 1e-12);
+  assert.ok(Math.abs(scoreSample('continuation/probability', sample, 'x', given) - 0.5) < 1e-12);
+  assert.equal(scoreSample('continuation/greedy', sample, 'x', given), 0.75);
+  assert.equal(scoreSample('exact-match', sample, 'x', undefined), 1);
+  assert.throws(() => scoreSample('continuation/greedy', sample, 'x', undefined), { code: 'ERR_USAGE' });
 });
