@@ -53,3 +53,11 @@ test('a prompt counted in pieces has the tokens that are fed', { skip }, () => {
     { numRuns: 300 },
   );
 });
+
+test('a sample of plain text is counted without the template that the suite has for others', { skip }, () => {
+  const tokenizer = loadTokenizer(model!.path);
+  const parts = { context: 'One. Two. ', question: 'Three?', answerPrefix: '', chatTemplate: false };
+  const framed = createTokenMeter(tokenizer, true);
+  assert.equal(framed.countPrompt(parts), createTokenMeter(tokenizer, false).countPrompt(parts));
+  assert.ok(framed.countPrompt(parts) < framed.countPrompt({ ...parts, chatTemplate: true }));
+});

@@ -17,7 +17,7 @@ const seamProbes = [
   'The U.S. Army. Élan vital... And so on.\nÜber 12. Ähren.',
 ];
 
-/** `chatTemplate`: prompts are framed by the model's template, as the suite says. */
+/** `chatTemplate`: prompts are framed by the model's template, as the suite says; a sample may still be plain text. */
 export function createTokenMeter(tokenizer: Tokenizer, chatTemplate: boolean): TokenMeter {
   const template = templateOf(tokenizer);
   const kept = new Map<string, number>();
@@ -34,9 +34,9 @@ export function createTokenMeter(tokenizer: Tokenizer, chatTemplate: boolean): T
   const count = (text: string): number => keep(text, (one) => tokenizer.encode(one, { specials: 'none' }).length);
   const countOn = (text: string): number => tokenizer.encode(text, { specials: 'none', continues: true }).length;
 
-  const promptTokens = (context: string, question: string, answerPrefix: string): number => {
+  const promptTokens = (parts: Parameters<TokenMeter['countPrompt']>[0], isFramed: boolean): number => {
     const prompt = preparePrompt(
-      { context, question, answerPrefix, documents: [], evidence: [], chatTemplate },
+      { ...parts, documents: [], evidence: [], chatTemplate: isFramed },
       tokenizer,
       template,
     );
@@ -48,10 +48,11 @@ export function createTokenMeter(tokenizer: Tokenizer, chatTemplate: boolean): T
   return {
     tokenizer: tokenizer.name,
     count,
-    countPrompt({ context, question, answerPrefix }) {
+    countPrompt(sample) {
+      const isFramed = chatTemplate && sample.chatTemplate !== false;
       // Special tokens written in the text may count as such without a template; they know no seams.
-      const [head = '', ...rest] = hasSeams && chatTemplate ? context.split(seam) : [context];
-      let tokens = promptTokens(head, question, answerPrefix);
+      const [head = '', ...rest] = hasSeams && isFramed ? sample.context.split(seam) : [sample.context];
+      let tokens = promptTokens({ ...sample, context: head }, isFramed);
       for (const piece of rest) tokens += keep(`\0${piece}`, () => countOn(piece));
       return tokens;
     },

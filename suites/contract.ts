@@ -20,6 +20,8 @@ export interface Sample {
   readonly evidence: readonly TextSpan[];
   readonly maxNewTokens: number;
   readonly stop: readonly string[];
+  /** `false`: plain text even where the suite frames prompts by the chat template, for examples or code that lead to the answer. */
+  readonly chatTemplate?: boolean;
   /**
    * Given text after the answer prefix whose log-probability is measured; nothing is generated, and the prediction is what greedy
    * decoding would have chosen at each of its tokens. Scored by `continuation/probability` unless its task's scorer is another of
@@ -43,7 +45,7 @@ export interface TokenMeter {
   readonly tokenizer: string;
   count(text: string): number;
   /** Tokens of the whole prompt as it will be fed (template start + context + question + template turn + answer prefix). */
-  countPrompt(sample: Pick<Sample, 'context' | 'question' | 'answerPrefix'>): number;
+  countPrompt(sample: Pick<Sample, 'context' | 'question' | 'answerPrefix' | 'chatTemplate'>): number;
 }
 
 export interface GenerateOptions<P> {

@@ -22,7 +22,7 @@ const promptOf = (suite: ResolvedSuite, sample: Sample): PromptParts => ({
   answerPrefix: sample.answerPrefix,
   documents: sample.documents,
   evidence: sample.evidence,
-  chatTemplate: suite.chatTemplate,
+  chatTemplate: suite.chatTemplate && sample.chatTemplate !== false,
 });
 
 export const sampleRequest = (
