@@ -1,7 +1,7 @@
 /** Files of the Hugging Face hub, by its own library, with the limits that it lacks: time-outs and off-line mode. */
-import { downloadFile, listFiles, modelInfo } from '@huggingface/hub';
+import { datasetInfo, downloadFile, listFiles, modelInfo, pathsInfo } from '@huggingface/hub';
 import { WinnowError } from '../core/errors.js';
-import type { DownloadSource } from './download.js';
+import type { DownloadSource, PartialFile } from './download.js';
 import { hubAddress, offlineVariable } from './models-cache.js';
 
 export interface HubFile {
@@ -35,19 +35,38 @@ export const hubSource = (file: HubFile): DownloadSource => ({
       xet: false,
     });
     if (blob === null) throw new Error(`no file ${file.path} there`);
-    const reader = blob.stream().getReader();
-    const cancel = (): void => void reader.cancel().catch(() => undefined);
-    try {
-      for (;;) {
-        const { done, value } = await within(stallMs, 'more bytes', reader.read(), cancel);
-        if (done) return;
-        into.write(value);
-      }
-    } finally {
-      cancel();
-    }
+    await copyStream(blob.stream(), into);
   },
 });
+
+/** Passes a body on, as long as pieces of it keep coming. */
+export async function copyStream(stream: ReadableStream<Uint8Array>, into: PartialFile): Promise<void> {
+  const reader = stream.getReader();
+  const cancel = (): void => void reader.cancel().catch(() => undefined);
+  try {
+    for (;;) {
+      const { done, value } = await within(stallMs, 'more bytes', reader.read(), cancel);
+      if (done) return;
+      into.write(value);
+    }
+  } finally {
+    cancel();
+  }
+}
+
+/** What the hub says of one file of a data set's repository: the commit that the revision names now, size, and the hash of large files. */
+export async function readHubFile(file: HubFile): Promise<HubEntry & { readonly commit: string }> {
+  checkOnline();
+  const hub = { hubUrl: hubAddress(), fetch: timedFetch };
+  const name = file.repo.replace(/^datasets\//, '');
+  const info = await datasetInfo({ name, revision: file.revision, additionalFields: ['sha'], ...hub });
+  const commit = String(info.sha);
+  if (!/^[0-9a-f]{40}$/.test(commit)) throw new Error(`no commit hash but ${commit}`);
+  const [entry] = await pathsInfo({ repo: file.repo, paths: [file.path], revision: commit, ...hub });
+  if (entry === undefined) throw new Error(`no file ${file.path} there`);
+  const sha256 = entry.lfs?.oid.replace(/^sha256:/, '');
+  return { path: file.path, bytes: entry.lfs?.size ?? entry.size, commit, ...(sha256 !== undefined && { sha256 }) };
+}
 
 /** Folders inside a repository that an encoder's settings stand in (sentence-transformers). */
 const settingsFolders = new Set(['1_Pooling']);
@@ -79,12 +98,12 @@ export async function readHubRepository(
   return { commit, files };
 }
 
-function checkOnline(): void {
+export function checkOnline(): void {
   const variable = offlineVariable();
   if (variable !== undefined) throw new Error(`network access is off (${variable})`);
 }
 
-const timedFetch: typeof fetch = async (input, init) => {
+export const timedFetch: typeof fetch = async (input, init) => {
   const abort = new AbortController();
   const answer = fetch(input, { ...init, signal: abort.signal });
   return within(answerMs, 'an answer', answer, () => abort.abort());

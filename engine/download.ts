@@ -8,7 +8,9 @@ import { codeOf, writeAll } from '../core/files.js';
 export interface DownloadTarget {
   /** Where the file will be. */
   readonly path: string;
-  readonly bytes: number;
+  /** Absent when nobody knows it before; then `limitBytes` alone bounds what a source may send. */
+  readonly bytes?: number;
+  readonly limitBytes?: number;
   /** Absent when the source alone knows it; then only the length is checked. */
   readonly sha256?: string;
 }
@@ -16,6 +18,7 @@ export interface DownloadTarget {
 export interface DownloadProgress {
   readonly source: string;
   readonly receivedBytes: number;
+  /** 0 when it is not known. */
   readonly totalBytes: number;
 }
 export type OnProgress = (progress: DownloadProgress) => void;
@@ -73,21 +76,23 @@ async function fetchInto(
 ): Promise<void> {
   const hash = createHash('sha256');
   let receivedBytes = 0;
+  const limit = target.bytes ?? target.limitBytes ?? 0;
   const file = onDisk(partial, () => openSync(partial, 'w'));
   try {
     await source.fetch({
       write(chunk) {
-        if (receivedBytes + chunk.length > target.bytes) throw new Error(`more than ${target.bytes} bytes came`);
+        if (receivedBytes + chunk.length > limit) throw new Error(`more than ${limit} bytes came`);
         onDisk(partial, () => writeAll(file, chunk));
         hash.update(chunk);
         receivedBytes += chunk.length;
-        onProgress({ source: source.name, receivedBytes, totalBytes: target.bytes });
+        onProgress({ source: source.name, receivedBytes, totalBytes: target.bytes ?? 0 });
       },
     });
   } finally {
     closeSync(file);
   }
-  if (receivedBytes !== target.bytes) throw new Error(`${receivedBytes} of ${target.bytes} bytes came`);
+  if (receivedBytes !== (target.bytes ?? receivedBytes))
+    throw new Error(`${receivedBytes} of ${target.bytes} bytes came`);
   const sha256 = hash.digest('hex');
   if (target.sha256 !== undefined && sha256 !== target.sha256) throw new Error(`its sha256 is ${sha256}`);
 }

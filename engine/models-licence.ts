@@ -1,4 +1,4 @@
-/** Licences that a person must have accepted before a model is fetched or used. What was accepted is remembered in the cache folder. */
+/** Licences that a person must have accepted before a model or a dataset is fetched or used. What was accepted is remembered in the cache folder. */
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { WinnowError } from '../core/errors.js';
@@ -23,13 +23,14 @@ export function acceptedLicences(): ReadonlySet<string> {
   return new Set(Array.isArray(ids) ? ids.filter((id): id is string => typeof id === 'string') : []);
 }
 
-/** Throws: ERR_USAGE for an id that no model of the manifest asks for, ERR_DISK. */
+/** Throws: ERR_USAGE for an id that nothing of these asks for, ERR_DISK. */
 export function acceptLicences(ids: readonly string[], known: readonly Terms[]): void {
   if (ids.length === 0) return;
   for (const id of ids) {
     if (known.some((terms) => terms.id === id)) continue;
     const names = [...new Set(known.map((terms) => terms.id))].join(', ');
-    throw new WinnowError('ERR_USAGE', '--accept-licence', `one of ${names}`, id);
+    const expected = names === '' ? 'no licence: none of these has to be accepted' : `one of ${names}`;
+    throw new WinnowError('ERR_USAGE', '--accept-licence', expected, id);
   }
   const path = recordPath();
   const all = [...new Set([...acceptedLicences(), ...ids])].sort();
@@ -40,13 +41,13 @@ export function acceptLicences(ids: readonly string[], known: readonly Terms[]):
 }
 
 /** Throws: ERR_USAGE that names the licence, where to read it, and the flag. */
-export function requireAccepted(model: string, terms: Terms | undefined): void {
+export function requireAccepted(kind: 'model' | 'dataset', id: string, terms: Terms | undefined): void {
   if (terms === undefined || acceptedLicences().has(terms.id)) return;
   throw new WinnowError(
     'ERR_USAGE',
-    `model ${model}`,
+    `${kind} ${id}`,
     `its licence to be accepted: ${terms.name} (${terms.url})`,
     'no acceptance',
-    `Read it, then run: winnow models pull ${model} --accept-licence ${terms.id}`,
+    `Read it, then run: winnow ${kind}s pull ${id} --accept-licence ${terms.id}`,
   );
 }

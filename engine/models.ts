@@ -86,7 +86,7 @@ export const manifestTerms: readonly Terms[] = modelManifest.flatMap(({ terms })
 /** Brings a manifest model into the cache, unless it is there. Throws: ERR_USAGE (unknown, or its licence not accepted), ERR_DISK, ERR_UNREACHABLE. */
 export async function pullModel(id: string, onProgress: OnProgress = silent): Promise<ResolvedModel> {
   const entry = manifestEntry(id);
-  requireAccepted(id, entry.terms);
+  requireAccepted('model', id, entry.terms);
   const found = await findModel(id);
   if (found !== undefined) return found;
   const path = modelPath(entry);

@@ -25,6 +25,7 @@ const listTasks = async (): Promise<Listed[]> => {
       defaults: task.defaults,
       ...(task.maxNewTokens === undefined ? {} : { maxNewTokens: task.maxNewTokens }),
       source: task.source,
+      ...(task.datasets === undefined ? {} : { datasets: task.datasets }),
     },
   }));
 };
@@ -77,6 +78,21 @@ const listModels = async (): Promise<Listed[]> => {
   return Promise.all([...models, ...encoders]);
 };
 
+const listDatasets = async (): Promise<Listed[]> => {
+  const { datasetEntry, datasetFolder, datasetIds, datasetState } = await import('../datasets/index.js');
+  return datasetIds().map((id) => {
+    const { title, licence, terms, homepage, note, files } = datasetEntry(id);
+    const state = datasetState(id);
+    const bytes = files.every((file) => file.bytes !== undefined)
+      ? sum(files.map((file) => file.bytes ?? 0))
+      : undefined;
+    return {
+      columns: [id, bytes === undefined ? 'size not known' : megabytes(bytes), state, `${title} (${licence})`],
+      data: { id, title, licence, terms, homepage, note, files, bytes, state, folder: datasetFolder(id) },
+    };
+  });
+};
+
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
 const stateOf = (cached: object | undefined): string => (cached === undefined ? 'not fetched' : 'fetched');
@@ -86,8 +102,7 @@ export const listings = {
   tasks: listTasks,
   methods: listMethods,
   models: listModels,
-  // Every task of this version generates its samples, so there is no data to fetch or check.
-  datasets: async (): Promise<Listed[]> => [],
+  datasets: listDatasets,
 } as const;
 
 export const nothing: Readonly<Record<keyof typeof listings, string>> = {
@@ -95,5 +110,5 @@ export const nothing: Readonly<Record<keyof typeof listings, string>> = {
   tasks: 'No tasks.',
   methods: 'No methods.',
   models: 'No models in the manifest.',
-  datasets: 'No datasets: every task of this version generates its samples. See winnow list tasks.',
+  datasets: 'No datasets in the manifest.',
 };

@@ -74,11 +74,13 @@ export const pullProgress = (terminal: Terminal): ((progress: DownloadProgress) 
   let told = '';
   return ({ source, receivedBytes, totalBytes }) => {
     if (terminal.signal.aborted) throw interrupted();
-    const tenths = Math.floor((10 * receivedBytes) / Math.max(1, totalBytes));
+    // Of a file whose size nobody knows, a line at every 10 MB.
+    const tenths = Math.floor((10 * receivedBytes) / (totalBytes === 0 ? 100 * MEGABYTE : totalBytes));
     const now = `${source} ${tenths}`;
     if (now === told) return;
     told = now;
-    const size = `${(receivedBytes / MEGABYTE).toFixed(0)} of ${(totalBytes / MEGABYTE).toFixed(0)} MB`;
+    const whole = totalBytes === 0 ? '' : ` of ${(totalBytes / MEGABYTE).toFixed(0)}`;
+    const size = `${(receivedBytes / MEGABYTE).toFixed(0)}${whole} MB`;
     terminal.note(`Fetching from ${source}: ${size}`);
   };
 };

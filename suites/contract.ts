@@ -1,5 +1,6 @@
 /** Suites as data: what a task generates, how it is scored, and what a suite file resolves to. */
 import type { z } from 'zod';
+import type { OpenDataset } from '../datasets/index.js';
 import type { GivenMeasure, MethodRef } from '../engine/contract.js';
 import type { Protocol, TextSpan } from '../methods/contract.js';
 
@@ -59,6 +60,8 @@ export interface GenerateOptions<P> {
   readonly maxNewTokens?: number;
   /** Index of the first sample, 0 unless given: sample i is the same wherever a generator starts. */
   readonly first?: number;
+  /** Where a task of real data reads it; the files that were pulled unless given. */
+  readonly datasets?: OpenDataset;
 }
 
 export interface Task<P extends object = object> {
@@ -70,8 +73,10 @@ export interface Task<P extends object = object> {
   /** Bumped whenever an unchanged method could score differently. */
   readonly version: number;
   readonly scorer: ScorerId;
-  /** Datasets of the manifest that it reads; a run fetches them first. */
+  /** Datasets of the manifest that it cannot do without, `id` or `id/file`; a run fetches them first. */
   readonly datasets?: readonly string[];
+  /** More of them that some parameters need (`haystack: {dataset: books}`), or that are read where they were pulled (`wanted`). */
+  datasetsOf?(params: P): { readonly needed?: readonly string[]; readonly wanted?: readonly string[] };
   /** The schema behind `parse`, for positions in suite files and for JSON Schema. */
   readonly parameters?: z.ZodType<P>;
   /** Tokens an answer may have unless the suite sets another number. */

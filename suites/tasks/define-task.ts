@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { WinnowError } from '../../core/errors.js';
+import { type OpenDataset, openDatasets } from '../../datasets/index.js';
 import type { Sample, Task, TokenMeter } from '../contract.js';
 import { checkData, formatPath } from '../schema-problem.js';
 
@@ -12,6 +13,8 @@ export interface SampleOrder<P> {
   readonly seed: number;
   readonly index: number;
   readonly meter: TokenMeter;
+  /** Opens each file once for all samples of one `generate`. */
+  readonly datasets: OpenDataset;
 }
 
 export interface TaskDefinition<P extends object> extends Omit<Task<P>, 'parse' | 'generate' | 'defaults'> {
@@ -20,6 +23,8 @@ export interface TaskDefinition<P extends object> extends Omit<Task<P>, 'parse' 
   readonly maxNewTokens: number;
   /** Pure in its order: sample i never depends on the samples before it. */
   makeSample(order: SampleOrder<P>): MadeSample;
+  /** Of a task over a dataset: how many samples there are. Others have no end. */
+  size?(order: Pick<SampleOrder<P>, 'params' | 'datasets'>): number;
   /** Of a task with a `sampling` parameter: all samples in order from one stream, for `sampling: upstream`. */
   upstream?(order: Omit<SampleOrder<P>, 'index'>): Iterator<MadeSample>;
 }
@@ -34,7 +39,7 @@ export const sampleOf = (
 
 /** Completes a task: strict parameters with defaults, and lazy generation from one pure function per sample. */
 export const defineTask = <P extends object>(definition: TaskDefinition<P>): Task<P> => {
-  const { makeSample, upstream, ...fields } = definition;
+  const { makeSample, upstream, size, ...fields } = definition;
   const parse = (params: unknown): P => {
     const checked = checkData(definition.parameters, params ?? {});
     if ('value' in checked) return checked.value;
@@ -45,14 +50,24 @@ export const defineTask = <P extends object>(definition: TaskDefinition<P>): Tas
     ...fields,
     defaults: parse({}),
     parse,
-    *generate({ params, length, samples, seed, meter, maxNewTokens = definition.maxNewTokens, first = 0 }) {
+    *generate({
+      params,
+      length,
+      samples,
+      seed,
+      meter,
+      maxNewTokens = definition.maxNewTokens,
+      first = 0,
+      datasets = openDatasets(),
+    }) {
       const isUpstream = 'sampling' in params && params.sampling === 'upstream';
-      const stream = isUpstream ? upstream?.({ params, length, maxNewTokens, seed, meter }) : undefined;
+      const stream = isUpstream ? upstream?.({ params, length, maxNewTokens, seed, meter, datasets }) : undefined;
       // One stream: what comes before the first sample must be drawn as well.
-      for (let index = stream === undefined ? first : 0; index < samples; index++) {
+      const end = size === undefined ? samples : Math.min(samples, size({ params, datasets }));
+      for (let index = stream === undefined ? first : 0; index < end; index++) {
         const sample =
           stream === undefined
-            ? makeSample({ params, length, maxNewTokens, seed, index, meter })
+            ? makeSample({ params, length, maxNewTokens, seed, index, meter, datasets })
             : (stream.next().value as MadeSample);
         if (index >= first) yield { id: String(index).padStart(5, '0'), maxNewTokens, ...sample };
       }
