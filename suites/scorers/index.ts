@@ -15,6 +15,8 @@ import { multiHopRag, multiHopRagUpstream } from './multihop-rag.js';
 import { rankingNdcg10 } from './ranking.js';
 import { rougeScorers } from './rouge.js';
 import { stringMatchAll, stringMatchPart } from './ruler.js';
+import { rightSteps } from './steps.js';
+import { wordsInOrder } from './words-in-order.js';
 
 export interface ScorerEntry {
   readonly score: Scorer;
@@ -52,6 +54,8 @@ const SCORERS: Readonly<Record<ScorerId, ScorerEntry>> = {
   'continuation/probability': { score: continuationScorers.probability, prints: 'fraction' },
   'continuation/greedy': { score: continuationScorers.greedy, prints: 'fraction' },
   'first-named': { score: firstNamed, prints: 'fraction' },
+  'words-in-order': { score: wordsInOrder, prints: 'fraction' },
+  'right-steps': { score: rightSteps, prints: 'fraction' },
   'exact-match': { score: exactMatch, prints: 'fraction' },
   'substring-match': { score: substringMatch, prints: 'fraction' },
 };

@@ -17,10 +17,9 @@ export interface SampleOrder<P> {
   readonly datasets: OpenDataset;
 }
 
-export interface TaskDefinition<P extends object> extends Omit<Task<P>, 'parse' | 'generate' | 'defaults'> {
+interface CommonDefinition<P extends object> extends Omit<Task<P>, 'parse' | 'generate' | 'defaults' | 'maxNewTokens'> {
   /** Every field has a default, so that no parameters are valid parameters. */
   readonly parameters: z.ZodType<P>;
-  readonly maxNewTokens: number;
   /** Pure in its order: sample i never depends on the samples before it. */
   makeSample(order: SampleOrder<P>): MadeSample;
   /** Of a task over a dataset: how many samples there are. Others have no end. */
@@ -28,6 +27,13 @@ export interface TaskDefinition<P extends object> extends Omit<Task<P>, 'parse' 
   /** Of a task with a `sampling` parameter: all samples in order from one stream, for `sampling: upstream`. */
   upstream?(order: Omit<SampleOrder<P>, 'index'>): Iterator<MadeSample>;
 }
+
+/** Room for the answer: a number, or what the parameters need, counted with the model's tokenizer. */
+export type TaskDefinition<P extends object> = CommonDefinition<P> &
+  (
+    | { readonly maxNewTokens: number; readonly answerTokens?: never }
+    | { readonly maxNewTokens?: never; answerTokens(params: P, meter: TokenMeter): number }
+  );
 
 export type MadeSample = Omit<Sample, 'id' | 'maxNewTokens'>;
 
@@ -39,7 +45,7 @@ export const sampleOf = (
 
 /** Completes a task: strict parameters with defaults, and lazy generation from one pure function per sample. */
 export const defineTask = <P extends object>(definition: TaskDefinition<P>): Task<P> => {
-  const { makeSample, upstream, size, ...fields } = definition;
+  const { makeSample, upstream, size, answerTokens, maxNewTokens: ownTokens, ...fields } = definition;
   const parse = (params: unknown): P => {
     const checked = checkData(definition.parameters, params ?? {});
     if ('value' in checked) return checked.value;
@@ -48,18 +54,11 @@ export const defineTask = <P extends object>(definition: TaskDefinition<P>): Tas
   };
   return {
     ...fields,
+    ...(ownTokens === undefined ? {} : { maxNewTokens: ownTokens }),
     defaults: parse({}),
     parse,
-    *generate({
-      params,
-      length,
-      samples,
-      seed,
-      meter,
-      maxNewTokens = definition.maxNewTokens,
-      first = 0,
-      datasets = openDatasets(),
-    }) {
+    *generate({ params, length, samples, seed, meter, maxNewTokens: given, first = 0, datasets = openDatasets() }) {
+      const maxNewTokens = given ?? ownTokens ?? answerTokens!(params, meter);
       const isUpstream = 'sampling' in params && params.sampling === 'upstream';
       const stream = isUpstream ? upstream?.({ params, length, maxNewTokens, seed, meter, datasets }) : undefined;
       // One stream: what comes before the first sample must be drawn as well.

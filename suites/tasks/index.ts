@@ -1,8 +1,19 @@
 import type { Task } from '../contract.js';
+import { mqar } from './associative-recall.js';
+import { copying } from './copying.js';
 import { cwe } from './cwe.js';
+import { entityBinding } from './entity-binding.js';
 import { fwe } from './fwe.js';
+import { grammar } from './grammar.js';
+import { hashHop } from './hash-hop.js';
 import { KEY_VALUE_TASKS } from './key-values.js';
+import { listRecall } from './list-recall.js';
+import { listTransformation } from './list-transformation.js';
+import { needleGrid } from './needle-grid.js';
 import { NIAH_TASKS } from './niah.js';
+import { HIDDEN_NUMBER_TASKS } from './passkey.js';
+import { recipeSteps } from './recipe-steps.js';
+import { registerTracking } from './register-tracking.js';
 import { ROOM_FACTS_TASKS } from './room-facts.js';
 import { twoHopQa } from './two-hop-qa.js';
 import { vt } from './vt.js';
@@ -14,7 +25,18 @@ const TASKS = [
   vt,
   cwe,
   fwe,
+  needleGrid,
+  ...HIDDEN_NUMBER_TASKS,
   ...KEY_VALUE_TASKS,
+  hashHop,
+  mqar,
+  entityBinding,
+  grammar,
+  copying,
+  listRecall,
+  registerTracking,
+  listTransformation,
+  recipeSteps,
   ...ROOM_FACTS_TASKS,
   ...WORLD_TASKS,
   twoHopQa,

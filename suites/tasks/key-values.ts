@@ -10,7 +10,7 @@ import { distinctTokens, makeToken, type TokenKind } from './needle-line.js';
 type Kind = 'lookup' | 'conditional' | 'thread' | 'branched';
 
 export interface KeyValuesParams {
-  readonly tokens: TokenKind;
+  readonly tokens: TokenKind | 'strings';
   /** Keys asked for, or threads to follow. */
   readonly keys: number;
   /** Pairs of a thread: the value of one is the key of the next. 1 where nothing is followed. */
@@ -44,7 +44,7 @@ const keyValues = (id: string, kind: Kind, description: string, preset: KeyValue
     maxNewTokens: 128,
     parameters: z
       .strictObject({
-        tokens: z.enum(['uuids', 'words', 'numbers']).default(preset.tokens),
+        tokens: z.enum(['uuids', 'words', 'numbers', 'strings']).default(preset.tokens),
         keys: z.int().min(1).max(DEPTHS.length).default(preset.keys),
         steps: z.int().min(1).max(DEPTHS.length).default(preset.steps),
         direction: z.enum(['forward', 'backward', 'random']).default(preset.direction),
@@ -65,6 +65,10 @@ const lookup = { tokens: 'uuids', keys: 1, steps: 1, direction: 'random', placem
 
 export const KEY_VALUE_TASKS = [
   keyValues('kv_retrieval', 'lookup', 'The value of one key of a JSON object.', lookup),
+  keyValues('kv_string', 'lookup', 'The value of one key of a JSON object of random letters and digits.', {
+    ...lookup,
+    tokens: 'strings',
+  }),
   keyValues('kv_multi', 'lookup', 'The values of several keys of a JSON object.', { ...lookup, keys: 5 }),
   keyValues('kv_conditional', 'conditional', 'The values of all keys that hold a mark.', { ...lookup, keys: 4 }),
   keyValues('threading', 'thread', 'The end of a thread whose values are keys of further pairs.', {
@@ -164,7 +168,7 @@ const marked = (key: string, mark: string, random: Random): string => {
 
 const pairText = ({ key, value }: Pair): string => `"${key}": "${value}"`;
 
-const pairUnits = (tokens: TokenKind, taken: readonly string[], random: Random): HaystackUnits => {
+const pairUnits = (tokens: KeyValuesParams['tokens'], taken: readonly string[], random: Random): HaystackUnits => {
   const pairs: string[] = [];
   const given = new Set<string>();
   const draw = (): string => {

@@ -8,12 +8,14 @@ export type TokenKind = 'words' | 'numbers' | 'uuids';
 export const needleLine = (kind: TokenKind, key: string, value: string): string =>
   `One of the secret ${kind} for ${key} is: ${value}.`;
 
-export const makeToken = (kind: TokenKind, random: Random): string => {
+export const makeToken = (kind: TokenKind | 'strings', random: Random): string => {
   switch (kind) {
     case 'words':
       return `${random.pick(ADJECTIVES)}-${random.pick(NOUNS)}`;
     case 'numbers':
       return String(random.integer(1_000_000, 9_999_999));
+    case 'strings':
+      return Array.from({ length: 16 }, () => ALPHANUMERIC[random.integer(0, ALPHANUMERIC.length - 1)]!).join('');
     case 'uuids': {
       const hex = Array.from({ length: 4 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
       // Version 4: the 13th digit is 4, the 17th is 8 to b.
@@ -22,6 +24,8 @@ export const makeToken = (kind: TokenKind, random: Random): string => {
     }
   }
 };
+
+const ALPHANUMERIC = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
 /** `count` tokens none of which holds another or a taken one: `old-cat` beside `cold-cat` would answer for it. */
 export const distinctTokens = (count: number, make: () => string, taken: readonly string[] = []): string[] => {

@@ -1,4 +1,5 @@
 /** Lists of words as text, and where some of the words stand in it. */
+import type { Random } from '../../core/random.js';
 import { ADJECTIVES, NOUNS } from '../../datasets/words.js';
 import type { TextSpan } from '../../methods/contract.js';
 
@@ -40,3 +41,18 @@ export const wordPairs = (): readonly string[] => {
   pairs ??= [...new Set(ADJECTIVES.flatMap((adjective) => NOUNS.map((noun) => `${adjective}-${noun}`)))].sort();
   return pairs;
 };
+
+/** `count` different plain words, none of which holds another one or stands in `wording`. About 1 280 can be had. */
+export const wordsApart = (count: number, random: Random, wording = ''): string[] => {
+  const text = wording.toLowerCase();
+  const taken: string[] = [];
+  for (const word of random.shuffle(PLAIN_WORDS)) {
+    if (taken.length === count) break;
+    // `hat` is a part of `that`.
+    if (!text.includes(word) && !taken.some((other) => other.includes(word) || word.includes(other))) taken.push(word);
+  }
+  if (taken.length < count) throw new RangeError(`wordsApart: ${count} words asked of ${taken.length}`);
+  return taken;
+};
+
+const PLAIN_WORDS: readonly string[] = [...new Set([...ADJECTIVES, ...NOUNS])];
