@@ -15,6 +15,12 @@ export interface TemplateParts {
   readonly turn: string;
 }
 
+/** A later user turn: what stands between an answer and the user's text, and what comes after it. */
+export interface NextTurnParts {
+  readonly between: string;
+  readonly turn: string;
+}
+
 export interface ChatTemplate {
   /** The whole text, ending where the assistant's answer begins. */
   render(messages: readonly ChatMessage[]): string;
@@ -23,6 +29,8 @@ export interface ChatTemplate {
    * template knows no system role, the system text stands before the user's, an empty line between them.
    */
   split(system: string | undefined): TemplateParts;
+  /** Rendered once. */
+  splitNext(): NextTurnParts;
 }
 
 /** Throws: ERR_MODEL_FORMAT for a template that does not parse; `render` and `split` when it fails or drops the user's text. */
@@ -57,7 +65,12 @@ export function compileChatTemplate(where: string, source: string, specials: Tok
     kept.set(system, parts);
     return parts;
   };
-  return { render, split };
+  let next: NextTurnParts | undefined;
+  const splitNext = (): NextTurnParts => {
+    next ??= splitAfterAnswer(where, render);
+    return next;
+  };
+  return { render, split, splitNext };
 }
 
 /** Stands for the user's text: letters only, so that no template trims, escapes or rewrites it. */
@@ -73,6 +86,25 @@ function splitAtUser(where: string, render: ChatTemplate['render'], system: stri
     "the user's text exactly once",
     `${pieces.length - 1} times`,
     'Feed the text without a template (--raw).',
+  );
+}
+
+function splitAfterAnswer(where: string, render: ChatTemplate['render']): NextTurnParts {
+  const answer = 'QxWinnowAnswerQx';
+  const text = render([
+    { role: 'user', content: 'QxWinnowFirstQx' },
+    { role: 'assistant', content: answer },
+    { role: 'user', content: sentinel },
+  ]);
+  const [, between, turn, ...more] = text.split(new RegExp(`${answer}|${sentinel}`));
+  if (between !== undefined && turn !== undefined && more.length === 0 && text.indexOf(answer) < text.indexOf(sentinel))
+    return { between, turn };
+  throw new WinnowError(
+    'ERR_MODEL_FORMAT',
+    `${where}, chat template`,
+    "an answer and the next user's text, each exactly once",
+    text,
+    'Ask questions that stand alone (history: none), or use --chat-template off.',
   );
 }
 

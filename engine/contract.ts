@@ -74,8 +74,23 @@ export interface SampleRequest {
   readonly stop: readonly string[];
   /** Text after the answer prefix that is fed token by token instead of what the model would choose; `maxNewTokens` and `stop` are idle. */
   readonly continuation?: string;
+  /** Further questions, in order; none together with a continuation. */
+  readonly turns?: readonly TurnRequest[];
+  /** Each turn goes on after the one before. Absent: every question stands alone after the context. */
+  readonly turnsContinue?: boolean;
   /** Record positions kept per (layer, head) at the end of prefill. */
   readonly traceKept: boolean;
+}
+
+/** A further question over the same context. Evidence as in the prompt. */
+export interface TurnRequest {
+  readonly question: string;
+  readonly answerPrefix: string;
+  readonly evidence: readonly TokenSpan[];
+  readonly maxNewTokens: number;
+  readonly stop: readonly string[];
+  /** Of conversations: what stands as the answer to the turn before, read together with this question; absent: what the setting said. */
+  readonly answered?: string;
 }
 
 /** What a model thinks of text that it was given token by token in decode steps, as generating it would have gone. */
@@ -120,9 +135,32 @@ export interface SettingResult {
   readonly density: number;
   readonly auxiliaryTokens: number;
   readonly indexBytes: number;
+  /**
+   * Only of requests with turns: every turn, the first included. The fields beside it are then the first text, all tokens, means over the
+   * turns, and the largest peak.
+   */
+  readonly turns?: readonly TurnResult[];
+  /**
+   * Only of requests with turns: what was known when the cache was compressed. `each-question`: a prefill of its own for every turn, as
+   * questions that stand alone have under the query-aware protocol.
+   */
+  readonly compressedFor?: 'context' | 'first-question' | 'each-question';
   /** Kept positions per layer and head, only with traceKept. */
   readonly kept?: readonly (readonly Int32Array[])[];
 }
+
+/** One turn of a setting; bytes are those after its question was fed, with all that stands before it. */
+export type TurnResult = Pick<
+  SettingResult,
+  | 'text'
+  | 'tokenIds'
+  | 'finishReason'
+  | 'promptTokens'
+  | 'kvCacheBytes'
+  | 'kvCacheBytesPeak'
+  | 'kvBytesReadPerStep'
+  | 'evidenceRecall'
+>;
 
 export interface SampleOutcome {
   readonly sampleId: string;
@@ -135,7 +173,8 @@ export interface SampleOutcome {
   readonly totalMs: number;
 }
 
-export interface TimingRequest extends Omit<SampleRequest, 'settings' | 'traceKept' | 'continuation'> {
+export interface TimingRequest
+  extends Omit<SampleRequest, 'settings' | 'traceKept' | 'continuation' | 'turns' | 'turnsContinue'> {
   readonly setting: SettingRequest;
 }
 export interface TimingOutcome {

@@ -23,7 +23,8 @@ import type {
 import { calibrate } from './core/calibrate.js';
 import { createConversions } from './core/convert.js';
 import { createDevice } from './core/device.js';
-import { type EvaluateContext, evaluateSample, evaluateSamples, type TextModel } from './core/evaluate.js';
+import { evaluateSample, evaluateSamples } from './core/each-question.js';
+import type { EvaluateContext, TextModel } from './core/evaluate.js';
 import { generate } from './core/generate.js';
 import { architectureOf, freeWeights, loadWeights, modelFacts } from './core/load.js';
 import { allLogits } from './core/logits.js';

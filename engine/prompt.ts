@@ -64,6 +64,29 @@ export function preparePrompt(
   };
 }
 
+/**
+ * Ids of a later turn of a conversation: what the template puts between an answer and the user's text, the question, the template's turn,
+ * the answer prefix. Without a template the question goes on after the answer as it is.
+ */
+export function prepareNextTurn(
+  parts: Pick<PromptParts, 'question' | 'answerPrefix' | 'chatTemplate'>,
+  tokenizer: Tokenizer,
+  template: ChatTemplate | undefined,
+): Int32Array {
+  const specials: TextPiece['specials'] = parts.chatTemplate ? 'none' : 'parse';
+  if (parts.chatTemplate && template === undefined) throw noTemplate(tokenizer);
+  const { between, turn } = (parts.chatTemplate ? template?.splitNext() : undefined) ?? { between: '', turn: '' };
+  const asked = tokenizer.encodePieces(
+    [
+      { text: between, specials: 'parse' },
+      { text: parts.question, specials },
+      { text: turn, specials: 'parse' },
+    ],
+    true,
+  ).ids;
+  return Int32Array.from([...asked, ...tokenizer.encode(parts.answerPrefix, { specials, continues: true })]);
+}
+
 /** Puts runs of -1 between tokens, each before a token of the text. */
 function weaveSoft(ids: Int32Array, soft: readonly { readonly before: number; readonly tokens: number }[]) {
   if (soft.length === 0) return { ids, spans: [], moved: (span: TokenSpan): TokenSpan => span };
@@ -107,14 +130,17 @@ function frameOf(
     return { head: parts.context.startsWith(start) ? '' : start, turn: '' };
   }
   if (template !== undefined) return template.split(parts.system);
-  throw new WinnowError(
+  throw noTemplate(tokenizer);
+}
+
+const noTemplate = (tokenizer: Tokenizer): WinnowError =>
+  new WinnowError(
     'ERR_UNSUPPORTED',
     `${tokenizer.name}, chat template`,
     'a model with a chat template',
     'none',
     'Use --chat-template off (chatTemplate: false in the suite), or --raw.',
   );
-}
 
 /** Tokens that hold any part of characters [start, end). Empty for an empty range. */
 export function tokenRange(encoded: EncodedText, start: number, end: number): TokenSpan {

@@ -1,5 +1,5 @@
 import type { TextModel } from './core/evaluate.js';
-import { preparePrompt, templateOf } from './prompt.js';
+import { prepareNextTurn, preparePrompt, templateOf } from './prompt.js';
 import { loadTokenizer, type Tokenizer } from './tokenizer.js';
 
 /** Tokenizer and chat template of a model, as the engine uses them. */
@@ -17,6 +17,7 @@ export const openTextModel = (path: string): OpenText => {
   return {
     tokenizer,
     prepare: (parts) => preparePrompt(parts, tokenizer, template),
+    prepareNextTurn: (parts) => prepareNextTurn(parts, tokenizer, template),
     decode: (ids) => tokenizer.decode(ids),
     isStop: (token) => stops.has(token),
     encode: (plain) => tokenizer.encode(plain, { specials: 'none' }),

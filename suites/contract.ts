@@ -31,6 +31,11 @@ export interface Sample {
   readonly continuation?: string;
   /** Further questions over the same context, asked in order after this one; the compressed cache of the context serves all. */
   readonly turns?: readonly SampleTurn[];
+  /**
+   * Makes the turns a conversation: each goes on after the one before, whose answer stands in the history as its first reference
+   * (`gold`) or as what the setting said (`answer`). Absent: every question stands alone after the context.
+   */
+  readonly turnsContinue?: 'gold' | 'answer';
   /** Facts for reports: depth, number of keys, hops … */
   readonly meta: Readonly<Record<string, string | number | boolean>>;
 }

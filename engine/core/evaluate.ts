@@ -2,18 +2,22 @@ import { asWinnowError, WinnowError } from '../../core/errors.js';
 import type { PreparedPrompt, PromptParts, SampleOutcome, SampleRequest, SettingOutcome } from '../contract.js';
 import { companionPrompts } from './companions.js';
 import { contextParts } from './context-parts.js';
-import { decode } from './decode.js';
-import { type FedPrompt, QUERY_AWARE_TAIL, tailOf } from './fed-prompt.js';
-import { failedOutcome, firstStop, type Job, outcomeOf } from './outcome.js';
+import { concat, type FedPrompt, QUERY_AWARE_TAIL, tailOf } from './fed-prompt.js';
+import { failedOutcome, firstStop, type Job } from './outcome.js';
 import type { Profiles } from './profiles.js';
 import { type RewriteContext, rewritePrompt } from './rewrite-prompt.js';
 import { type ModelContext, type OpenSample, openSample, partition } from './sample.js';
 import type { OpenServices } from './services.js';
 import { type BoundMethod, bindMethod, type ResolvedSetting, type ResolveMethod, resolveSetting } from './settings.js';
+import { answerOf } from './turn-outcome.js';
+import { planTurns, type TurnPlan } from './turn-plan.js';
+import { type Asking, answerTurns } from './turns.js';
 
 /** Text in and out of an open model. */
 export interface TextModel {
   prepare(parts: PromptParts): PreparedPrompt;
+  /** Ids that lead from one answer of a conversation to the next, which follows. */
+  prepareNextTurn(parts: Pick<PromptParts, 'question' | 'answerPrefix' | 'chatTemplate'>): Int32Array;
   decode(ids: readonly number[]): string;
   isStop(token: number): boolean;
   countTokens(text: string): number;
@@ -36,15 +40,9 @@ export interface EvaluateContext {
 /** Steps over which selectors are held against the evidence; more changes the mean little and costs a download per layer and step. */
 const RECALL_STEPS = 8;
 
-/** All settings of one sample: one prefill where it can be shared, one decode batch. Failing settings fail alone. */
-export const evaluateSample = async (context: EvaluateContext, request: SampleRequest): Promise<SampleOutcome> =>
-  (await evaluateSamples(context, [request]))[0]!;
-
 /** One sample of a batch on its way. */
 interface Evaluation {
-  readonly request: SampleRequest;
-  /** Tokens of its continuation. */
-  readonly given?: Int32Array;
+  readonly plan: TurnPlan;
   readonly failures: Map<string, WinnowError>;
   readonly outcomes: Map<string, SettingOutcome>;
   readonly jobs: readonly Job[];
@@ -52,10 +50,10 @@ interface Evaluation {
 }
 
 /**
- * Samples of any lengths, decoded as one batch: weights are read once for all of them. Each answer is the one the sample gets alone.
- * Times are shared out evenly. Holds the caches of all samples at once.
+ * All settings of samples of any lengths: one prefill of a sample where it can be shared, one decode batch, so that weights are read once
+ * for all of them. Each answer is the one the sample gets alone; failing settings fail alone. Times are shared out evenly. Holds the caches of all samples at once.
  */
-export const evaluateSamples = async (
+export const evaluateTogether = async (
   context: EvaluateContext,
   requests: readonly SampleRequest[],
 ): Promise<SampleOutcome[]> => {
@@ -64,13 +62,9 @@ export const evaluateSamples = async (
   const evaluations: Evaluation[] = [];
   for (const asked of requests) {
     const failures = new Map<string, WinnowError>();
-    const given = givenTokens(context.text, asked);
-    const request = given === undefined ? asked : { ...asked, maxNewTokens: given.length };
-    const jobs = await makeJobs(context, request, context.text.prepare(request.prompt), failures);
-    evaluations.push({
-      ...{ request, failures, jobs, outcomes: new Map(), prefills: 0 },
-      ...(given === undefined ? {} : { given }),
-    });
+    const plan = planTurns(context.text, asked);
+    const jobs = await makeJobs(context, plan.request, plan.prompt, failures);
+    evaluations.push({ plan, failures, jobs, outcomes: new Map(), prefills: 0 });
   }
   const jobs = evaluations.flatMap((evaluation) => evaluation.jobs.map((job) => ({ evaluation, job })));
   try {
@@ -81,24 +75,18 @@ export const evaluateSamples = async (
   }
   const nativeMs = (context.nativeNanoseconds() - nativeBefore) / 1e6 / requests.length;
   const totalMs = (performance.now() - started) / requests.length;
-  return evaluations.map(({ request, failures, outcomes, prefills }) => ({
+  return evaluations.map(({ plan: { request, turns }, failures, outcomes, prefills }) => ({
     sampleId: request.sampleId,
     outcomes: request.settings.map(
       (setting) => outcomes.get(setting.key) ?? failedOutcome(setting.key, failures.get(setting.key)),
     ),
     prefills,
-    prefillsUnshared: request.settings.filter((setting) => !failures.has(setting.key) || outcomes.has(setting.key))
-      .length,
+    prefillsUnshared:
+      (request.turnsContinue === true ? 1 : turns.length) *
+      request.settings.filter((setting) => !failures.has(setting.key) || outcomes.has(setting.key)).length,
     nativeMs,
     totalMs,
   }));
-};
-
-const givenTokens = (text: TextModel, { sampleId, continuation, prompt }: SampleRequest): Int32Array | undefined => {
-  if (continuation === undefined) return undefined;
-  const ids = text.encodeContinuation(continuation, prompt.chatTemplate);
-  if (ids.length > 0) return ids;
-  throw new WinnowError('ERR_SUITE', `sample ${sampleId}, continuation`, 'at least one token', continuation);
 };
 
 const makeJobs = async (
@@ -127,6 +115,8 @@ const makeJobs = async (
         prompt.contextIds.length,
       );
       const hooks = resolved.hooks();
+      if (request.turnsContinue === true && hooks.output?.companions !== undefined)
+        throw twinsInConversation(setting.key);
       if (hooks.prompt === undefined) (hooks.weights === undefined ? shared : converted).push(resolved);
       else {
         const rewriting = rewritingOf(context);
@@ -149,6 +139,15 @@ const makeJobs = async (
   });
   return [...(shared.length > 0 ? [{ settings: shared, prompt, model }] : []), ...conversions, ...rewrites];
 };
+
+const twinsInConversation = (key: string): WinnowError =>
+  new WinnowError(
+    'ERR_UNSUPPORTED',
+    key,
+    'questions that stand alone',
+    'a conversation',
+    'Prompts of twin rows hold one question; leave the history out (history: none).',
+  );
 
 interface RunningJob {
   readonly evaluation: Evaluation;
@@ -179,28 +178,20 @@ const runBatch = async (context: EvaluateContext, batch: readonly RunningJob[]):
   const samples: OpenSample[] = [];
   const again: RunningJob[] = [];
   try {
-    for (const { evaluation, job } of batch) samples.push(await open(context, evaluation.request, job));
-    const decoded = decode(
+    for (const { evaluation, job } of batch) samples.push(await open(context, evaluation.plan, job));
+    const decoded = answerTurns(
       batch[0]!.job.model,
-      batch.map(({ evaluation: { request, given }, job }, i) => ({
-        sample: samples[i]!,
-        tailIds: tailOf(fed(job), request.protocol),
-        maxNewTokens: request.maxNewTokens,
-        ...(given === undefined ? {} : { given }),
-        holdsStop: (tokens) => request.stop.length > 0 && firstStop(context.text.decode(tokens), request.stop) >= 0,
-      })),
+      batch.map(({ evaluation, job }, i) => askingOf(context, evaluation.plan, job, samples[i]!)),
       { isStop: context.text.isStop, recallSteps: RECALL_STEPS },
     );
     batch.forEach(({ evaluation, job }, i) => {
       const sample = samples[i]!;
-      const { rows, failures } = decoded[i]!;
-      const { request, outcomes } = evaluation;
+      const { failures } = decoded[i]!;
       evaluation.prefills += sample.prefills;
       for (const [key, error] of sample.failures) evaluation.failures.set(key, error);
       for (const setting of job.settings) {
-        const row = rows.get(setting.key);
-        if (row !== undefined)
-          outcomes.set(setting.key, outcomeOf(context.text.decode, request.stop, job, setting, sample, row));
+        const outcome = answerOf(context.text.decode, evaluation.plan, job, setting, sample, decoded[i]!);
+        if (outcome !== undefined) evaluation.outcomes.set(setting.key, outcome);
       }
       // A hook that threw took its neighbours of the same method along: they get a batch of their own, with the same result.
       for (const [key, error] of failures) {
@@ -215,7 +206,7 @@ const runBatch = async (context: EvaluateContext, batch: readonly RunningJob[]):
   for (const one of again) await runBatch(context, [one]);
 };
 
-const open = (context: EvaluateContext, request: SampleRequest, job: Job): Promise<OpenSample> =>
+const open = (context: EvaluateContext, { request, turns }: TurnPlan, job: Job): Promise<OpenSample> =>
   openSample(
     job.model,
     {
@@ -226,10 +217,34 @@ const open = (context: EvaluateContext, request: SampleRequest, job: Job): Promi
       standAlone: false,
       traceKept: request.traceKept,
       parts: contextParts(request.prompt, job.prompt),
-      companions: (setting) => companionPrompts(request.prompt, context.text.prepare, setting),
+      ...(turns.length > 1
+        ? {}
+        : { companions: (setting) => companionPrompts(request.prompt, context.text.prepare, setting) }),
     },
     job.settings,
   );
+
+const askingOf = ({ text }: EvaluateContext, plan: TurnPlan, job: Job, sample: OpenSample): Asking => {
+  const { request, turns, given } = plan;
+  const { contextIds, questionIds } = job.prompt;
+  const tail = tailOf(fed(job), request.protocol);
+  return {
+    sample,
+    continues: request.turnsContinue === true,
+    several: turns.length > 1,
+    before:
+      request.protocol === 'query-agnostic'
+        ? contextIds
+        : concat(contextIds, questionIds.subarray(0, questionIds.length - tail.length)),
+    turns: turns.map(({ ids = tail, asked, answeredIds, evidence, maxNewTokens, stop }) => ({
+      ...{ ids, evidence, maxNewTokens },
+      ...(answeredIds === undefined ? {} : { answeredIds }),
+      holdsStop: (tokens) => stop.length > 0 && firstStop(text.decode(tokens), stop) >= 0,
+      companions: (setting) => companionPrompts({ ...request.prompt, ...asked }, text.prepare, setting),
+    })),
+    ...(given === undefined ? {} : { given }),
+  };
+};
 
 const fed = ({ prompt, rewritten }: Job): FedPrompt => {
   const { softSpans: spans = [], ...ids } = prompt;

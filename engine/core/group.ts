@@ -91,12 +91,23 @@ export const createGroup = (context: GroupContext, rows: readonly Row[], slotCap
   };
 };
 
-/** A copy of a group and all its rows that shares pages until one side writes. The caller frees it with `freeGroup`. */
-export const forkGroup = (context: GroupContext, group: Group): Group => {
-  const rows = group.rows.map((row) => forkBooks(row, context.device.addon.cacheFork(row.cache)));
+/**
+ * A copy of a group, or of some of its rows, that shares pages until one side writes; without the twins. `evidence` replaces that of
+ * its rows. The caller frees it with `freeGroup`.
+ */
+export const forkGroup = (
+  context: GroupContext,
+  group: Group,
+  { members = [...group.rows.keys()], evidence }: { members?: readonly number[]; evidence?: Row['evidence'] } = {},
+): Group => {
+  const rows = members.map((r): Row => {
+    const row = group.rows[r]!;
+    const books = forkBooks(row, context.device.addon.cacheFork(row.cache));
+    return evidence === undefined ? books : { ...books, evidence };
+  });
   const copy = createGroup(context, rows, group.slotCapacity);
-  rows.forEach((_, r) => {
-    copy.state.copyRow(r, group.state, r);
+  members.forEach((from, r) => {
+    copy.state.copyRow(r, group.state, from);
   });
   return copy;
 };

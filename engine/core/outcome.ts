@@ -1,5 +1,5 @@
 import { WinnowError } from '../../core/errors.js';
-import type { PreparedPrompt, SettingOutcome } from '../contract.js';
+import type { PreparedPrompt, SettingOutcome, SettingResult } from '../contract.js';
 import type { DecodedRow } from './decode.js';
 import { measureOf } from './given.js';
 import type { RewrittenPrompt } from './rewrite-prompt.js';
@@ -24,7 +24,7 @@ export const outcomeOf = (
   setting: ResolvedSetting,
   sample: OpenSample,
   row: DecodedRow,
-): SettingOutcome => {
+): SettingResult => {
   const text = decodeText(row.given === undefined ? row.tokenIds : [...row.given.greedy]);
   const stop = row.given === undefined ? firstStop(text, stops) : -1;
   const pairs = sample.density.get(setting.key);
@@ -32,8 +32,6 @@ export const outcomeOf = (
   const cached = sample.recall.get(setting.key) ?? Number.NaN;
   const recall = job.rewritten?.evidenceKept ?? (Number.isNaN(row.recallRead) ? cached : row.recallRead);
   return {
-    key: setting.key,
-    status: 'ok',
     text: stop >= 0 ? text.slice(0, stop) : text,
     tokenIds: row.tokenIds,
     finishReason: row.finishReason,

@@ -10,6 +10,8 @@ export interface RewrittenPrompt {
   readonly prompt: PreparedPrompt;
   /** Share of the evidence that is still in the prompt; NaN without evidence. */
   readonly evidenceKept: number;
+  /** The same of other spans of the context as it came. */
+  evidenceKeptOf(evidence: readonly TokenSpan[]): number;
   readonly indexBytes: number;
   /** Tokens that auxiliary models read for it. */
   readonly auxiliaryTokens: number;
@@ -86,7 +88,6 @@ const rewrite = async (
       'Methods that answer themselves come later.',
     );
   const { text, evidence, soft } = join(setting.key, built.parts, request.prompt.evidence, context.embeddings);
-  const wanted = length(request.prompt.evidence);
   const prompt = context.prepare({
     ...request.prompt,
     context: text,
@@ -95,10 +96,15 @@ const rewrite = async (
     ...(soft.length === 0 ? {} : { soft: soft.map(({ at, rows }) => ({ at, tokens: rows.shape[0]! })) }),
   });
   const softEvidence = soft.flatMap(({ holds }, i) => (holds > 0 ? [prompt.softSpans![i]!] : []));
-  const kept = length(evidence) + soft.reduce((sum, { holds }) => sum + holds, 0);
+  const evidenceKeptOf = (spans: readonly TokenSpan[]): number => {
+    const found = join(setting.key, built.parts, spans, context.embeddings);
+    const kept = length(found.evidence) + found.soft.reduce((sum, { holds }) => sum + holds, 0);
+    return kept / length(spans);
+  };
   return {
     prompt: { ...prompt, evidence: [...prompt.evidence, ...softEvidence].sort((a, b) => a.start - b.start) },
-    evidenceKept: wanted === 0 ? Number.NaN : kept / wanted,
+    evidenceKept: evidenceKeptOf(request.prompt.evidence),
+    evidenceKeptOf,
     indexBytes: index?.bytes ?? 0,
     auxiliaryTokens: auxiliaryTokens(),
     ...(soft.length === 0 ? {} : { softRows: stacked(context.embeddings!.device, soft) }),

@@ -81,13 +81,13 @@ const outcomeOf = async (
   dense: PreparedPrompt,
 ): Promise<SettingOutcome> => {
   const { text, decoder, facts } = context;
-  if (request.continuation !== undefined)
+  if (request.continuation !== undefined || request.turns !== undefined)
     throw new WinnowError(
       'ERR_UNSUPPORTED',
       'backend ort',
-      'answers to generate',
-      'a given continuation',
-      'Score it with --backend cpu.',
+      'one answer to generate',
+      request.turns === undefined ? 'a given continuation' : 'several turns',
+      'Use --backend cpu.',
     );
   const hooks = setting.hooks();
   const rewriting = { openServices: context.openServices, prepare: text.prepare };
