@@ -14,7 +14,7 @@ export interface Records {
 const longestText = 2 ** 28;
 
 /** Throws: ERR_DATASET_FORMAT. Only the places of records are read at once, except of CSV and of members of an object. */
-export const openRecords = (path: string, { format, member }: DatasetFileEntry): Records => {
+export const openRecords = (path: string, { format, member }: Pick<DatasetFileEntry, 'format' | 'member'>): Records => {
   const bytes = openBytes(path);
   if (bytes.length === 0) throw damaged(path, 'records', 'an empty file');
   switch (format) {

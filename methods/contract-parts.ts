@@ -22,7 +22,8 @@ export interface PromptRequest {
 }
 /** Parts that replace the context, in feeding order; `stands` are the context's character ranges they came from. */
 export type PromptResult = ({ readonly parts: readonly Part[] } | { readonly answer: string }) & {
-  readonly ranking?: readonly { readonly start: number; readonly score: number }[];
+  /** All pieces of the context that were weighed, best first. */
+  readonly ranking?: readonly (TextSpan & { readonly score: number })[];
 };
 export interface PromptIndex {
   readonly bytes: number;

@@ -11,6 +11,7 @@ import { perplexity } from './commands/perplexity.js';
 import { plan } from './commands/plan.js';
 import { profile } from './commands/profile.js';
 import { report } from './commands/report.js';
+import { retrieval } from './commands/retrieval.js';
 import { run } from './commands/run.js';
 import { scoreFile } from './commands/score-file.js';
 
@@ -19,6 +20,7 @@ export const commands: readonly Command[] = [
   run,
   plan,
   report,
+  retrieval,
   list,
   models,
   datasets,

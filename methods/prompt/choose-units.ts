@@ -58,7 +58,7 @@ export const chooseUnits = (
       text,
       stands: [{ start, end: start + text.length }],
     })),
-    ranking: ranked.map(({ start, score }) => ({ start, score })),
+    ranking: ranked.map(({ text, start, score }) => ({ start, end: start + text.length, score })),
   };
 };
 
