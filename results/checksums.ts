@@ -5,7 +5,7 @@ import { sha256Hex } from '../core/canonical-json.js';
 import { codeOf, writeFileAtomic } from '../core/files.js';
 import { damaged, readRecord, recordText, runPaths } from './run-files.js';
 
-const checksumsSchema = z.strictObject({
+export const checksumsSchema = z.strictObject({
   schemaVersion: z.literal(1),
   algorithm: z.literal('sha256'),
   files: z.record(z.string(), z.strictObject({ sha256: z.string(), bytes: z.number() })),

@@ -70,15 +70,15 @@ export const encodeSamples = (samples: readonly SampleRecord[]): Buffer => {
   return bytes;
 };
 
-/** Samples of a finished cell, checked against the hash in its record. */
-export const readCellSamples = (dir: string, record: CellRecord): SampleRecord[] => {
+/** Samples of a finished cell, checked against the hash in its record; `largest` bounds what their file may unpack to. */
+export const readCellSamples = (dir: string, record: CellRecord, largest = largestSamplesBytes): SampleRecord[] => {
   const path = runPaths(dir).cellSamples(record.cell.cellId);
   const bytes = readBytes(path);
   if (sha256Hex(bytes) !== record.samplesSha256)
     throw damaged(path, `sha256 ${record.samplesSha256}`, sha256Hex(bytes));
   let lines: string[];
   try {
-    lines = gunzipSync(bytes, { maxOutputLength: largestSamplesBytes }).toString().split('\n').slice(0, -1);
+    lines = gunzipSync(bytes, { maxOutputLength: largest }).toString().split('\n').slice(0, -1);
   } catch (cause) {
     throw damaged(path, 'gzip of JSON lines', cause instanceof Error ? cause.message : String(cause));
   }

@@ -65,6 +65,9 @@ const scoredSampleSchema = z.strictObject({
   status: z.literal('ok'),
   prediction: text,
   references: z.array(text),
+  /** What a scorer may look at beside the references, so that scores can be recomputed from the record. */
+  question: text.optional(),
+  classes: z.array(text).optional(),
   score: share,
   /** Of a continuation that was given instead of generated: how likely the model found it. */
   given: z.strictObject({ tokens: count, logProbability: z.number().max(0), greedyTokens: count }).optional(),

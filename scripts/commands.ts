@@ -14,12 +14,14 @@ import { report } from './commands/report.js';
 import { retrieval } from './commands/retrieval.js';
 import { run } from './commands/run.js';
 import { scoreFile } from './commands/score-file.js';
+import { verify } from './commands/verify.js';
 
 /** Every command there is, in the order of the help. Command files are light: what they need is imported when they run. */
 export const commands: readonly Command[] = [
   run,
   plan,
   report,
+  verify,
   retrieval,
   list,
   models,

@@ -23,6 +23,8 @@ export const recordOf = (
     status: 'ok',
     prediction: outcome.text,
     references: [...sample.references],
+    question: sample.question,
+    ...(sample.classes === undefined ? {} : { classes: [...sample.classes] }),
     score: score(outcome),
     ...(outcome.given === undefined ? {} : { given: outcome.given }),
     finishReason: outcome.finishReason,
