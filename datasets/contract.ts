@@ -15,6 +15,8 @@ const sourceSchema = z.discriminatedUnion('kind', [
   /** A file of a repository on GitHub at a commit. */
   z.strictObject({ kind: z.literal('github'), repo: z.string(), commit, path: z.string() }),
   z.strictObject({ kind: z.literal('url'), url: z.url() }),
+  /** Inside an archive that a person unpacks: too large to be fetched for one file, or of a kind that is not read here. */
+  z.strictObject({ kind: z.literal('by-hand'), url: z.url(), path: z.string() }),
 ]);
 export type DatasetSource = z.output<typeof sourceSchema>;
 
@@ -23,6 +25,8 @@ const fileSchema = z.strictObject({
   name: z.string().regex(/^[\w][\w.-]*$/),
   /** `text`: one record, `{text}`. `parquet` is written as JSON Lines when it is pulled. */
   format: z.enum(['json', 'jsonl', 'csv', 'tsv', 'parquet', 'text']),
+  /** UTF-8 unless named. */
+  encoding: z.literal('latin1').optional(),
   /** Of a JSON object: the member that holds the records. */
   member: z.string().optional(),
   /** Path inside the archive that the sources bring. */

@@ -2,15 +2,15 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { WinnowError } from '../core/errors.js';
-import type { DatasetFile, DatasetFileEntry, OpenDataset } from './contract.js';
+import type { DatasetEntry, DatasetFile, DatasetFileEntry, OpenDataset } from './contract.js';
 import { datasetEntry, datasetFolder, fileEntry, readName } from './manifest.js';
 import { currentSha256, hashFileSync, readPulled } from './pulled.js';
 import { openRecords, type Records } from './records.js';
 
 export interface OpenOptions {
   /**
-   * Instead of the cache: a folder with the files of the manifest, checked like those; or one file of the user's own, which stands in for
-   * the dataset's first file (others are looked for beside it) and is taken as it is.
+   * Instead of the cache: a folder with the files of the manifest, checked like those; or one file of the user's own, which is taken as it
+   * is and stands in for the file that it is called like, else for the first one asked for (others are looked for beside it).
    */
   readonly from?: string;
 }
@@ -18,13 +18,23 @@ export interface OpenOptions {
 /** Each file is opened once. A file whose bytes are not those of the manifest, or of its first pull, is refused. */
 export const openDatasets = ({ from }: OpenOptions = {}): OpenDataset & { readonly opened: readonly DatasetFile[] } => {
   const opened = new Map<string, DatasetFile>();
+  const ownFile = from !== undefined && statSync(from, { throwIfNoEntry: false })?.isFile() === true ? from : undefined;
+  let standsFor: string | undefined;
+  const placeOf = (entry: DatasetEntry, file: DatasetFileEntry): Place => {
+    if (ownFile === undefined) return checked(entry.id, file, from ?? datasetFolder(entry.id));
+    const namesake = entry.files.find(({ name }) => unpackedName(name) === unpackedName(basename(ownFile))) ?? file;
+    standsFor ??= `${entry.id}/${namesake.name}`;
+    if (standsFor === `${entry.id}/${file.name}`)
+      return { path: ownFile, sha256: hashFileSync(ownFile), trust: 'own-file' };
+    return checked(entry.id, file, dirname(ownFile));
+  };
   const open: OpenDataset = (id, name) => {
     const entry = datasetEntry(id);
     const file = fileEntry(entry, name);
     const key = `${id}/${file.name}`;
     const before = opened.get(key);
     if (before !== undefined) return before;
-    const made = openFile(id, file, locate(id, file, file === entry.files[0], from));
+    const made = openFile(id, file, placeOf(entry, file));
     opened.set(key, made);
     return made;
   };
@@ -43,13 +53,7 @@ interface Place {
   readonly trust: DatasetFile['trust'];
 }
 
-const locate = (id: string, file: DatasetFileEntry, isFirst: boolean, from: string | undefined): Place => {
-  if (from !== undefined && statSync(from, { throwIfNoEntry: false })?.isFile() === true) {
-    if (isFirst || basename(from) === file.name) return { path: from, sha256: hashFileSync(from), trust: 'own-file' };
-    return checked(id, file, dirname(from));
-  }
-  return checked(id, file, from ?? datasetFolder(id));
-};
+const unpackedName = (name: string): string => name.replace(/\.gz$/, '');
 
 const checked = (id: string, file: DatasetFileEntry, folder: string): Place => {
   const name = readName(file);

@@ -49,6 +49,8 @@ const fetchOne = async (
   part: string,
   onProgress: OnProgress,
 ): Promise<string> => {
+  if (source.kind === 'by-hand')
+    throw new Error(`${source.url} has it as ${source.path}: unpack it into a folder and give that with --from`);
   const remote = await resolve(source);
   if (file.zipMember === undefined) {
     const known = {
@@ -79,7 +81,7 @@ interface Remote {
 }
 
 /** The hub says size, hash and the commit that a branch names now; so what is fetched is one commit's. */
-const resolve = async (source: DatasetSource): Promise<Remote> => {
+const resolve = async (source: Exclude<DatasetSource, { kind: 'by-hand' }>): Promise<Remote> => {
   switch (source.kind) {
     case 'github': {
       const remote = githubSource(source);

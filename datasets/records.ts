@@ -14,12 +14,15 @@ export interface Records {
 const longestText = 2 ** 28;
 
 /** Throws: ERR_DATASET_FORMAT. Only the places of records are read at once, except of CSV and of members of an object. */
-export const openRecords = (path: string, { format, member }: Pick<DatasetFileEntry, 'format' | 'member'>): Records => {
+export const openRecords = (
+  path: string,
+  { format, member, encoding }: Pick<DatasetFileEntry, 'format' | 'member' | 'encoding'>,
+): Records => {
   const bytes = openBytes(path);
   if (bytes.length === 0) throw damaged(path, 'records', 'an empty file');
   switch (format) {
     case 'text':
-      return inMemory([{ text: wholeText(bytes, path) }]);
+      return inMemory([{ text: wholeText(bytes, path, encoding) }]);
     case 'csv':
     case 'tsv':
       return csvRecords(wholeText(bytes, path), path, format === 'tsv' ? '\t' : ',');
@@ -50,9 +53,10 @@ const placed = (bytes: Bytes, { starts, ends, lines }: RecordPlaces, path: strin
   line: (index) => lines[index],
 });
 
-const wholeText = (bytes: Bytes, path: string): string => {
+const wholeText = (bytes: Bytes, path: string, encoding?: 'latin1'): string => {
   if (bytes.length > longestText) throw damaged(path, `at most ${longestText} bytes of this format`, bytes.length);
-  return decode(bytes.slice(0, bytes.length), path);
+  const whole = bytes.slice(0, bytes.length);
+  return encoding === undefined ? decode(whole, path) : whole.toString(encoding);
 };
 
 /** Strict: a damaged byte must not become a question mark in a prompt. A mark of byte order at the start is dropped. */

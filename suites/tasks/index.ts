@@ -9,6 +9,7 @@ import { hashHop } from './hash-hop.js';
 import { KEY_VALUE_TASKS } from './key-values.js';
 import { listRecall } from './list-recall.js';
 import { listTransformation } from './list-transformation.js';
+import { LONG_SETS } from './long-sets.js';
 import { needleGrid } from './needle-grid.js';
 import { NIAH_TASKS } from './niah.js';
 import { HIDDEN_NUMBER_TASKS } from './passkey.js';
@@ -40,6 +41,7 @@ const TASKS = [
   ...ROOM_FACTS_TASKS,
   ...WORLD_TASKS,
   twoHopQa,
+  ...LONG_SETS,
 ] as unknown as readonly Task[];
 
 export const tasks = (): readonly Task[] => TASKS;
