@@ -16,14 +16,13 @@ __attribute__((noinline)) void FewBlocksF32(const Panel& panel, int group, const
   for (int g = 0; g < NG; g++)
     for (int i = 0; i < MR; i++) c[g][i] = Set(0);
   int64_t blocks = panel.k / kBlock;
-  const Ahead<kCodes> ahead(panel);
   for (int64_t block = 0; block < blocks; block++) {
 #pragma GCC unroll 4
     for (int g = 0; g < NG; g++) {
       const float* x = a + block * kBlock;
       // Hides that the activations stay the same, or gcc 12 keeps vectors of them on the stack.
       __asm__("" : "+r"(x));
-      if (NG == 4) ahead.Ask(block, group + g);
+      if (NG == 4) AskAhead<kCodes>(panel.cell(block, group + g));
       ForEachBlockRow<kCodes>(panel, block, group + g, [&](int k, Lanes w) {
 #pragma GCC unroll 4
         for (int i = 0; i < MR; i++) c[g][i] = Fma(w, Set(x[i * lda + k]), c[g][i]);
@@ -40,16 +39,8 @@ void FewRowsF32(const Panel& panel, const float* a, int64_t lda, int64_t rows, c
   static constexpr Run one[] = {FewBlocksF32<1, 1, kCodes>, FewBlocksF32<2, 1, kCodes>, FewBlocksF32<3, 1, kCodes>, FewBlocksF32<4, 1, kCodes>};
   static constexpr Run two[] = {FewBlocksF32<1, 2, kCodes>, FewBlocksF32<2, 2, kCodes>, FewBlocksF32<3, 2, kCodes>, FewBlocksF32<4, 2, kCodes>};
   int group = 0;
-  // One row of AVX-512 is as fast by twos (measured 4.9 ms a step against 5.3).
-#if defined(WINNOW_ISA_AVX512)
-  constexpr bool kOneRow = false;
-#else
-  constexpr bool kOneRow = true;
-#endif
-  if (panel.groups == 4 && rows == 2) return FewBlocksF32<2, 4, kCodes>(panel, 0, a, lda, e);
-  if constexpr (kOneRow) {
-    if (panel.groups == 4 && rows == 1) return FewBlocksF32<1, 4, kCodes>(panel, 0, a, lda, e);
-  }
+  static constexpr Run four[] = {FewBlocksF32<1, 4, kCodes>, FewBlocksF32<2, 4, kCodes>};
+  if (panel.groups == 4 && rows <= 2) return four[rows - 1](panel, 0, a, lda, e);
   for (; group + 2 <= panel.groups; group += 2) two[rows - 1](panel, group, a, lda, e);
   if (group < panel.groups) one[rows - 1](panel, group, a, lda, e);
 }
@@ -77,12 +68,11 @@ __attribute__((noinline)) void FewBlocksBf16(const Panel& panel, const uint16_t*
   for (int g = 0; g < NG; g++)
     for (int i = 0; i < MR; i++) c[g][i] = _mm512_setzero_ps();
   int64_t blocks = panel.k / kBlock;
-  const Ahead<kCodes> ahead(panel);
   for (int64_t block = 0; block < blocks; block++) {
     const uint16_t* x = a + block * kBlock;
 #pragma GCC unroll 4
     for (int g = 0; g < NG; g++) {
-      ahead.Ask(block, g);
+      AskAhead<kCodes>(panel.cell(block, g));
       ForEachPair<kCodes>(panel, block, g, [&](int pair, __m512i w) {
 #pragma GCC unroll 4
         for (int i = 0; i < MR; i++) c[g][i] = DotBroadcast(c[g][i], x + i * lda + 2 * pair, w);

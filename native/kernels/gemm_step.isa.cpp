@@ -120,23 +120,28 @@ inline __attribute__((always_inline)) void DotCodes(const uint8_t* cell, int par
   }
 }
 
-template <int MR, Codes kCodes>
+template <int MR, WeightType kType>
 __attribute__((noinline)) void StepRows(const Panel& panel, const uint16_t* a, int64_t lda, const float* sums, int64_t row,
                                         const Epilogue& e) {
-  constexpr int64_t kCell = CellBytes(kCodes);
+  constexpr Codes kCodes = CodesOf(kType);
   constexpr int kParts = PartsOf(kCodes);
+  const int groups = panel.groups;
   __m512 total[kPanelWidth / kGroup][MR];
-  for (int g = 0; g < panel.groups; g++)
+  for (int g = 0; g < groups; g++)
     for (int r = 0; r < MR; r++) total[g][r] = _mm512_setzero_ps();
-  auto* data = reinterpret_cast<const uint8_t*>(panel.data);
   int64_t blocks = panel.k / kBlock;
-  const Ahead<kCodes> ahead(panel);
+  const std::byte *at = panel.data, *records = nullptr;
   for (int64_t block = 0; block < blocks; block++) {
     const uint16_t* x[MR];
 #pragma GCC unroll 8
     for (int r = 0; r < MR; r++) x[r] = a + r * lda + block * kBlock;
-    for (int g = 0; g < panel.groups; g++) {
-      ahead.Ask(block, g);
+    const int64_t of_record = block % RecordCells(kType);
+    if (of_record == 0) {
+      records = at;
+      at += groups * RecordBytes(kType);
+    }
+    for (int g = 0; g < groups; g++, at += CellBytes(kCodes)) {
+      AskAhead<kCodes>(at);
 #pragma GCC unroll 2
       for (int part = 0; part < kParts; part++) {
         __m512 sum[2][MR];
@@ -145,8 +150,8 @@ __attribute__((noinline)) void StepRows(const Panel& panel, const uint16_t* a, i
         // Hides that the addresses stay the same, or gcc 12 keeps one for each row and pair on the stack.
 #pragma GCC unroll 8
         for (int r = 0; r < MR; r++) __asm__("" : "+r"(x[r]));
-        DotCodes<MR, kCodes>(data + (block * panel.groups + g) * kCell, part, x, sum);
-        Scales s = LoadScales(panel, block, g, part);
+        DotCodes<MR, kCodes>(reinterpret_cast<const uint8_t*>(at), part, x, sum);
+        Scales s = ScalesOf<kType>(records + g * RecordBytes(kType), of_record, part);
 #pragma GCC unroll 8
         for (int r = 0; r < MR; r++) {
           total[g][r] = _mm512_fmadd_ps(_mm512_add_ps(sum[0][r], sum[1][r]), s.d.v, total[g][r]);
@@ -155,22 +160,22 @@ __attribute__((noinline)) void StepRows(const Panel& panel, const uint16_t* a, i
       }
     }
   }
-  for (int g = 0; g < panel.groups; g++)
+  for (int g = 0; g < groups; g++)
     for (int r = 0; r < MR; r++) Finish(e, row + r, g, Lanes{total[g][r]});
 }
 
-template <Codes kCodes>
+template <WeightType kType>
 void AllRows(const Panel& panel, const uint16_t* a, int64_t lda, const float* sums, int64_t rows, const Epilogue& e) {
   using Run = void (*)(const Panel&, const uint16_t*, int64_t, const float*, int64_t, const Epilogue&);
-  static constexpr Run rest[] = {nullptr,             StepRows<1, kCodes>, StepRows<2, kCodes>, StepRows<3, kCodes>,
-                                 StepRows<4, kCodes>, StepRows<5, kCodes>, StepRows<6, kCodes>, StepRows<7, kCodes>};
+  static constexpr Run rest[] = {nullptr,            StepRows<1, kType>, StepRows<2, kType>, StepRows<3, kType>,
+                                 StepRows<4, kType>, StepRows<5, kType>, StepRows<6, kType>, StepRows<7, kType>};
   int64_t blocks = panel.k / kBlock, row = 0;
-  for (; row + 8 <= rows; row += 8) StepRows<8, kCodes>(panel, a + row * lda, lda, sums + row * blocks, row, e);
+  for (; row + 8 <= rows; row += 8) StepRows<8, kType>(panel, a + row * lda, lda, sums + row * blocks, row, e);
   if (row < rows) rest[rows - row](panel, a + row * lda, lda, sums + row * blocks, row, e);
 }
 
 void Multiply(const Panel& panel, const uint16_t* a, int64_t lda, const float* sums, int64_t rows, const Epilogue& e) {
-  WithCodes(panel.type, [&](auto tag) { AllRows<tag.kCodes>(panel, a, lda, sums, rows, e); });
+  WithType(panel.type, [&](auto tag) { AllRows<tag.kType>(panel, a, lda, sums, rows, e); });
 }
 
 void BlockSums(const uint16_t* x, int64_t blocks, float* sums) {

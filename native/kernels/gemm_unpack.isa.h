@@ -44,28 +44,50 @@ inline Lanes LoadSmall(const uint8_t* p) {
 #endif
 }
 
-/// Scales of one cell, of half of it for Q6_K, from its record (weight_types.h).
-inline Scales LoadScales(const Panel& panel, int64_t block, int group, int half) {
-  const std::byte* record = panel.record(block, group);
+/// Scales of cell `cell` of a record (weight_types.h), of half of it for Q6_K.
+template <WeightType kType>
+inline __attribute__((always_inline)) Scales ScalesOf(const std::byte* record, int64_t cell, int half) {
   auto* small = reinterpret_cast<const uint8_t*>(record);
   Lanes d = LoadF16(reinterpret_cast<const uint16_t*>(record));
-  auto with_minimum = [&](float times) { return Scales{d, Mul(Set(times), d)}; };
-  switch (panel.type) {
-    case WeightType::kQ8_0: return with_minimum(-128.f);
-    case WeightType::kQ4_0: return with_minimum(-8.f);
-    case WeightType::kQ5_0: return with_minimum(-16.f);
-    case WeightType::kIQ4_NL: return {d, Set(0)};
-    case WeightType::kQ6_K:
-      d = Mul(d, LoadSmall<true>(small + 32 + (block % 8 * 2 + half) * 16));
-      return with_minimum(-32.f);
-    case WeightType::kQ4_K:
-    case WeightType::kQ5_K: {
-      const uint8_t* at = small + 64 + block % 8 * 32;
-      Lanes least = LoadF16(reinterpret_cast<const uint16_t*>(record) + kGroup);
-      return {Mul(d, LoadSmall<false>(at)), Mul(least, LoadSmall<false>(at + 16))};
-    }
-    default: return {d, LoadF16(reinterpret_cast<const uint16_t*>(record) + kGroup)};
+  if constexpr (kType == WeightType::kIQ4_NL) return {d, Set(0)};
+  if constexpr (kType == WeightType::kQ8_0) return {d, Mul(Set(-128.f), d)};
+  if constexpr (kType == WeightType::kQ4_0) return {d, Mul(Set(-8.f), d)};
+  if constexpr (kType == WeightType::kQ5_0) return {d, Mul(Set(-16.f), d)};
+  if constexpr (kType == WeightType::kQ6_K) {
+    d = Mul(d, LoadSmall<true>(small + 32 + (cell * 2 + half) * 16));
+    return {d, Mul(Set(-32.f), d)};
   }
+  Lanes least = LoadF16(reinterpret_cast<const uint16_t*>(record) + kGroup);
+  if constexpr (kType == WeightType::kQ4_K || kType == WeightType::kQ5_K) {
+    const uint8_t* at = small + 64 + cell * 32;
+    return {Mul(d, LoadSmall<false>(at)), Mul(least, LoadSmall<false>(at + 16))};
+  }
+  return {d, least};
+}
+
+template <WeightType kValue>
+struct TypeTag {
+  static constexpr WeightType kType = kValue;
+};
+/// Calls run(tag) with a block type as a constant.
+template <class Run>
+inline __attribute__((always_inline)) auto WithType(WeightType type, Run run) {
+  switch (type) {
+    case WeightType::kQ8_0: return run(TypeTag<WeightType::kQ8_0>());
+    case WeightType::kQ4_0: return run(TypeTag<WeightType::kQ4_0>());
+    case WeightType::kQ5_0: return run(TypeTag<WeightType::kQ5_0>());
+    case WeightType::kQ5_1: return run(TypeTag<WeightType::kQ5_1>());
+    case WeightType::kIQ4_NL: return run(TypeTag<WeightType::kIQ4_NL>());
+    case WeightType::kQ4_K: return run(TypeTag<WeightType::kQ4_K>());
+    case WeightType::kQ5_K: return run(TypeTag<WeightType::kQ5_K>());
+    case WeightType::kQ6_K: return run(TypeTag<WeightType::kQ6_K>());
+    default: return run(TypeTag<WeightType::kQ4_1>());
+  }
+}
+
+inline Scales LoadScales(const Panel& panel, int64_t block, int group, int half) {
+  const std::byte* record = panel.record(block, group);
+  return WithType(panel.type, [&](auto tag) { return ScalesOf<tag.kType>(record, block % RecordCells(tag.kType), half); });
 }
 
 /// Nibbles are not shifted into place: nibble i of a half word is q * 16^i, and fma(q * 16^i, d / 16^i, m) is the same
@@ -171,7 +193,7 @@ inline Lanes PlainRow(const Panel& panel, int64_t k, int group) {
 /// Calls put(k, values) for the 32 k of one block and group, ascending.
 template <Codes kCodes, class Put>
 inline void ForEachBlockRow(const Panel& panel, int64_t block, int group, Put put) {
-  auto* cell = reinterpret_cast<const uint8_t*>(panel.data) + (block * panel.groups + group) * CellBytes(kCodes);
+  auto* cell = reinterpret_cast<const uint8_t*>(panel.cell(block, group));
   Scales s = LoadScales(panel, block, group, 0);
   if constexpr (kCodes == Codes::kBytes) {
 #pragma GCC unroll 2
@@ -269,7 +291,7 @@ inline void ForEachWidePair(const Panel& panel, int64_t block, int group, const 
 /// The same for every kind of codes, scales loaded.
 template <Codes kCodes, class Put>
 inline void ForEachPair(const Panel& panel, int64_t block, int group, Put put) {
-  auto* cell = reinterpret_cast<const uint8_t*>(panel.data) + (block * panel.groups + group) * CellBytes(kCodes);
+  auto* cell = reinterpret_cast<const uint8_t*>(panel.cell(block, group));
   if constexpr (kCodes == Codes::kBytes) {
     ForEachBytePair(cell, LoadPairScales(LoadScales(panel, block, group, 0)), put);
   } else if constexpr (kCodes == Codes::kFive || kCodes == Codes::kSix) {

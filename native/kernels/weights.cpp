@@ -9,13 +9,13 @@ namespace winnow {
 
 namespace {
 
-/// Packed bytes of one panel, without scales.
+/// Packed bytes of one panel.
 int64_t DataBytes(WeightType type, int64_t groups, int64_t k) {
   switch (type) {
     case WeightType::kF32: return k * groups * kGroup * 4;
     case WeightType::kF16: return k * groups * kGroup * 2;
     case WeightType::kBf16: return (k + 1) / 2 * groups * kGroup * 4;
-    default: return k / kBlock * groups * CellBytes(CodesOf(type));
+    default: return k / BlockValues(type) * groups * (RecordBytes(type) + RecordCells(type) * CellBytes(CodesOf(type)));
   }
 }
 
@@ -92,7 +92,7 @@ void PackBytes(const uint8_t (&codes)[kBlock], int r, std::byte* cell) {
   for (int i = 0; i < kBlock; i++) cell[i / 2 * 32 + 2 * r + i % 2] = std::byte{codes[i]};
 }
 
-void PackBlocks(const Panel& panel, const std::byte* const* rows, std::byte* data, std::byte* scales) {
+void PackBlocks(const Panel& panel, const std::byte* const* rows, std::byte* data) {
   Codes kind = CodesOf(panel.type);
   int64_t blocks = panel.k / kBlock, cells = RecordCells(panel.type), block_bytes = BlockBytes(panel.type);
   for (int64_t b = 0; b < blocks; b++) {
@@ -101,7 +101,7 @@ void PackBlocks(const Panel& panel, const std::byte* const* rows, std::byte* dat
       int r = column % kGroup;
       uint8_t codes[kBlock];
       DecodeCodes(panel.type, rows[column], b, codes);
-      std::byte* cell = data + (b * panel.groups + group) * CellBytes(kind);
+      std::byte* cell = data + (panel.cell(b, static_cast<int>(group)) - panel.data);
       switch (kind) {
         case Codes::kBytes: PackBytes(codes, r, cell); break;
         case Codes::kFive: PackFive(codes, r, cell); break;
@@ -109,7 +109,7 @@ void PackBlocks(const Panel& panel, const std::byte* const* rows, std::byte* dat
         default: PackNibbles(codes, r, cell); break;
       }
       if (b % cells != 0) continue;
-      std::byte* record = scales + (b / cells * panel.groups + group) * RecordBytes(panel.type);
+      std::byte* record = data + (panel.record(b, static_cast<int>(group)) - panel.data);
       DecodeScales(panel.type, rows[column] + b / cells * block_bytes, r, record);
     }
   }
@@ -188,18 +188,16 @@ Status PackMatrix(const std::vector<WeightSource>& sources, int64_t weave, Weigh
   packed.panel_of_row.resize(order.size());
 
   // A panel ends where it is full or where the storage type changes.
-  std::vector<int64_t> data_at, scales_at;
+  std::vector<int64_t> data_at;
   int64_t total = 0;
   for (int64_t row = 0; row < packed.rows;) {
     WeightType type = sources[order[row].source].type;
     int64_t end = row;
     while (end < packed.rows && end - row < kPanelWidth && sources[order[end].source].type == type) end++;
     Panel panel{type, static_cast<int32_t>((end - row + kGroup - 1) / kGroup), static_cast<int32_t>(end - row), row,
-                packed.cols, nullptr, nullptr};
+                packed.cols, nullptr};
     data_at.push_back(total);
     total += RoundUp(DataBytes(type, panel.groups, packed.cols), 64);
-    scales_at.push_back(total);
-    if (IsBlockType(type)) total += RoundUp(packed.cols / BlockValues(type) * panel.groups * RecordBytes(type), 64);
     for (int64_t r = row; r < end; r++) packed.panel_of_row[r] = static_cast<int32_t>(packed.panels.size());
     packed.panels.push_back(panel);
     row = end;
@@ -214,7 +212,6 @@ Status PackMatrix(const std::vector<WeightSource>& sources, int64_t weave, Weigh
   Pool::Instance().ParallelFor(static_cast<int64_t>(packed.panels.size()), [&](int64_t i) {
     Panel& panel = packed.panels[i];
     std::byte* data = packed.bytes.get() + data_at[i];
-    std::byte* scales = packed.bytes.get() + scales_at[i];
     int64_t end = i + 1 < static_cast<int64_t>(packed.panels.size()) ? data_at[i + 1] : total;
     if (panel.width % kGroup != 0 || !IsBlockType(panel.type)) std::memset(data, 0, static_cast<size_t>(end - data_at[i]));
     const std::byte* rows[kPanelWidth];
@@ -223,9 +220,8 @@ Status PackMatrix(const std::vector<WeightSource>& sources, int64_t weave, Weigh
       rows[c] = sources[origin.source].bytes + origin.row * RowBytes(panel.type, packed.cols);
     }
     panel.data = data;
-    panel.scales = scales;
     if (IsBlockType(panel.type)) {
-      PackBlocks(panel, rows, data, scales);
+      PackBlocks(panel, rows, data);
     } else {
       PackPlain(panel, rows, data);
     }

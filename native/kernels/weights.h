@@ -17,7 +17,8 @@ constexpr int kGroup = 16;
 
 /// One panel in packed form, `groups` * 16 wide (padding is zero weight), k values deep.
 ///
-///   block types  data [block][group] cells of 32 k and 16 outputs:
+///   block types  data [block or super-block]: [group] records of scales (weight_types.h), then [1 or 8 blocks][group] cells
+///                of codes, so that a product reads one stream. A cell, 32 k of 16 outputs:
 ///     nibbles    [4][16 outputs] u32: nibble i + 4 p of word (v, r) holds the code of output r at
 ///                k = 32 block + 8 v + 2 i + p, so that a shift by 4 i leaves a k pair in the low bits of two half words
 ///     5 bits     [5][16 outputs] u32: half word p of word (j, r) holds those at k = 32 block + 2 (3 j + i) + p in its bits
@@ -29,7 +30,6 @@ constexpr int kGroup = 16;
 ///   F32          data [k][groups * 16] float
 ///   F16          data [k][groups * 16] half
 ///   BF16         data [ceil(k / 2)][groups * 16][2] bf16
-///   scales       [block or super-block][group] records, see weight_types.h
 ///
 /// A weight takes, packed: Q4_0, IQ4_NL 4.5 bits, Q4_1 5, Q4_K 4.625 (4.5 in the file: six-bit scales become bytes), Q5_0
 /// 5.5, Q5_1 6, Q5_K 5.625 (5.5), Q6_K 6.5625, Q8_0 8.5.
@@ -40,12 +40,18 @@ struct Panel {
   int64_t first_row;  ///< first output column
   int64_t k;
   const std::byte* data;
-  const std::byte* scales;
 
   const std::byte* record(int64_t block, int group) const {
-    return scales + ((IsSuperBlockType(type) ? block / 8 : block) * groups + group) * RecordBytes(type);
+    return data + records_before(block) * groups * RecordBytes(type) + cells_before(block) * CellBytes(CodesOf(type)) +
+           group * RecordBytes(type);
   }
-  const std::byte* cell(int64_t block, int group) const { return data + (block * groups + group) * CellBytes(CodesOf(type)); }
+  const std::byte* cell(int64_t block, int group) const {
+    return data + (records_before(block) + 1) * groups * RecordBytes(type) + (block * groups + group) * CellBytes(CodesOf(type));
+  }
+
+ private:
+  int64_t records_before(int64_t block) const { return IsSuperBlockType(type) ? block / 8 : block; }
+  int64_t cells_before(int64_t block) const { return (IsSuperBlockType(type) ? block / 8 * 8 : block) * groups; }
 };
 
 struct PackedMatrix {
