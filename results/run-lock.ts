@@ -56,6 +56,17 @@ export const lockRun = (folder: string): RunLock => {
   return { release };
 };
 
+/** The live process that writes `folder`, or one on another machine that may; never writes. */
+export const writerOf = (folder: string): { readonly host: string; readonly pid: number } | undefined => {
+  for (const name of readdirSync(folder)) {
+    if (!name.startsWith(lockPrefix)) continue;
+    const owner = readOwner(join(folder, name));
+    if (owner !== undefined && (owner.host !== hostname() || isAlive(owner)))
+      return { host: owner.host, pid: owner.pid };
+  }
+  return undefined;
+};
+
 export const isLockFile = (name: string): boolean => name.startsWith(lockPrefix);
 const lockPrefix = '.lock-';
 

@@ -69,7 +69,8 @@ export const openJournal = (path: string): SampleJournal => {
   };
 };
 
-const readJournal = (path: string): { entries: JournalEntry[]; bytes: number } => {
+/** Reads what is whole; never writes. Throws as `openJournal` does. */
+export const readJournal = (path: string): { entries: JournalEntry[]; bytes: number } => {
   let content: Buffer;
   try {
     content = readFileSync(path);

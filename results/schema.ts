@@ -209,6 +209,12 @@ export const runSchema = z.strictObject({
   continuations: z.array(
     z.strictObject({ startedAt: z.iso.datetime(), code: codeSchema, machine: machineSchema, software: softwareSchema }),
   ),
+  /** Of a copy whose scores were computed again: the run.json that the outputs are of, and who scored them. */
+  scored: z.strictObject({ runSha256: hash, code: codeSchema }).optional(),
+  /** Of runs put together: where the cells came from. */
+  merged: z
+    .array(z.strictObject({ id: text, runSha256: hash, code: codeSchema, machine: machineSchema, cells: count }))
+    .optional(),
   statistics: z.strictObject({
     interval: z.literal('BCa bootstrap'),
     level: z.number(),
