@@ -25,13 +25,13 @@ const rows = rowsOf(dir);
 
 test('the columns are those of the interface, in its order', () => {
   const binding =
-    'cellId,status,suite,suiteVersion,model,modelSha256,task,contextLength,method,params,budgetAxis,budget,protocol,simulated,trained,numerics,n,score,scoreLow,scoreHigh,deltaDense,deltaLow,deltaHigh,evidenceRecall,density,kvCacheBytes,kvBytesReadPerStep,promptTokens,auxiliaryTokens,indexBytes,prefillMs,timeToFirstTokenMs,decodeMsPerToken,peakResidentBytes,peakDeviceBytes,error,kvBytesMovedPerStep';
+    'cellId,status,suite,suiteVersion,model,modelSha256,task,contextLength,method,params,budgetAxis,budget,protocol,simulated,trained,numerics,n,score,scoreLow,scoreHigh,deltaDense,deltaLow,deltaHigh,evidenceRecall,density,kvCacheBytes,kvBytesReadPerStep,promptTokens,auxiliaryTokens,indexBytes,prefillMs,timeToFirstTokenMs,decodeMsPerToken,peakResidentBytes,peakDeviceBytes,error,kvBytesMovedPerStep,scoreByTurn,compressedFor';
   assert.equal(cellsCsvColumns.join(','), binding);
   assert.equal(cellsCsv(summariseRun(dir)).split('\n')[0], binding);
 });
 
 test('numbers read back exactly and unmeasured quantities are empty', () => {
-  const row = rows.find((candidate) => candidate.method === 'snapkv' && candidate.task === 'vt')!;
+  const row = rows.find((candidate) => candidate.method === 'snapkv' && candidate.task === 'kv_turns')!;
   const { aggregates } = summariseRun(dir).cells.find(({ facts }) => facts.cellId === row.cellId)!.record;
   for (const column of ['score', 'scoreLow', 'scoreHigh', 'density', 'kvCacheBytes', 'evidenceRecall'] as const)
     assert.equal(Number(row[column]), aggregates?.[column], column);
@@ -113,4 +113,20 @@ test('failed samples fail their cell in the table while others keep their scores
         ['out-of-memory', '', '3', true],
       );
   }
+});
+
+test('cells with turns show the score of each turn and what their caches were compressed for; others leave it empty', () => {
+  const rows = rowsOf(dir);
+  const { samples } = summariseRun(dir).cells.find(
+    ({ facts }) => facts.task === 'kv_turns' && facts.method.id === 'snapkv',
+  )!;
+  const means = [0, 1, 2].map((turn) =>
+    samples.reduce(
+      (sum, sample) => sum + (sample.status === 'ok' ? sample.turns![turn]!.score : 0) / samples.length,
+      0,
+    ),
+  );
+  const row = rows.find(({ task, method }) => task === 'kv_turns' && method === 'snapkv')!;
+  assert.deepEqual([row.scoreByTurn, row.compressedFor], [means.join(' '), 'context']);
+  assert.ok(rows.every(({ task, scoreByTurn }) => (task === 'kv_turns') === (scoreByTurn !== '')));
 });

@@ -2,6 +2,7 @@ import { stringify } from 'csv-stringify/sync';
 import { canonicalJson } from '../core/canonical-json.js';
 import type { MethodRecord, RunRecord } from './schema.js';
 import type { CellSummary, RunSummary } from './summary.js';
+import { turnMeans } from './turns.js';
 
 type Value = string | number | boolean | undefined;
 
@@ -44,7 +45,11 @@ const columns: readonly (readonly [string, (cell: CellSummary, run: RunRecord) =
   ['peakDeviceBytes', ({ times }) => times?.peakDeviceBytes],
   ['error', ({ record }) => (record.error === undefined ? undefined : errorText(record.error))],
   ['kvBytesMovedPerStep', ({ record }) => record.aggregates?.kvBytesMovedPerStep],
+  ['scoreByTurn', (cell) => turnsOf(cell)?.scores.join(' ')],
+  ['compressedFor', (cell) => turnsOf(cell)?.compressedFor],
 ];
+
+const turnsOf = ({ record, samples }: CellSummary) => (record.status === 'ok' ? turnMeans(samples) : undefined);
 
 export const cellsCsvColumns: readonly string[] = columns.map(([name]) => name);
 

@@ -2,7 +2,9 @@ import { type Average, averageSettings, distinct } from './averages.js';
 import { errorText } from './cells-csv.js';
 import type { Charts } from './charts/index.js';
 import { lengthLabel } from './charts/theme.js';
+import { markdownTable, plain } from './markdown.js';
 import { differenceWithInterval, mebibytesText, scoreWithInterval, share } from './numbers.js';
+import { turnSections } from './report-turns.js';
 import { type CellSummary, groupKey, type RunSummary, settingLabel } from './summary.js';
 
 /** The report of a run as Markdown, with its charts by relative path. The same run gives the same text. */
@@ -34,6 +36,7 @@ export const reportMarkdown = (summary: RunSummary, { charts, skipped }: Charts)
     ...distinct(cells.map((cell) => groupKey(cell.facts))).flatMap((key) =>
       groupSection(cells.filter((cell) => groupKey(cell.facts) === key)),
     ),
+    ...turnSections(cells),
     ...failures(cells),
     '## Reproduce',
     `\`\`\`\n${run.command.replaceAll('```', '')}\n\`\`\``,
@@ -81,7 +84,7 @@ const facts = ({ run, cells }: RunSummary, protocols: readonly string[]): string
     ],
     ['started', `${run.createdAt}${run.finishedAt === undefined ? '' : `, finished ${run.finishedAt}`}`],
   ];
-  return table(
+  return markdownTable(
     ['', ''],
     rows.filter(([, value]) => value !== ''),
     ['left', 'left'],
@@ -127,11 +130,11 @@ const groupSection = (cells: readonly CellSummary[]): string[] => {
     title,
     rows.length === 0
       ? 'No cell has a score.'
-      : table(heads, rows, ['left', 'right', 'left', 'left', 'left', 'right', 'right', 'right', 'right']),
+      : markdownTable(heads, rows, ['left', 'right', 'left', 'left', 'left', 'right', 'right', 'right', 'right']),
   ];
 };
 
-const marks = ({ facts }: CellSummary): string =>
+export const marks = ({ facts }: CellSummary): string =>
   [
     facts.control ? ' (c)' : '',
     facts.simulated ? ' (simulated)' : '',
@@ -145,7 +148,7 @@ const randomVerdict = ({ againstRandom }: CellSummary): string => {
 };
 
 const averagesTable = (averages: readonly Average[]): string =>
-  table(
+  markdownTable(
     ['method', 'budget', 'score', 'Δ dense', 'beats random', 'evidence recall', 'KV ÷ dense', 'read ÷ dense', 'cells'],
     averages.map((average) => [
       `${plain(average.series)}${marks(average.cells[0]!)}`,
@@ -182,27 +185,10 @@ const failures = (cells: readonly CellSummary[]): string[] => {
   ]);
   return [
     '## Cells without a score',
-    table(
+    markdownTable(
       ['task', 'length', 'protocol', 'setting', 'status', 'why'],
       rows,
       rows[0]!.map(() => 'left'),
     ),
   ];
 };
-
-const table = (
-  heads: readonly string[],
-  rows: readonly (readonly string[])[],
-  aligns: readonly ('left' | 'right')[],
-): string =>
-  [heads, aligns.map((align) => (align === 'left' ? ':--' : '--:')), ...rows]
-    .map((row) => `| ${row.join(' | ')} |`)
-    .join('\n');
-
-/** Text from records: nothing in it may become markup. */
-const plain = (text: string): string =>
-  text
-    .replace(/\s+/g, ' ')
-    .replace(/&/g, '&amp;')
-    .replace(/</g, '&lt;')
-    .replace(/[\\|`*[\]]/g, (sign) => `\\${sign}`);

@@ -30,7 +30,7 @@ test('a report holds the protocol, model, machine, every cell with intervals, th
     'Synthetic CPU',
     '8 (32 without sharing)',
     '![Score against measured KV cache bytes](charts/score-against-bytes.png)',
-    '### vt, 512 tokens, query-aware',
+    '### kv_turns, 512 tokens, query-aware',
     'winnow run synthetic',
   ])
     assert.ok(text.includes(words), words);
@@ -94,6 +94,17 @@ test('failed cells are listed with their reason and have no score anywhere', asy
   assert.match(text, /## Cells without a score/);
   assert.match(text, /\| quest @ 0\.5 \| unsupported \| \\\[ERR_UNSUPPORTED\\\] needs &lt;b>pages&lt;\/b> \\\| of 16/);
   assert.match(terminalTable(summary, { colours: false }), /quest +0\.5 +.*0\/2/);
+});
+
+test('scores by turn stand in a table of their own, of tasks that have turns', async () => {
+  const dir = newRun();
+  await reportRun(dir);
+  const [, section = ''] = readFileSync(runPaths(dir).report, 'utf8').split('## Scores by turn');
+  const [table] = section.split('\n## ');
+  assert.match(table!, /### kv_turns, 512 tokens, query-aware/);
+  assert.match(table!, /\| compressed for \| turn 1 \| turn 2 \| turn 3 \|/);
+  assert.match(table!, /\| snapkv \| 0\.5 \| context \| \d\.\d\d \| \d\.\d\d \| \d\.\d\d \|/);
+  assert.ok(!table!.includes('niah_single_1'));
 });
 
 test('an unfinished run is reported as unfinished', async () => {

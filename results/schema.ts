@@ -54,11 +54,32 @@ export const cellFactsSchema = z.strictObject({
 });
 export type CellFacts = z.infer<typeof cellFactsSchema>;
 
+const metaSchema = z.record(z.string(), z.union([text, z.number(), z.boolean()]));
+
 const sampleHead = {
   sampleId: text,
   index: count,
-  meta: z.record(z.string(), z.union([text, z.number(), z.boolean()])).optional(),
+  meta: metaSchema.optional(),
 };
+
+/** One question of several over one context. */
+const turnSchema = z.strictObject({
+  prediction: text,
+  references: z.array(text),
+  score: share,
+  finishReason: z.enum(['stop', 'length']),
+  promptTokens: count,
+  generatedTokens: count,
+  kvCacheBytes: measured,
+  kvCacheBytesPeak: measured,
+  kvBytesReadPerStep: measured,
+  evidenceRecall: share.optional(),
+  meta: metaSchema.optional(),
+});
+export type TurnRecord = z.infer<typeof turnSchema>;
+
+/** What was known when the cache of a sample with turns was compressed. */
+export const compressedForSchema = z.enum(['context', 'first-question', 'each-question']);
 
 const scoredSampleSchema = z.strictObject({
   ...sampleHead,
@@ -86,6 +107,9 @@ const scoredSampleSchema = z.strictObject({
   density: measured,
   auxiliaryTokens: count,
   indexBytes: measured,
+  /** All turns; the score beside them is their mean, bytes and recall are means over them, the prediction is the first. */
+  turns: z.array(turnSchema).min(2).optional(),
+  compressedFor: compressedForSchema.optional(),
   /** Positions kept per layer and KV head, only when asked for. */
   kept: z.array(z.array(z.array(count))).optional(),
 });

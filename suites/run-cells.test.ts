@@ -3,9 +3,10 @@ import { test } from 'node:test';
 import { type ErrorCode, WinnowError } from '../core/errors.js';
 import type { Engine, SampleRequest, SettingOutcome, SettingResult } from '../engine/contract.js';
 import { sampleSchema } from '../results/schema.js';
-import type { PlannedCell, Sample } from './contract.js';
+import type { PlannedCell, ResolvedSuite, Sample } from './contract.js';
 import { type GroupRun, type RunSink, runGroup, type SampleEntry } from './run-cells.js';
 import { groupCells, workOfSample } from './run-groups.js';
+import { sampleRequest } from './run-requests.js';
 
 const cellOf = (method: string, contextLength = 1024): PlannedCell => ({
   cellId: `${method}-${contextLength}`,
@@ -245,4 +246,46 @@ test('what a model thinks of given text is recorded and scored', async () => {
   assert.deepEqual([record.given, record.score], [given, 0.5]);
   assert.deepEqual(sampleSchema.parse(record), record);
   assert.equal(asked.length, 3);
+});
+
+test('turns are scored one by one, the score is their mean, and each has its bytes, recall and facts', async () => {
+  const turn = { ...result, evidenceRecall: 0.5 };
+  const turns = [turn, { ...turn, text: 'there', kvCacheBytes: 120, evidenceRecall: 1 }, { ...turn, text: 'nowhere' }];
+  const asked = ['there', 'elsewhere'].map((reference) => ({
+    ...{ question: 'and?', answerPrefix: '', references: [reference], evidence: [], maxNewTokens: 4, stop: [] },
+    meta: { asks: reference },
+  }));
+  const { engine } = engineThat((key) => ({ key, status: 'ok', ...result, turns, compressedFor: 'context' }));
+  const { sink } = memorySink();
+  await runGroup({ ...common, samples: [{ ...sampleOf(0), turns: asked }], engine, sink });
+  const record = sampleSchema.parse(sink.sampleOf('dense-1024', 's0'));
+  assert.ok(record.status === 'ok');
+  assert.deepEqual(
+    record.turns?.map(({ prediction, references, score, meta }) => [prediction, references[0], score, meta?.asks]),
+    [
+      ['here', 'here', 1, undefined],
+      ['there', 'there', 1, 'there'],
+      ['nowhere', 'elsewhere', 0, 'elsewhere'],
+    ],
+  );
+  assert.equal(record.score, 2 / 3);
+  assert.deepEqual([record.turns?.[1]?.kvCacheBytes, record.turns?.[1]?.evidenceRecall], [120, 1]);
+  assert.equal(record.compressedFor, 'context');
+});
+
+test('a conversation with gold history hands the answer before, spaced as it goes on after its prefix', () => {
+  const [turn] = [{ ...sampleOf(1), question: 'next?' }];
+  const asked = { ...sampleOf(0), answerPrefix: 'It is', turns: [turn!, turn!] };
+  const suite = { seed: 1, chatTemplate: true } as ResolvedSuite;
+  const request = (sample: Sample) => sampleRequest(suite, group!, sample, group!.cells, false);
+  assert.deepEqual(
+    request({ ...asked, turnsContinue: 'gold' }).turns?.map(({ answered }) => answered),
+    [' here', 'here'],
+  );
+  assert.deepEqual(
+    request({ ...asked, turnsContinue: 'answer' }).turns?.map(({ answered }) => answered),
+    [undefined, undefined],
+  );
+  assert.deepEqual([request(asked).turnsContinue, request(asked).turns?.length], [false, 2]);
+  assert.equal(request(sampleOf(0)).turns, undefined);
 });

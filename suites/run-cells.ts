@@ -3,7 +3,7 @@ import type { Engine, SampleOutcome, SampleRequest, SettingOutcome } from '../en
 import type { RunCounts, SampleRecord } from '../results/schema.js';
 import type { PlannedCell, Sample } from './contract.js';
 import type { CellGroup } from './run-groups.js';
-import { recordOf, type ScoredOutcome } from './sample-record.js';
+import { recordOf, type ScoreOf } from './sample-record.js';
 
 /** What one evaluated prompt gave: a record for each cell it served, and what it cost. */
 export interface SampleEntry {
@@ -27,7 +27,7 @@ export interface GroupRun {
   readonly engine: Pick<Engine, 'evaluate'>;
   readonly sink: RunSink;
   requestOf(sample: Sample, cells: readonly PlannedCell[]): SampleRequest;
-  scoreOf(sample: Sample, outcome: ScoredOutcome): number;
+  readonly scoreOf: ScoreOf;
   /** After every sample, also those that were on disk. */
   onSample?(done: SampleDone): void;
   readonly signal?: AbortSignal;
@@ -94,7 +94,7 @@ const entryOf = (
   const samples: Record<string, SampleRecord[]> = {};
   for (const { cellId } of cells) {
     const outcome = outcomes.find(({ key }) => key === cellId) ?? forgotten(cellId);
-    samples[cellId] = [recordOf(sample, index, outcome, (scored) => run.scoreOf(sample, scored))];
+    samples[cellId] = [recordOf(sample, index, outcome, run.scoreOf)];
   }
   return { counts: { prefills, prefillsUnshared, nativeMs, totalMs }, samples };
 };

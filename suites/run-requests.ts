@@ -40,8 +40,25 @@ export const sampleRequest = (
   maxNewTokens: sample.maxNewTokens,
   stop: sample.stop,
   ...(sample.continuation === undefined ? {} : { continuation: sample.continuation }),
+  ...turnsOf(sample),
   traceKept,
 });
+
+const turnsOf = ({ turns, turnsContinue, ...first }: Sample): Pick<SampleRequest, 'turns' | 'turnsContinue'> => {
+  if (turns === undefined || turns.length === 0) return {};
+  const answerTo = [first, ...turns];
+  return {
+    turnsContinue: turnsContinue !== undefined,
+    turns: turns.map(({ question, answerPrefix, evidence, maxNewTokens, stop }, i) => ({
+      ...{ question, answerPrefix, evidence, maxNewTokens, stop },
+      ...(turnsContinue === 'gold' ? { answered: goldAnswer(answerTo[i]!) } : {}),
+    })),
+  };
+};
+
+/** The first reference, as it goes on after its prefix. */
+export const goldAnswer = ({ answerPrefix, references }: Pick<Sample, 'answerPrefix' | 'references'>): string =>
+  `${answerPrefix === '' || /\s$/.test(answerPrefix) ? '' : ' '}${references[0] ?? ''}`;
 
 export const timingRequest = (
   suite: ResolvedSuite,

@@ -1,23 +1,16 @@
-import type { SettingOutcome, SettingResult } from '../engine/contract.js';
-import type { SampleRecord } from '../results/schema.js';
-import type { Sample } from './contract.js';
+import type { SettingOutcome, SettingResult, TurnResult } from '../engine/contract.js';
+import type { SampleRecord, ScoredSample, TurnRecord } from '../results/schema.js';
+import type { Sample, Scorer } from './contract.js';
 
 /** What a score is made from. */
 export type ScoredOutcome = Pick<SettingResult, 'text' | 'given'>;
+export type ScoreOf = (asked: Parameters<Scorer>[1], outcome: ScoredOutcome) => number;
 
 /** What is written for one sample of one cell: the outcome of its setting, scored. `index` is the sample's place in the cell. */
-export const recordOf = (
-  sample: Sample,
-  index: number,
-  outcome: SettingOutcome,
-  score: (outcome: ScoredOutcome) => number,
-): SampleRecord => {
-  const head = {
-    sampleId: sample.id,
-    index,
-    ...(Object.keys(sample.meta).length === 0 ? {} : { meta: { ...sample.meta } }),
-  };
+export const recordOf = (sample: Sample, index: number, outcome: SettingOutcome, score: ScoreOf): SampleRecord => {
+  const head = { sampleId: sample.id, index, ...metaOf(sample) };
   if (outcome.status !== 'ok') return { ...head, status: outcome.status, error: outcome.error };
+  const turns = outcome.turns?.map((turn, i) => turnRecord(i === 0 ? sample : sample.turns![i - 1]!, turn, score));
   return {
     ...head,
     status: 'ok',
@@ -25,7 +18,8 @@ export const recordOf = (
     references: [...sample.references],
     question: sample.question,
     ...(sample.classes === undefined ? {} : { classes: [...sample.classes] }),
-    score: score(outcome),
+    score:
+      turns === undefined ? score(sample, outcome) : turns.reduce((sum, turn) => sum + turn.score, 0) / turns.length,
     ...(outcome.given === undefined ? {} : { given: outcome.given }),
     finishReason: outcome.finishReason,
     promptTokens: outcome.promptTokens,
@@ -40,6 +34,25 @@ export const recordOf = (
     density: outcome.density,
     auxiliaryTokens: outcome.auxiliaryTokens,
     indexBytes: outcome.indexBytes,
+    ...(turns === undefined ? {} : { turns }),
+    ...(outcome.compressedFor === undefined ? {} : { compressedFor: outcome.compressedFor }),
     ...(outcome.kept === undefined ? {} : { kept: outcome.kept.map((heads) => heads.map((slots) => [...slots])) }),
   };
 };
+
+const metaOf = ({ meta }: Pick<Sample, 'meta'>): Pick<ScoredSample, 'meta'> =>
+  Object.keys(meta).length === 0 ? {} : { meta: { ...meta } };
+
+const turnRecord = (asked: Parameters<Scorer>[1], turn: TurnResult, score: ScoreOf): TurnRecord => ({
+  prediction: turn.text,
+  references: [...asked.references],
+  score: score(asked, turn),
+  finishReason: turn.finishReason,
+  promptTokens: turn.promptTokens,
+  generatedTokens: turn.tokenIds.length,
+  kvCacheBytes: turn.kvCacheBytes,
+  kvCacheBytesPeak: turn.kvCacheBytesPeak,
+  kvBytesReadPerStep: turn.kvBytesReadPerStep,
+  ...(turn.evidenceRecall === undefined ? {} : { evidenceRecall: turn.evidenceRecall }),
+  ...metaOf(asked),
+});

@@ -6,6 +6,7 @@ import { entityBinding } from './entity-binding.js';
 import { fwe } from './fwe.js';
 import { grammar } from './grammar.js';
 import { hashHop } from './hash-hop.js';
+import { KEY_VALUE_TURN_TASKS } from './key-value-turns.js';
 import { KEY_VALUE_TASKS } from './key-values.js';
 import { listRecall } from './list-recall.js';
 import { listTransformation } from './list-transformation.js';
@@ -19,6 +20,7 @@ import { ROOM_FACTS_TASKS } from './room-facts.js';
 import { twoHopQa } from './two-hop-qa.js';
 import { vt } from './vt.js';
 import { WORLD_TASKS } from './world-qa.js';
+import { worldTurns } from './world-turns.js';
 
 /** All tasks: one import and one line each. Parameters differ between tasks, so a task is run with what its own `parse` returned. */
 const TASKS = [
@@ -29,6 +31,7 @@ const TASKS = [
   needleGrid,
   ...HIDDEN_NUMBER_TASKS,
   ...KEY_VALUE_TASKS,
+  ...KEY_VALUE_TURN_TASKS,
   hashHop,
   mqar,
   entityBinding,
@@ -40,6 +43,7 @@ const TASKS = [
   recipeSteps,
   ...ROOM_FACTS_TASKS,
   ...WORLD_TASKS,
+  worldTurns,
   twoHopQa,
   ...LONG_SETS,
 ] as unknown as readonly Task[];

@@ -127,7 +127,7 @@ const makeSample = (id: string, kind: Kind, order: SampleOrder<KeyValuesParams>)
   );
 };
 
-interface Pair {
+export interface Pair {
   readonly key: string;
   readonly value: string;
 }
@@ -166,9 +166,13 @@ const marked = (key: string, mark: string, random: Random): string => {
   return key.slice(0, at) + mark + key.slice(at);
 };
 
-const pairText = ({ key, value }: Pair): string => `"${key}": "${value}"`;
+export const pairText = ({ key, value }: Pair): string => `"${key}": "${value}"`;
 
-const pairUnits = (tokens: KeyValuesParams['tokens'], taken: readonly string[], random: Random): HaystackUnits => {
+export const pairUnits = (
+  tokens: KeyValuesParams['tokens'],
+  taken: readonly string[],
+  random: Random,
+): HaystackUnits => {
   const pairs: string[] = [];
   const given = new Set<string>();
   const draw = (): string => {

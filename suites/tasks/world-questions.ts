@@ -64,8 +64,12 @@ const ASK: Readonly<Partial<Record<FactKind, (of: string) => string>>> = {
 const bare = (name: string): string => name.replace(/^the /, '');
 
 /** A chain of `hops` facts, each about the value of the one before; every entity on it has namesakes with documents of their own. */
-export const bridgeQuestion = (hops: number, nearMisses: number, random: Random): WorldQuestion => {
-  const world = createWorld(random);
+export const bridgeQuestion = (
+  hops: number,
+  nearMisses: number,
+  random: Random,
+  world: World = createWorld(random),
+): WorldQuestion => {
   for (;;) {
     const start = world.make(random.pick(['person', 'organisation', 'event'] as const));
     const path = drawPath(start.kind, hops, random);
