@@ -66,6 +66,8 @@ const sampleHead = {
 const turnSchema = z.strictObject({
   prediction: text,
   references: z.array(text),
+  question: text,
+  classes: z.array(text).optional(),
   score: share,
   finishReason: z.enum(['stop', 'length']),
   promptTokens: count,

@@ -46,6 +46,8 @@ const metaOf = ({ meta }: Pick<Sample, 'meta'>): Pick<ScoredSample, 'meta'> =>
 const turnRecord = (asked: Parameters<Scorer>[1], turn: TurnResult, score: ScoreOf): TurnRecord => ({
   prediction: turn.text,
   references: [...asked.references],
+  question: asked.question,
+  ...(asked.classes === undefined ? {} : { classes: [...asked.classes] }),
   score: score(asked, turn),
   finishReason: turn.finishReason,
   promptTokens: turn.promptTokens,
