@@ -13,6 +13,7 @@ import { perplexity } from './commands/perplexity.js';
 import { plan } from './commands/plan.js';
 import { profile } from './commands/profile.js';
 import { report } from './commands/report.js';
+import { rerun } from './commands/rerun.js';
 import { retrieval } from './commands/retrieval.js';
 import { run } from './commands/run.js';
 import { score } from './commands/score.js';
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   plan,
   report,
   verify,
+  rerun,
   status,
   score,
   merge,

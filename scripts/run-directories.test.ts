@@ -8,10 +8,12 @@ import { cacheEntries } from '../engine/cache-content.js';
 import { writeTinyModel } from '../engine/tiny-model.js';
 import { loadAddon } from '../native/index.js';
 import { mergeRuns } from '../results/merge-runs.js';
+import { repeatDifferences } from '../results/repeat.js';
 import { listIds, readCellRecord, readCellSamples, readRunRecord, recordText, runPaths } from '../results/run-files.js';
 import { lockRun } from '../results/run-lock.js';
 import { runState, stateWord } from '../results/run-status.js';
 import { scoreRun } from '../results/score-run.js';
+import { summariseRun } from '../results/summary.js';
 import { verifyRun } from '../results/verify.js';
 import { rescore } from '../suites/rescore.js';
 import { runWinnow } from './run-winnow.js';
@@ -108,6 +110,32 @@ test('by other rules every score, mean and interval is another one', { skip }, (
     assert.equal(record.aggregates!.score, wanted);
     assert.equal(readCellSamples(out, record).length, 2);
   }
+});
+
+test('a run gives the same again, and a difference is told with both values', { skip }, async () => {
+  const out = join(root, 'again');
+  const { code, stdout, stderr } = await runWinnow(['rerun', needles, '--out', out]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^2 of 2 cells are the same in every quantity but times\./);
+  assert.equal(csvOf(out), csvOf(needles));
+  assert.equal(readRunRecord(out).configurationSha256, readRunRecord(needles).configurationSha256);
+  const [before, after] = [summariseRun(needles), summariseRun(out)];
+  const [first, ...rest] = after.cells;
+  const record = { ...first!.record, aggregates: { ...first!.record.aggregates!, score: 0.25 } };
+  const [difference, ...more] = repeatDifferences(before, {
+    ...after,
+    cells: [{ ...first!, record }, ...rest.slice(1)],
+  });
+  const was = before.cells[0]!.record.aggregates!.score;
+  assert.deepEqual(difference!.differences, [{ quantity: 'score', before: was, after: 0.25 }]);
+  assert.equal(more[0]!.differences.find(({ quantity }) => quantity === 'status')!.after, undefined);
+});
+
+test('another model under the same name is refused by its hash', { skip }, async () => {
+  const other = writeTinyModel(join(root, 'other-model'), { seed: 5 });
+  const { code, stderr } = await runWinnow(['rerun', needles, '--out', join(root, 'no-3'), '--model', other]);
+  assert.equal(code, 3, stderr);
+  assert.match(stderr, /ERR_CHECKSUM\].*the model of the run/);
 });
 
 test('status tells running, killed and finished apart, and counts what is safe', { skip }, async () => {

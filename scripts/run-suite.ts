@@ -29,6 +29,18 @@ const runsFolder = fileURLToPath(new URL('../results/runs', import.meta.url));
 /** `winnow run`: plans, runs what is not there yet, reports. Exit code 1 when cells failed, 130 when interrupted. */
 export const runFromFlags = async (values: RunValues, terminal: Terminal): Promise<ExitCode> => {
   const planned = await planFromFlags(values.suite, values, terminal);
+  const command = shellCommand(['npx', 'winnow', ...process.argv.slice(2)]);
+  const { dir, outcome } = await runPlanned(planned, values, command, terminal);
+  return finish(dir, planned, outcome, values, terminal);
+};
+
+/** Runs a plan into its directory; what is done with the outcome is the caller's. */
+export const runPlanned = async (
+  planned: PlannedSuite,
+  values: Pick<RunValues, 'trace' | 'out' | 'pass'>,
+  command: string,
+  terminal: Terminal,
+): Promise<{ dir: string; outcome: SuiteRunOutcome }> => {
   const { loaded, plan, model, options } = planned;
   if (plan.cells.length === 0) {
     throw new WinnowError(
@@ -46,7 +58,6 @@ export const runFromFlags = async (values: RunValues, terminal: Terminal): Promi
   const configuration = runConfiguration(loaded, plan, { id: model.id, sha256: model.sha256 }, options, traceKept);
   const id = runIdOf(loaded.suite.id, configuration);
   const dir = path.resolve(values.out ?? path.join(runsFolder, id));
-  const command = shellCommand(['npx', 'winnow', ...process.argv.slice(2)]);
   terminal.note(
     `${loaded.suite.id} v${loaded.suite.version} on ${model.id}: ${plan.cells.length} cells of ${plan.samplesPerCell} samples, in ${dir}`,
   );
@@ -71,7 +82,7 @@ export const runFromFlags = async (values: RunValues, terminal: Terminal): Promi
         }),
       signal: terminal.signal,
     });
-    return await finish(dir, planned, outcome, values, terminal);
+    return { dir, outcome };
   } catch (error) {
     if (terminal.signal.aborted) throw interrupted(dir, command);
     terminal.note(`Finished cells and samples are in ${dir}. To continue: ${command}`);

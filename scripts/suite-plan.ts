@@ -39,9 +39,18 @@ export const planFromFlags = async (
     seed: values.seed,
     chatTemplate: values.chatTemplate === undefined ? undefined : values.chatTemplate === 'on',
   });
+  return planLoaded(loaded, openOptionsOf(values), values.acceptLicence, terminal);
+};
+
+/** The same of a suite that is resolved already. */
+export const planLoaded = async (
+  loaded: LoadedSuite,
+  options: OpenOptions,
+  accepted: readonly string[] | undefined,
+  terminal: Terminal,
+): Promise<PlannedSuite> => {
   const { suite } = loaded;
-  const options = openOptionsOf(values);
-  const model = await findOrPullModel(suite.model, terminal, values.acceptLicence);
+  const model = await findOrPullModel(suite.model, terminal, accepted);
   const facts = readFacts(model, options);
   const factsOf = await loadMethodFacts(suite.methods, facts, suite.protocols);
   const plan = planSuite(suite, {
