@@ -40,6 +40,22 @@ export const contextParts = (
   return parts;
 };
 
+/**
+ * Document of each context token, -1 for what stands before all text. Text between documents counts to the one that follows, as in
+ * `contextParts`: a separator that saw every document would carry one into the next. Undefined where the sample names no documents.
+ */
+export const documentSegments = ({ contextIds, headTokens, documents }: PreparedPrompt): Int32Array | undefined => {
+  if (documents.length === 0) return undefined;
+  const segments = new Int32Array(contextIds.length).fill(-1);
+  let token = headTokens;
+  documents.forEach(({ end }, i) => {
+    const last = i === documents.length - 1 ? contextIds.length : Math.max(token, end);
+    segments.fill(i, token, last);
+    token = last;
+  });
+  return segments;
+};
+
 /** The context as one part, where nobody knows its text. */
 export const wholeContext = ({ contextIds }: FedPrompt): ContextPart => ({
   part: { role: 'document', text: '', tokens: contextIds.length },

@@ -12,7 +12,7 @@ export interface FedPrompt {
   readonly evidence: readonly TokenSpan[];
   /** Position of the first token; default 0. */
   readonly firstPosition?: number;
-  /** Document of each context token, -1 outside. */
+  /** Document of each context token, -1 outside (`documentSegments`). */
   readonly segments?: Int32Array;
 }
 
