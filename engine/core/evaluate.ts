@@ -1,7 +1,7 @@
 import { asWinnowError, WinnowError } from '../../core/errors.js';
 import type { PreparedPrompt, PromptParts, SampleOutcome, SampleRequest, SettingOutcome } from '../contract.js';
 import { companionPrompts } from './companions.js';
-import { contextParts } from './context-parts.js';
+import { contextParts, documentSegments } from './context-parts.js';
 import { concat, type FedPrompt, QUERY_AWARE_TAIL, tailOf } from './fed-prompt.js';
 import { failedOutcome, firstStop, type Job } from './outcome.js';
 import type { Profiles } from './profiles.js';
@@ -247,7 +247,9 @@ const askingOf = ({ text }: EvaluateContext, plan: TurnPlan, job: Job, sample: O
 };
 
 const fed = ({ prompt, rewritten }: Job): FedPrompt => {
-  const { softSpans: spans = [], ...ids } = prompt;
+  const { softSpans: spans = [], ...prepared } = prompt;
+  const segments = documentSegments(prompt);
+  const ids = { ...prepared, ...(segments === undefined ? {} : { segments }) };
   const rows = rewritten?.softRows;
   if (rows === undefined) return { ...ids, tailTokens: QUERY_AWARE_TAIL };
   const at = spans.flatMap(({ start, end }) => Array.from({ length: end - start }, (_, i) => start + i));
