@@ -195,7 +195,7 @@ export interface LayerShape {
   /** Logits are softCap * tanh(logit / softCap). */
   readonly softCap?: number;
   readonly latentRank?: number;
-  /** The layer whose cache this one reads; itself unless shared. */
+  /** The layer whose cache this one reads; itself unless shared. A sharing layer has no KV heads of its own (`numKvHeads` 0). */
   readonly kvSource: number;
   readonly fixedStateBytes: number;
   /** Sliding, recurrent and shared layers cannot be evicted from; budgets average over the rest. */

@@ -132,7 +132,7 @@ export interface Addon {
    * Rotary embedding of q and k inside a fused projection, then append of k and v to the caches.
    * qkv f32 or act [rows * T, (Hq + 2 H) * d]; positions i32 [rows * T]; cosSin f32 [maxPositions, ropeDims] (cos half, sin half);
    * qOut act [rows * T, Hq * d], rotated; preRopeKeys 1 stores keys un-rotated. qNorm, kNorm: f32 [d] gains of QK-norm or 0 (eps used).
-   * Every row's cache grows by T slots in this layer, with these positions, count 1, bias 0.
+   * Every row's cache grows by T slots in this layer, with these positions, count 1, bias 0; H may be 0: then q alone is rotated.
    */
   ropeAppend(
     qkv: TensorId,
@@ -164,6 +164,11 @@ export interface Addon {
   cacheKeep(cache: CacheId, layer: number, slots: TensorId, lens: TensorId): void;
   /** Drops the last `count` slots of every head of every layer (rejected drafts, rollback). */
   cacheDropLast(cache: CacheId, count: number): void;
+  /**
+   * Gives back the leading whole pages of a layer whose positions all lie below `before`, for layers that slide. Their slots stay in the
+   * numbering; they read as zeros at position 0 and count no bytes. Attention with a window must not reach back to them.
+   */
+  cacheRelease(cache: CacheId, layer: number, before: number): void;
   /** Original positions of a head's slots. */
   cachePositions(cache: CacheId, layer: number, kvHead: number): Int32Array;
   /** Keys (what 0), values (1) of a layer as f32 [H, maxLen, d], missing slots 0; bias (2) as [H, maxLen]; counts (3) i32 [H, maxLen]. */

@@ -116,7 +116,7 @@ export const feedCompanions = (
       addon.attendDecode(
         q.id,
         caches,
-        layer,
+        shape.kvSource,
         1,
         shape.softmaxScale,
         shape.softCap ?? 0,

@@ -9,6 +9,7 @@ import { headOffset, type PrefillResult } from './prefill.js';
 import { type Row, slotBytes, totalHeads } from './rows.js';
 import type { ModelContext, SampleSpec } from './sample.js';
 import type { ResolvedSetting } from './settings.js';
+import { headsRead } from './shared-cache.js';
 import { endTierStep } from './tier.js';
 
 /** A prefill, with the state that its method wrote while it passed. */
@@ -127,7 +128,7 @@ export const forkRow = (
   base: CacheId,
   sequence: Row['sequence'],
   evidence: readonly TokenSpan[],
-  { nextPosition, slots }: Pick<PrefillResult, 'nextPosition' | 'slots'> = {},
+  { nextPosition, slots, released }: Pick<PrefillResult, 'nextPosition' | 'slots' | 'released'> = {},
 ): Row => ({
   key: resolved.key,
   resolved,
@@ -136,11 +137,12 @@ export const forkRow = (
   sequence,
   evidence,
   slots: slots?.slice() ?? new Int32Array(totalHeads(context.shapes)).fill(sequence.length),
+  ...(released === undefined ? {} : { released: released.slice() }),
   quantised: new Map(),
   evidenceSlots: new Map(),
   fullReadBytes: context.shapes.reduce((sum, shape, layer) => {
-    const length = slots?.[headOffset(context.shapes, layer)] ?? sequence.length;
-    return sum + length * shape.numKvHeads * slotBytes(shape, context.elementBytes);
+    const length = slots?.[headOffset(context.shapes, shape.kvSource)] ?? sequence.length;
+    return sum + length * headsRead(context.shapes, layer) * slotBytes(shape, context.elementBytes);
   }, 0),
 });
 

@@ -8,6 +8,7 @@ import { freeWeights, packWeights, type ReplacedTensors } from './load.js';
 import type { RotaryEmbedding } from './rotary.js';
 import type { ModelContext } from './sample.js';
 import type { ResolvedSetting } from './settings.js';
+import { checkSharedLayer } from './shared-cache.js';
 import { type Architecture, createTransformer, type ModelWeights, type Transformer } from './transformer.js';
 
 /** Conversions of an open model, one for each method and parameters; kept until the model is closed. */
@@ -126,6 +127,11 @@ const replacedTensors = (
     const expected = layer === undefined ? stored : projectionShape(shapes[Number(layer)]!, part!, stored);
     const given = view.tensor(name, phase);
     if (expected === undefined) continue;
+    if (expected[0] === 0 && given === undefined) {
+      // A layer that reads another's cache projects queries only.
+      replaced.set(name, { shape: expected, values: new Float32Array(0) });
+      continue;
+    }
     const found = given === undefined ? stored : given.shape;
     if (found.join() !== expected.join() || (given !== undefined && given.dtype !== 'f32'))
       throw new WinnowError(
@@ -208,10 +214,14 @@ const gathered = (base: RotaryEmbedding, pairs: Int32Array): RotaryEmbedding => 
 
 const checkLayers = (where: string, shapes: readonly LayerShape[], numLayers: number): void => {
   if (shapes.length !== numLayers) throw new WinnowError('ERR_CONTRACT', where, `${numLayers} layers`, shapes.length);
-  shapes.forEach(({ mixer, numQueryHeads, numKvHeads, kvSource, evictable }, layer) => {
+  shapes.forEach((shape, layer) => {
+    const { mixer, numQueryHeads, numKvHeads, kvSource, evictable } = shape;
     const at = `${where}[${layer}]`;
     if (mixer === 'recurrent') throw new WinnowError('ERR_UNSUPPORTED', at, 'softmax layers or none', mixer);
-    if (kvSource !== layer) throw new WinnowError('ERR_UNSUPPORTED', at, 'a cache of its own', `that of ${kvSource}`);
+    if (kvSource !== layer) {
+      checkSharedLayer(at, shapes, layer);
+      return;
+    }
     if (mixer === 'none' && (numKvHeads !== 0 || evictable))
       throw new WinnowError('ERR_CONTRACT', at, 'no KV heads and nothing to evict where nothing attends', numKvHeads);
     if (mixer === 'softmax' && (numKvHeads < 1 || numQueryHeads % numKvHeads !== 0))
@@ -222,12 +232,14 @@ const checkLayers = (where: string, shapes: readonly LayerShape[], numLayers: nu
 /** Prefill and decode read and write the same slots. */
 const checkSameCache = (id: string, prefill: readonly LayerShape[], decode: readonly LayerShape[]): void => {
   const geometry = (shapes: readonly LayerShape[]): string =>
-    shapes.map(({ numKvHeads, headDim, headDimV }) => [numKvHeads, headDim, headDimV].join('x')).join();
+    shapes
+      .map(({ numKvHeads, headDim, headDimV, kvSource }) => [numKvHeads, headDim, headDimV, kvSource].join('x'))
+      .join();
   if (geometry(prefill) !== geometry(decode))
     throw new WinnowError(
       'ERR_CONTRACT',
       `${id}.weights.decode`,
-      `the cache of the prefill (KV heads x key x value widths ${geometry(prefill)})`,
+      `the cache of the prefill (KV heads x key x value widths x layer ${geometry(prefill)})`,
       geometry(decode),
     );
 };

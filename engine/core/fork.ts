@@ -98,7 +98,7 @@ const attendRow = (
   device.addon.attendPrefill(
     device.slice(q, row * queryLen, queryLen).id,
     cache,
-    layer,
+    shape.kvSource,
     shape.softmaxScale,
     shape.softCap ?? 0,
     shape.slidingWindow ?? 0,

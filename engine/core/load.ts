@@ -102,7 +102,9 @@ export const packWeights = (
     known !== undefined && !isNew(names)
       ? known
       : addon.packWeight(
-          names.map((name) => replacedSource(replaced, name) ?? sourceOf(tensorOf(checkpoint, name))),
+          names
+            .filter((name) => replaced.get(name)?.shape[0] !== 0)
+            .map((name) => replacedSource(replaced, name) ?? sourceOf(tensorOf(checkpoint, name))),
           interleave,
         );
   const gain = (name: string, exists = true, known?: TensorId): TensorId => {

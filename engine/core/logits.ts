@@ -41,7 +41,7 @@ export function* logitBlocks(
           device.addon.attendPrefill(
             q.id,
             cache,
-            layer,
+            shape.kvSource,
             shape.softmaxScale,
             shape.softCap ?? 0,
             shape.slidingWindow ?? 0,

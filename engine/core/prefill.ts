@@ -5,6 +5,7 @@ import { type ColumnNeed, type ColumnStats, createColumnStats } from './column-s
 import { type Device, type DeviceTensor, layerLens } from './device.js';
 import { isPlainLayout, plainKeys } from './plan-keys.js';
 import type { PlanMemory } from './plan-memory.js';
+import { releasable, releaseBehind } from './release.js';
 import { type LayerSource, type SoftTokens, softWithin, type Transformer } from './transformer.js';
 
 /** One chunk of one layer, for the hooks of a method that has a prefill of its own. */
@@ -47,6 +48,8 @@ export interface PrefillRequest {
   readonly windowRows: number;
   readonly columnStats?: readonly ColumnNeed[];
   readonly wantLogits: boolean;
+  /** Sliding layers give back what no later query sees; only where positions follow slots. */
+  readonly releases?: boolean;
   readonly hooks?: PrefillHooks;
   cancelled(): void;
 }
@@ -65,6 +68,8 @@ export interface PrefillResult {
   readonly nextPosition?: number;
   /** Slots per (layer, KV head), layer-major, where they are not the tokens fed. */
   readonly slots?: Int32Array;
+  /** By layer: leading slots that were given back; absent where none may be. */
+  readonly released?: Int32Array;
 }
 
 /** Feeds a prompt in chunks. Exact for any chunk size: a query's result depends on the slots it sees only. */
@@ -118,9 +123,9 @@ export const prefill = (
           const isWindow = keys?.kind === 'window';
           pairs += isWindow ? windowCount(offset, count, keys) * shape.numQueryHeads : causal;
           const window = isWindow ? windowTensor(device, windowTensors, shape.numQueryHeads, keys).id : 0;
-          const { softmaxScale, softCap = 0, slidingWindow = 0 } = shape;
+          const { kvSource, softmaxScale, softCap = 0, slidingWindow = 0 } = shape;
           const into = [out.id, lse?.id ?? 0] as const;
-          device.addon.attendPrefill(q.id, cache, layer, softmaxScale, softCap, slidingWindow, window, ...into);
+          device.addon.attendPrefill(q.id, cache, kvSource, softmaxScale, softCap, slidingWindow, window, ...into);
         } else pairs += attendChunk(device, transformer, shape, request, textLength, at, plan, out, lse);
         if (lse !== undefined) columnStats.push(cache, layer, q, lse);
         windows.push(layer, q, count);
@@ -128,10 +133,13 @@ export const prefill = (
       },
     });
     hooks?.plans.settle(count, count);
+    if (request.releases === true) releaseBehind(device, shapes, cache, offset + count + shift);
   }
   for (const t of windowTensors.values()) device.free(t);
   const moved = shift === 0 ? {} : { nextPosition: textLength + shift };
-  return { logits, windowQueries: windows.take(), columnStats, pairs, causalPairs, ...moved };
+  const mayRelease = request.releases === true && shapes.some(({ slidingWindow }) => slidingWindow !== undefined);
+  const kept = mayRelease ? { released: Int32Array.from(shapes, (shape) => releasable(shape, textLength)) } : {};
+  return { logits, windowQueries: windows.take(), columnStats, pairs, causalPairs, ...moved, ...kept };
 };
 
 const isPlain = (hooks: PrefillHooks | undefined): boolean => hooks === undefined || isPlainLayout(hooks.layout);

@@ -2,6 +2,7 @@ import type { LayerShape, SequenceFacts, TokenSpan } from '../../methods/contrac
 import type { CacheId } from '../../native/addon-types.js';
 import type { Device } from './device.js';
 import type { ResolvedSetting } from './settings.js';
+import { headsRead } from './shared-cache.js';
 import { awayBytes, copyTier, type Tier } from './tier.js';
 
 /** One sequence: a sample under one setting. */
@@ -26,6 +27,8 @@ export interface Row {
   origins?: Map<number, Int32Array>;
   /** Slots at the second tier. */
   tier?: Tier;
+  /** By layer: leading slots of every head whose memory was given back (sliding layers); absent where positions do not follow slots. */
+  released?: Int32Array;
   /** Bytes that attention over all slots reads in one step; refreshed when an action changed the cache. */
   fullReadBytes: number;
 }
@@ -61,6 +64,7 @@ export const forkBooks = (row: Row, cache: CacheId): Row => ({
       }),
   ...(row.origins === undefined ? {} : { origins: new Map(row.origins) }),
   ...(row.tier === undefined ? {} : { tier: copyTier(row.tier) }),
+  ...(row.released === undefined ? {} : { released: row.released.slice() }),
 });
 
 export const totalHeads = (shapes: readonly LayerShape[]): number => shapes.reduce((sum, s) => sum + s.numKvHeads, 0);
@@ -74,7 +78,7 @@ export const expectedBytes = (row: Row, shapes: readonly LayerShape[], elementBy
   let total = 0;
   forEachHead(shapes, (layer, head, index) => {
     const shape = shapes[layer]!;
-    const length = row.slots[index]!;
+    const length = row.slots[index]! - (row.released?.[layer] ?? 0);
     const thinned = row.thinned?.get(layer);
     if (thinned === undefined)
       total += planeBytes(length, shape.headDim, elementBytes, row.quantised.get(`${layer}:keys`));
@@ -95,6 +99,9 @@ const planeBytes = (length: number, width: number, elementBytes: number, plane: 
 /** Slots of a cache page; quantisation works on whole pages. */
 export const PAGE_SLOTS = 64;
 
+/** Index of a layer's first head in layer-major lists. */
+const firstHead = (shapes: readonly LayerShape[], layer: number): number => totalHeads(shapes.slice(0, layer));
+
 export const forEachHead = (
   shapes: readonly LayerShape[],
   body: (layer: number, head: number, index: number) => void,
@@ -109,21 +116,30 @@ export const forEachHead = (
 export const slotsInSight = ({ slidingWindow }: LayerShape, length: number): number =>
   slidingWindow === undefined ? length : Math.min(length, slidingWindow);
 
-/** Bytes of the slots that sliding layers hold and do not read; such layers are never evicted from nor packed. */
+/** What attention over everything reads and a sliding layer does not; such layers are never evicted from nor packed. */
 export const bytesOutOfSight = (row: Row, shapes: readonly LayerShape[], elementBytes: number): number => {
   let total = 0;
-  forEachHead(shapes, (layer, _, index) => {
-    const length = row.slots[index]!;
-    total += (length - slotsInSight(shapes[layer]!, length)) * slotBytes(shapes[layer]!, elementBytes);
+  shapes.forEach((shape, layer) => {
+    if (shape.slidingWindow === undefined) return;
+    const length = row.slots[firstHead(shapes, shape.kvSource)] ?? 0;
+    total += (length - slotsInSight(shape, length)) * headsRead(shapes, layer) * slotBytes(shape, elementBytes);
   });
   return total;
 };
 
 /** Reads the cache's own account of what attention over everything reads. */
-export const refreshReadBytes = (device: Device, row: Row, shapes: readonly LayerShape[]): void => {
+export const refreshReadBytes = (
+  device: Device,
+  row: Row,
+  shapes: readonly LayerShape[],
+  elementBytes: number,
+): void => {
   row.fullReadBytes = 0;
-  shapes.forEach((_, layer) => {
-    for (const bytes of device.addon.cacheReadBytes(row.cache, layer)) row.fullReadBytes += bytes;
+  shapes.forEach((shape, layer) => {
+    // Slots that were given back count here as if they were there: what is out of sight is taken off as one.
+    const { kvSource } = shape;
+    row.fullReadBytes += (row.released?.[kvSource] ?? 0) * headsRead(shapes, layer) * slotBytes(shape, elementBytes);
+    for (const bytes of device.addon.cacheReadBytes(row.cache, kvSource)) row.fullReadBytes += bytes;
   });
 };
 
@@ -152,7 +168,8 @@ export const evidenceSlots = (device: Device, row: Row, layer: number, head: num
         )
           found.push(slot);
       }
-    slots = Int32Array.from(found).sort();
+    const held = found.filter((slot) => slot >= (row.released?.[layer] ?? 0));
+    slots = Int32Array.from(held).sort();
     row.evidenceSlots.set(index, slots);
   }
   return slots;
@@ -169,12 +186,17 @@ const firstAtLeast = (positions: Int32Array, wanted: number): number => {
   return low;
 };
 
+/** Whether a layer counts in evidence recall: a sliding layer holds what its window holds, whatever the method. */
+export const countsForRecall = (shapes: readonly LayerShape[], layer: number): boolean =>
+  shapes[layer]!.evictable || !shapes.some(({ evictable }) => evictable);
+
 /** Evidence recall of a whole cache: mean over layers and KV heads. */
 export const cacheRecall = (device: Device, row: Row, shapes: readonly LayerShape[]): number => {
   const wanted = evidenceTokens(row.evidence);
   let sum = 0;
   let heads = 0;
   forEachHead(shapes, (layer, head, index) => {
+    if (!countsForRecall(shapes, layer)) return;
     sum += evidenceSlots(device, row, layer, head, index).length / wanted;
     heads++;
   });
@@ -193,12 +215,12 @@ export const originsOf = (device: Device, row: Row, layer: number, head: number,
   return origins;
 };
 
-/** Original positions that each layer and KV head holds; -1 for synthetic slots. */
+/** Original positions that each layer and KV head holds in memory; -1 for synthetic slots. */
 export const keptPositions = (device: Device, row: Row, shapes: readonly LayerShape[]): Int32Array[][] => {
   let index = 0;
   return shapes.map((shape, layer) =>
     Array.from({ length: shape.numKvHeads }, (_, head) => {
-      const positions = device.addon.cachePositions(row.cache, layer, head);
+      const positions = device.addon.cachePositions(row.cache, layer, head).subarray(row.released?.[layer] ?? 0);
       const origins = row.origins?.get(index++);
       return origins === undefined ? positions : positions.map((position, slot) => origins[slot] ?? position);
     }),

@@ -14,6 +14,7 @@ import { ownsPrefill, prefillHooks } from './prefill-hooks.js';
 import { prefillSkipping } from './prefill-skip.js';
 import { cacheRecall, keptPositions, type Row, totalHeads } from './rows.js';
 import { checkLength, type ResolvedSetting } from './settings.js';
+import { checkSharing } from './shared-cache.js';
 import { rollBack } from './step-books.js';
 import type { Transformer } from './transformer.js';
 
@@ -118,6 +119,7 @@ export const openSample = async (
         windowRows: Math.max(0, ...members.map((member) => windowRows(member, prompt.questionIds.length))),
         columnStats: members.flatMap((member) => columnNeeds(member.declaration.needs)),
         wantLogits,
+        releases: assembled === undefined,
         cancelled: context.cancelled,
         ...(group === undefined ? {} : { hooks: prefillHooks(context, group) }),
       });
@@ -179,6 +181,7 @@ export const openSample = async (
   const admitted = settings.filter((setting) => {
     try {
       checkLength(context.facts, setting, slotCapacity - 1);
+      checkSharing(shapes, setting);
       setting.hooks().admit?.(visibleFacts(setting, sequence));
       return true;
     } catch (thrown) {

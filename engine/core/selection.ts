@@ -148,7 +148,7 @@ export const meterWholeLayer = (
   meters: readonly RowMeter[],
   wantRecall: boolean,
 ): void => {
-  const { shapes, device } = context;
+  const { shapes, device, elementBytes } = context;
   const offset = headOffset(shapes, layer);
   group.rows.forEach((row, r) => {
     const meter = begin(meters[r]!, row);
@@ -156,7 +156,7 @@ export const meterWholeLayer = (
       const length = row.slots[offset + head]!;
       const inSight = slotsInSight(shapes[layer]!, length);
       meter.slotsRead[offset + head] = inSight;
-      meter.bytes += inSight === length ? bytes : (bytes * inSight) / length;
+      meter.bytes += inSight === length ? bytes : inSight * slotBytes(shapes[layer]!, elementBytes);
     });
     if (!wantRecall || row.evidence.length === 0) return;
     const wanted = evidenceTokens(row.evidence);

@@ -5,6 +5,7 @@ import { attendPlan, type PlanReads } from './attend-plan.js';
 import { type DeviceTensor, device as deviceOf, largest } from './device.js';
 import { type Group, type GroupContext, slotsView } from './group.js';
 import { isPlainLayout, plainKeys } from './plan-keys.js';
+import { countsForRecall } from './rows.js';
 import { downloadLists, meterLists, meterReads, meterWholeLayer, type RowMeter } from './selection.js';
 import type { StepRequest } from './step.js';
 import { firstNewSlots, hasTier, readAtTier, readTierLists } from './step-books.js';
@@ -96,7 +97,7 @@ export const attendGroup = (step: GroupAttention): void => {
   const isListed = (keys?.kind === 'tokens' || keys?.kind === 'blocks') && rankOf(keys) === 3;
   if (request.parents === undefined && isDense) {
     if (plan !== undefined) {
-      meterWholeLayer(context, group, layer, step.meters, request.recall);
+      meterWholeLayer(context, group, layer, step.meters, wantsRecall(step));
       readTierLists(context, group, layer, undefined);
       group.plans.note(layer, plan, slotsAt(step));
     }
@@ -108,7 +109,7 @@ export const attendGroup = (step: GroupAttention): void => {
       host: downloadLists(device, lists),
       page,
       queryLen,
-      wantRecall: request.recall,
+      wantRecall: wantsRecall(step),
       wantSlots: request.readFrom !== undefined || hasTier(group),
     };
     const read = meterLists(context, group, reading, step.meters);
@@ -127,6 +128,9 @@ export const attendGroup = (step: GroupAttention): void => {
   }
   if (hooks.decode?.afterAttend !== undefined) guarded(() => hooks.decode!.afterAttend!(viewOf()));
 };
+
+const wantsRecall = ({ context, request, layer }: GroupAttention): boolean =>
+  request.recall && countsForRecall(context.shapes, layer);
 
 const push = (map: Map<Group, DeviceTensor[]>, group: Group, value: DeviceTensor): void => {
   const list = map.get(group);
@@ -203,7 +207,7 @@ const attendGeneral = (step: GroupAttention, plan: AttentionPlan, lse: DeviceTen
       plan,
     );
   const reads = run(group.caches);
-  const slots = meterReads(context, group, layer, reads, largest(at.lens), step.meters, request.recall);
+  const slots = meterReads(context, group, layer, reads, largest(at.lens), step.meters, wantsRecall(step));
   if (reads.tier !== undefined) readAtTier(context, group, layer, reads.tier, request.queryLen);
   else if (slots !== undefined) readTierLists(context, group, layer, slots);
   if (request.readFrom !== undefined) run(readCaches(context, request, group, layer, slots));

@@ -3,8 +3,10 @@ import { WinnowError } from '../../core/errors.js';
 import type { TierReads } from './attend-plan.js';
 import type { Group, GroupContext } from './group.js';
 import { headOffset } from './prefill.js';
+import { checkInReach } from './release.js';
 import { bytesOutOfSight, forEachHead, type Row, slotBytes, slotsInSight } from './rows.js';
 import type { RowMeter } from './selection.js';
+import { headsRead } from './shared-cache.js';
 import { liesAtTier, readTier, sendToTier, truncateTier } from './tier.js';
 
 export const firstNewSlots = (context: GroupContext, group: Group, layer: number, queryLen: number): number[] => {
@@ -17,7 +19,10 @@ export const firstNewSlots = (context: GroupContext, group: Group, layer: number
 };
 
 export const appendedBytes = (context: GroupContext): number =>
-  context.shapes.reduce((sum, s) => sum + s.numKvHeads * slotBytes(s, context.elementBytes), 0);
+  context.shapes.reduce(
+    (sum, s, layer) => sum + headsRead(context.shapes, layer) * slotBytes(s, context.elementBytes),
+    0,
+  );
 
 /** Rows without a selection read everything. */
 export const settleMeters = (context: GroupContext, rows: readonly Row[], meters: readonly RowMeter[]): void => {
@@ -53,6 +58,7 @@ export const rollBack = (context: GroupContext, groups: readonly Group[], droppe
         if (origins !== undefined) row.origins!.set(i, origins.subarray(0, row.slots[i]!));
       }
       row.fullReadBytes -= dropped * appendedBytes(context);
+      checkInReach(context.shapes, row);
     }
     if (!group.state.hasPages) continue;
     context.shapes.forEach((_, layer) => {

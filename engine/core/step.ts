@@ -1,6 +1,7 @@
 import { asWinnowError, type WinnowError } from '../../core/errors.js';
 import type { Device, DeviceTensor } from './device.js';
 import type { Group, GroupContext } from './group.js';
+import { releaseRow } from './release.js';
 import type { Row } from './rows.js';
 import type { RowMeter } from './selection.js';
 import { attendGroup, isWatched, type StepKeep } from './step-attend.js';
@@ -119,13 +120,13 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
             });
             continue;
           }
-          const { softmaxScale, softCap = 0, slidingWindow = 0 } = shape;
+          const { kvSource, softmaxScale, softCap = 0, slidingWindow = 0 } = shape;
           const from = caches.subarray(first, first + count);
           const [whole, into] = [slice.q.id, slice.out.id];
           addon.attendDecode(
             whole,
             from,
-            layer,
+            kvSource,
             queryLen,
             softmaxScale,
             softCap,
@@ -163,6 +164,7 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
         ?.map((q) => lastOf(device, q, group.rows.length, queryLen, accepted.get(group)!));
       guarded(group, () => maintain(context, group, queryLen, last, keep.probabilities.get(group)));
     }
+    for (const row of rows) releaseRow(context, row);
     addBills(groups, meters);
     return {
       failures,

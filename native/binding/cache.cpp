@@ -50,6 +50,13 @@ napi_value Keep(Call& call) {
   return call.Nothing();
 }
 
+napi_value Release(Call& call) {
+  Cache& cache = CacheOf(call, 0, "cache");
+  cache.ReleaseBefore(LayerOf(call, 1, cache), static_cast<int32_t>(call.Int(2, "before", INT32_MIN, INT32_MAX)));
+  CountPages(call);
+  return call.Nothing();
+}
+
 napi_value DropLast(Call& call) {
   call.Check(CacheOf(call, 0, "cache").DropLast(static_cast<int32_t>(call.Int(1, "count", 0, INT32_MAX))));
   CountPages(call);
@@ -103,7 +110,7 @@ napi_value PoisonFreed(Call& call) {
 }
 
 napi_value RopeAppendCall(Call& call) {
-  const CacheList list = CachesOf(call, 4, 5);
+  const CacheList list = CachesOf(call, 4, 5, true);
   const LayerGeometry& shape = list.geometry();
   const int64_t heads = call.Int(3, "numQueryHeads", 1, 1 << 20);
   const Tensor qkv = call.FloatTensor(0, "qkv", {-1, (heads + 2 * shape.num_kv_heads) * shape.head_dim});
@@ -148,6 +155,7 @@ void init_cache(napi_env env, napi_value exports, Runtime& runtime) {
             {"cacheFree", Free},
             {"cacheKeep", Keep},
             {"cacheDropLast", DropLast},
+            {"cacheRelease", Release},
             {"cacheAppend", Append},
             {"cacheQuantise", Quantise},
             {"cachePoison", Poison},

@@ -20,7 +20,7 @@ int64_t CacheList::MaxLen() const {
   return longest;
 }
 
-CacheList CachesOf(const Call& call, int i, int layer_argument) {
+CacheList CachesOf(const Call& call, int i, int layer_argument, bool allows_none) {
   const Span<const int32_t> ids = call.Ints(i, "caches");
   if (ids.size < 1) call.Refuse("caches", "at least one cache", "none");
   CacheList list;
@@ -30,7 +30,7 @@ CacheList CachesOf(const Call& call, int i, int layer_argument) {
     list.caches.push_back(found);
   }
   list.layer = LayerOf(call, layer_argument, *list.caches[0]);
-  if (list.geometry().num_kv_heads == 0) call.Refuse("layer", "a layer with KV heads", "one without");
+  if (!allows_none && list.geometry().num_kv_heads == 0) call.Refuse("layer", "a layer with KV heads", "one without");
   for (const Cache* cache : list.caches) {
     if (&cache->layout() == &list.caches[0]->layout()) continue;
     const auto& layers = cache->layout().layers;

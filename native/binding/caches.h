@@ -20,7 +20,8 @@ struct CacheList {
   int64_t MaxLen() const;
   const Cache* const* data() const { return caches.data(); }
 };
-CacheList CachesOf(const Call& call, int i, int layer_argument);
+/// `allows_none`: a layer without KV heads will do.
+CacheList CachesOf(const Call& call, int i, int layer_argument, bool allows_none = false);
 int32_t LayerOf(const Call& call, int i, const Cache& cache);
 
 /// Query heads held in the last axis of q, a whole number of which is a multiple of the KV heads.

@@ -17,6 +17,9 @@ struct Fnv {
   }
 };
 
+/// Whether a page must be replaced before elements are written to it.
+bool IsFixed(const Page& page) { return page.refs > 1 || page.released; }
+
 bool IsQuantised(const Page& page) { return page.planes[0].format.bits != 0 || page.planes[1].format.bits != 0; }
 
 bool IsValidDim(int32_t dim) { return dim >= 8 && dim <= 256 && dim % 8 == 0; }
@@ -144,7 +147,7 @@ Status Cache::Append(int32_t layer, int32_t count, const float* keys, const floa
 Page& Cache::OwnPage(HeadCache& head, int32_t index, bool elements) {
   Page*& page = head.pages[index];
   const bool packed = elements && IsQuantised(*page);
-  if (page->refs > 1 || packed) {
+  if (IsFixed(*page) || packed) {
     Page* fresh = packed ? CopyAsElements(*page, UsedSlots(head.len, index)) : ClonePage(*page);
     ReleasePage(page);
     page = fresh;
@@ -172,7 +175,7 @@ void Cache::KeepHead(HeadCache& head, const LayerGeometry& geometry, const int32
   std::vector<Page*> retired;
   for (int32_t index = first_page; index < PagesFor(count); index++) {
     Page* target = head.pages[index];
-    if (target->refs > 1 || IsQuantised(*target)) {
+    if (IsFixed(*target) || IsQuantised(*target)) {
       retired.push_back(target);
       target = NewPage(layout_->element, geometry.head_dim, geometry.head_dim_v);
     }
@@ -233,6 +236,26 @@ Status Cache::DropLast(int32_t count) {
   return Status();
 }
 
+void Cache::ReleaseBefore(int32_t layer, int32_t before) {
+  const LayerGeometry& shape = geometry(layer);
+  for (int32_t h = 0; h < shape.num_kv_heads; h++) {
+    HeadCache& head = heads_[shape.first_head + h];
+    Page* released = nullptr;
+    for (int32_t index = 0; index < head.len / kPageSize; index++) {
+      Page*& page = head.pages[index];
+      if (page->released) {
+        released = page;
+        continue;
+      }
+      if (*std::max_element(page->positions, page->positions + kPageSize) >= before) break;
+      if (released != nullptr) RetainPage(released);
+      else released = ReleasedPage(layout_->element, shape.head_dim, shape.head_dim_v);
+      ReleasePage(page);
+      page = released;
+    }
+  }
+}
+
 Status Cache::Quantise(int32_t layer, int32_t what, int32_t up_to, PlaneFormat format) {
   const LayerGeometry& shape = geometry(layer);
   WINNOW_TRY(CheckFormat("cacheQuantise", format.bits, format.group, format.along, kPageSize,
@@ -244,7 +267,7 @@ Status Cache::Quantise(int32_t layer, int32_t what, int32_t up_to, PlaneFormat f
     const int32_t pages = std::min(up_to, head.len) / kPageSize;
     for (int32_t index = 0; index < pages; index++) {
       Page*& page = head.pages[index];
-      if (page->planes[what].format.bits != 0) continue;
+      if (page->planes[what].format.bits != 0 || page->released) continue;
       if (page->refs > 1) {
         Page* fresh = ClonePage(*page);
         ReleasePage(page);
@@ -268,6 +291,7 @@ int64_t Cache::HeadBytes(int32_t layer, int32_t kv_head) const {
   int64_t bytes = 0;
   for (size_t index = 0; index < slots.pages.size(); index++) {
     const Page& page = *slots.pages[index];
+    if (page.released) continue;
     for (int what = 0; what < 2; what++) {
       const PlaneFormat format = page.planes[what].format;
       bytes += format.bits != 0

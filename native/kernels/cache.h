@@ -75,6 +75,9 @@ class Cache {
   /// move come back as elements; a prefix of whole pages that stays where it was keeps its pages and their codes.
   Status Keep(int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens);
   Status DropLast(int32_t count);
+  /// Gives back the memory of the leading pages of a layer whose positions all lie below `before`. Their slots stay in the numbering:
+  /// they read as zeros at position 0 and count no bytes.
+  void ReleaseBefore(int32_t layer, int32_t before);
   Status Quantise(int32_t layer, int32_t what, int32_t up_to, PlaneFormat format);
   /// Merges slots into others (cache_merge.h).
   Status Merge(const Context& context, const MergeParams& params);
@@ -96,7 +99,7 @@ class Cache {
  private:
   void GrowHead(HeadCache& head, const LayerGeometry& geometry, int32_t count);
   void KeepHead(HeadCache& head, const LayerGeometry& geometry, const int32_t* slots, int32_t count);
-  /// The page of a head, private; with elements in both planes if `elements`.
+  /// The page of a head, private and not a released one; with elements in both planes if `elements`.
   static Page& OwnPage(HeadCache& head, int32_t index, bool elements);
   static void TruncateHead(HeadCache& head, int32_t len);
   Status CheckSlots(const char* op, int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens) const;

@@ -25,7 +25,7 @@ Status Cache::KeepChannels(int32_t layer, int32_t up_to, const int32_t* channels
     if (lens[h] < 0) continue;
     HeadCache& head = heads_[shape.first_head + h];
     for (int32_t index = 0; index < std::min(up_to, head.len) / kPageSize; index++) {
-      if (head.pages[index]->planes[0].format.bits != 0) continue;
+      if (head.pages[index]->planes[0].format.bits != 0 || head.pages[index]->released) continue;
       if (!SelectChannels(OwnPage(head, index, false), 0, channels + h * stride, lens[h])) {
         return Status::Fail(Code::kOutOfMemory, "cacheKeepChannels", "memory for channels", "none");
       }

@@ -84,6 +84,9 @@ BlockPool& Blocks() {
 std::atomic<int64_t> live_pages{0};
 std::atomic<bool> poison_freed{false};
 
+/// Planes of every released page: 64 rows of the widest element.
+alignas(64) uint8_t zeros[kPageSize * 256 * sizeof(float)] = {};
+
 int32_t GroupsPerPlane(PlaneFormat format, int32_t dim) { return kPageSize * dim / format.group; }
 
 Page* NewShell(DType element, int32_t head_dim, int32_t head_dim_v) {
@@ -101,7 +104,7 @@ Page* NewShell(DType element, int32_t head_dim, int32_t head_dim_v) {
 void FreePage(Page* page) {
   for (int what = 0; what < 2; what++) {
     Plane& plane = page->planes[what];
-    if (plane.data == nullptr) continue;
+    if (plane.data == nullptr || page->released) continue;
     const size_t bytes = PlaneBytes(plane.format, page->dims[what], page->element);
     if (poison_freed.load(std::memory_order_relaxed)) std::memset(plane.data, 0xff, bytes);
     Blocks().Give(plane.data, bytes);
@@ -138,6 +141,13 @@ Page* NewPage(DType element, int32_t head_dim, int32_t head_dim_v) {
     FreePage(page);
     throw;
   }
+  return page;
+}
+
+Page* ReleasedPage(DType element, int32_t head_dim, int32_t head_dim_v) {
+  Page* page = NewShell(element, head_dim, head_dim_v);
+  page->released = true;
+  for (Plane& plane : page->planes) plane.data = zeros;
   return page;
 }
 

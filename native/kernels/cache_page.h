@@ -33,6 +33,8 @@ struct Page {
   int32_t refs = 1;
   /// False promises that every bias of the page is 0.
   bool has_bias = false;
+  /// Given back (ReleasedPage): 64 slots that read as zeros at position 0, which lies behind the window of every query to come.
+  bool released = false;
   DType element = DType::kF32;
   int16_t dims[2] = {0, 0};
   Plane planes[2];
@@ -54,6 +56,8 @@ QuantisedView ViewQuantised(const Plane& plane, int32_t dim);
 
 /// A fresh page with one reference, element planes and zeroed contents. Thread-safe, like the two below.
 Page* NewPage(DType element, int32_t head_dim, int32_t head_dim_v);
+/// A page that stands in the place of one that was given back: no planes of its own, never written, no bytes of a cache.
+Page* ReleasedPage(DType element, int32_t head_dim, int32_t head_dim_v);
 void RetainPage(Page* page);
 void ReleasePage(Page* page);
 

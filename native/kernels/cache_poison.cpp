@@ -19,7 +19,7 @@ Status Cache::Poison(int32_t layer, const int32_t* slots, int64_t stride, const 
       const int32_t used = UsedSlots(head.len, index);
       const int32_t first = index * kPageSize;
       const int32_t* last = std::lower_bound(listed, end, first + used);
-      if (last - listed == used) {
+      if (last - listed == used || head.pages[index]->released) {
         listed = last;
         continue;
       }

@@ -7,7 +7,7 @@ namespace winnow {
 namespace {
 
 Status CheckRope(const RopeParams& p) {
-  if (p.num_query_heads < 1 || p.num_kv_heads < 1 || p.head_dim < 1 || p.head_dim > 1024) {
+  if (p.num_query_heads < 1 || p.num_kv_heads < 0 || p.head_dim < 1 || p.head_dim > 1024) {
     return Status::Shape("ropeAppend.qkv", "at least one head of 1 to 1024 channels", std::to_string(p.head_dim) + " channels");
   }
   if (p.rope_dims % 2 != 0 || p.rope_dims < 0 || p.rope_dims > p.head_dim) {

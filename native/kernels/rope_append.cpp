@@ -53,7 +53,7 @@ Status RopeAppend(const Context& context, const RopeAppendParams& p) {
   const int64_t row_bytes = int64_t{shape.head_dim} * static_cast<int64_t>(SizeOf(element));
   const int64_t token_bytes = row_bytes * shape.num_kv_heads;
   const int64_t num_tokens = int64_t{p.rows} * p.query_len;
-  auto* keys = static_cast<uint8_t*>(Pool::Scratch(3, static_cast<size_t>(2 * num_tokens * token_bytes)));
+  auto* keys = static_cast<uint8_t*>(Pool::Scratch(3, std::max<size_t>(64, static_cast<size_t>(2 * num_tokens * token_bytes))));
   if (keys == nullptr) return Status::Fail(Code::kOutOfMemory, "ropeAppend", "memory for scratch", "none");
   uint8_t* values = keys + num_tokens * token_bytes;
   WINNOW_TRY(Rope(context, {.qkv = p.qkv,

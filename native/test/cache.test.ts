@@ -37,6 +37,45 @@ describe('the KV cache through the binding', () => {
     addon.cacheFree(cache);
   });
 
+  test('pages behind a sliding window are given back, and attention with the window never notices', () => {
+    const cache = filledCache(addon, shape, 300, 5);
+    const q = tensorOf(addon, 'f32', [1, 64], noise(2, 64));
+    const attend = (id: number, window: number): Float32Array => {
+      const out = addon.tensor('f32', [1, 64]);
+      addon.attendDecode(q, Int32Array.of(id), 0, 1, 0.25, 0, window, 0, 0, 0, 0, out, 0, 0);
+      return (addon.download(out) as Float32Array).slice();
+    };
+    const slotBytes = 2 * 16 * 4;
+    const [bytes, live, seen] = [addon.cacheBytes(cache), addon.memory().cacheBytes, attend(cache, 100)];
+    const fork = addon.cacheFork(cache);
+    const hash = addon.cacheHash(fork);
+    // Slot 200 is the first in sight; pages end at 63, 127 and 191.
+    addon.cacheRelease(cache, 0, 192);
+    assert.deepEqual(attend(cache, 100), seen);
+    assert.equal(addon.cacheBytes(cache), bytes - 2 * 192 * slotBytes);
+    assert.deepEqual([...addon.cacheLens(cache)], [300, 300, 300, 300]);
+    assert.equal(addon.cacheHash(fork), hash);
+    addon.cacheRelease(cache, 0, 191);
+    addon.cacheRelease(cache, 0, -5);
+    assert.equal(addon.cacheBytes(cache), bytes - 2 * 192 * slotBytes);
+    addon.cacheFree(fork);
+    assert.ok(addon.memory().cacheBytes < live - 2 * 192 * slotBytes + 8192);
+    // Edits of what is no longer there change nothing that others share.
+    const again = addon.cacheFork(cache);
+    addon.cacheQuantise(cache, 0, 0, 300, 4, 32, 0);
+    addon.cacheKeep(
+      cache,
+      0,
+      tensorOf(addon, 'i32', [2, 3], Int32Array.of(5, 70, 299, 0, 198, 299)),
+      tensorOf(addon, 'i32', [2], Int32Array.of(3, 3)),
+    );
+    assert.deepEqual([...addon.cachePositions(cache, 0, 0)], [0, 0, 299]);
+    assert.deepEqual([...addon.cachePositions(cache, 0, 1)], [0, 198, 299]);
+    assert.deepEqual(attend(again, 100), seen);
+    addon.cacheFree(again);
+    addon.cacheFree(cache);
+  });
+
   test('freeing the last cache gives every byte back', () => {
     const before = addon.memory().cacheBytes;
     const cache = filledCache(addon, shape, 300, 2);
