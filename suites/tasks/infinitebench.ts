@@ -7,7 +7,7 @@ import { defineRecordTask } from './record-task.js';
 
 const Answer = z.union([z.string(), z.number(), z.array(z.union([z.string(), z.number()]))]);
 
-const InfiniteBenchRecord = z.looseObject({
+export const InfiniteBenchRecord = z.looseObject({
   context: z.string().min(1),
   input: z.string(),
   answer: Answer,
@@ -16,13 +16,13 @@ const InfiniteBenchRecord = z.looseObject({
 export type InfiniteBenchRecord = z.output<typeof InfiniteBenchRecord>;
 
 /** A record of a multiple-choice task: four options, one of which is the answer. */
-const ChoiceRecord = InfiniteBenchRecord.extend({ options: z.array(z.string()).length(4) }).refine(
+export const ChoiceRecord = InfiniteBenchRecord.extend({ options: z.array(z.string()).length(4) }).refine(
   (record) => letterOf(record) !== undefined,
   { path: ['answer'], error: 'one of the options' },
 );
 
 /** Upstream writes the answer as text, as a list of one, or with its letter. */
-const letterOf = ({ answer, options }: InfiniteBenchRecord): { option: string; letter: string } | undefined => {
+export const letterOf = ({ answer, options }: InfiniteBenchRecord): { option: string; letter: string } | undefined => {
   const [first, second] = [answer].flat().map(String);
   const at = options?.indexOf(first ?? '') ?? -1;
   const letter = second !== undefined && /^[ABCD]$/.test(second) ? second : 'ABCD'[at];

@@ -42,11 +42,11 @@ export const longBenchV2Prompt = (record: LongBenchV2Record, withText: boolean):
   const asked = `What is the correct answer to this question: ${record.question.trim()}\nChoices:\n${choices.join('\n')}`;
   const form = 'Format your response as follows: "The correct answer is (insert answer here)".';
   return {
-    before: withText ? 'Please read the following text and answer the question below.\n\n<text>\n' : '',
+    before: withText ? 'Please read the following text and answer the question below.\n\n<text>\n' : asked,
     text: withText ? record.context.trim() : '',
     question: withText
       ? `\n</text>\n\n${asked}\n\n${form}`
-      : `${asked}\n\nWhat is the single, most likely answer choice? ${form}`,
+      : `\n\nWhat is the single, most likely answer choice? ${form}`,
     references: [record.answer],
     classes: ['A', 'B', 'C', 'D'],
     meta: {

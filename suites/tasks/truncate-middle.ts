@@ -74,7 +74,7 @@ const isLowSurrogate = (text: string, at: number): boolean => (text.charCodeAt(a
  * The largest size whose count is at most `limit`, as far as counts grow with size: tokens are nearly proportional to characters, so a
  * few counts bracket it and halving closes the bracket.
  */
-const longestEnd = (text: string, limit: number, countOf: (size: number) => number): number => {
+export const longestEnd = (text: string, limit: number, countOf: (size: number) => number): number => {
   let [fits, fitsTokens] = [0, countOf(0)];
   let [over, overTokens] = [text.length + 1, Number.POSITIVE_INFINITY];
   for (let step = 0; over - fits > 1; step++) {
