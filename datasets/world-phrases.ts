@@ -22,7 +22,7 @@ export const PHRASES: Readonly<Record<FactKind, readonly string[]>> = {
     {S} never wanted to be anything but {A} {V}.`),
   birthYear: ways(`
     {S} was born in {V}.
-    The parish book puts the birth of {S} in {V}.
+    The church book puts the birth of {S} in {V}.
     {S} came into the world in {V}, in a hard winter.
     It was in {V} that {S} was born.
     The year {V} is given on the birth certificate of {S}.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createRandom } from '../core/random.js';
+import { FIRST_NAMES, SURNAMES } from './people.js';
 import { createWorld, type EntityKind, FACTS_OF, LINKS, writeDocument } from './world.js';
 import { COLOUR, PHRASES } from './world-phrases.js';
 
@@ -64,6 +65,27 @@ test('names are given once, and linked entities are of the kind that the fact as
     for (const fact of FACTS_OF[entity.kind]) {
       const kind = LINKS[fact];
       if (kind !== undefined) assert.equal(world.follow(entity, fact).kind, kind);
+    }
+  }
+});
+
+test('no name of one word stands in another one, in any case', () => {
+  const random = createRandom('one word');
+  const world = createWorld(random);
+  const words = new Set([...FIRST_NAMES, ...SURNAMES].map((name) => name.toLowerCase()));
+  for (let i = 0; i < 2500; i++) {
+    const town = world.make('town');
+    for (const name of [town.name, world.factOf(town, 'river')]) {
+      assert.ok(!words.has(name.toLowerCase()), name);
+      words.add(name.toLowerCase());
+    }
+  }
+  for (const word of words) {
+    for (let start = 0; start < word.length; start++) {
+      for (let end = start + 1; end <= word.length; end++) {
+        const part = word.slice(start, end);
+        assert.ok(part === word || !words.has(part), `${part} stands in ${word}`);
+      }
     }
   }
 });

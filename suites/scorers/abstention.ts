@@ -10,6 +10,8 @@ export const ABSTENTION_PHRASES: readonly string[] = [
   ABSTENTION,
   'not mentioned',
   'not specified',
+  'not explicitly mentioned',
+  'not explicitly stated',
   'not provided',
   'not given',
   'not available',

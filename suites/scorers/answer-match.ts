@@ -22,12 +22,23 @@ export const squadF1: Scorer = (prediction, { references }) =>
 export const bestTokenF1: Scorer = (prediction, { references }) =>
   Math.max(0, ...references.map((reference) => tokenF1(prediction, reference)));
 
-/** 1 when the first of the candidates (`classes`) that the prediction names, after normalisation, is a reference. */
-export const firstNamed: Scorer = (prediction, { references, classes = [] }) => {
+/** The candidate (`classes`) that the prediction names first, after normalisation. */
+const nameFirst = (prediction: string, classes: readonly string[]): string | undefined => {
   const text = normaliseAnswer(prediction);
-  const named = classes
+  return classes
     .map((name) => ({ name, at: text.indexOf(normaliseAnswer(name)) }))
     .filter(({ at }) => at >= 0)
-    .sort((a, b) => a.at - b.at || b.name.length - a.name.length);
-  return named[0] !== undefined && references.includes(named[0].name) ? 1 : 0;
+    .sort((a, b) => a.at - b.at || b.name.length - a.name.length)[0]?.name;
+};
+
+/** 1 when the first of the candidates (`classes`) that the prediction names is a reference. */
+export const firstNamed: Scorer = (prediction, { references, classes = [] }) => {
+  const named = nameFirst(prediction, classes);
+  return named !== undefined && references.includes(named) ? 1 : 0;
+};
+
+/** 1 when it is none: of a context against prior knowledge, an answer from memory. */
+export const priorAnswer: Scorer = (prediction, { references, classes = [] }) => {
+  const named = nameFirst(prediction, classes);
+  return named !== undefined && !references.includes(named) ? 1 : 0;
 };

@@ -3,7 +3,7 @@ import { suggestName } from '../../core/nearest-name.js';
 import type { GivenMeasure } from '../../engine/contract.js';
 import type { Scorer, ScorerId } from '../contract.js';
 import { abstention, answerOrAbstain, firstNamedOrAbstain } from './abstention.js';
-import { exactMatch, firstNamed, squadF1, substringMatch } from './answer-match.js';
+import { exactMatch, firstNamed, priorAnswer, squadF1, substringMatch } from './answer-match.js';
 import { babilongScorers } from './babilong.js';
 import { continuationScorers } from './continuation.js';
 import { helmetScorers } from './helmet.js';
@@ -12,6 +12,9 @@ import { longBenchScorers, longBenchV2 } from './longbench.js';
 import { longMemEval, longMemEvalScorers } from './longmemeval.js';
 import { documentAnswer, keyValueAnswer } from './lost-in-the-middle.js';
 import { multiHopRag, multiHopRagUpstream } from './multihop-rag.js';
+import { kitabScorers, setF1 } from './name-lists.js';
+import { orderExact, orderKendall } from './order.js';
+import { factRecall, firstNumber } from './quantities.js';
 import { rankingNdcg10 } from './ranking.js';
 import { rougeScorers } from './rouge.js';
 import { stringMatchAll, stringMatchPart } from './ruler.js';
@@ -53,9 +56,16 @@ const SCORERS: Readonly<Record<ScorerId, ScorerEntry>> = {
   'first-named-or-abstain': { score: firstNamedOrAbstain, prints: 'fraction' },
   'continuation/probability': { score: continuationScorers.probability, prints: 'fraction' },
   'continuation/greedy': { score: continuationScorers.greedy, prints: 'fraction' },
+  'prior-answer': { score: priorAnswer, prints: 'fraction' },
   'first-named': { score: firstNamed, prints: 'fraction' },
   'words-in-order': { score: wordsInOrder, prints: 'fraction' },
   'right-steps': { score: rightSteps, prints: 'fraction' },
+  'set-f1': { score: setF1, prints: 'fraction' },
+  'order/kendall': { score: orderKendall, prints: 'fraction' },
+  'order/exact': { score: orderExact, prints: 'fraction' },
+  'first-number': { score: firstNumber, prints: 'fraction' },
+  'fact-recall': { score: factRecall, prints: 'fraction' },
+  ...all('kitab', kitabScorers),
   'exact-match': { score: exactMatch, prints: 'fraction' },
   'substring-match': { score: substringMatch, prints: 'fraction' },
 };

@@ -1,11 +1,14 @@
 import type { Task } from '../contract.js';
 import { mqar } from './associative-recall.js';
 import { copying } from './copying.js';
+import { counterfactual } from './counterfactual.js';
 import { cwe } from './cwe.js';
+import { DIALOGUE_TASKS } from './dialogues.js';
 import { entityBinding } from './entity-binding.js';
 import { fwe } from './fwe.js';
 import { grammar } from './grammar.js';
 import { hashHop } from './hash-hop.js';
+import { keyFacts } from './key-facts.js';
 import { KEY_VALUE_TURN_TASKS } from './key-value-turns.js';
 import { KEY_VALUE_TASKS } from './key-values.js';
 import { listRecall } from './list-recall.js';
@@ -19,6 +22,8 @@ import { registerTracking } from './register-tracking.js';
 import { ROOM_FACTS_TASKS } from './room-facts.js';
 import { twoHopQa } from './two-hop-qa.js';
 import { vt } from './vt.js';
+import { worldConstraints } from './world-constraints.js';
+import { GLOBAL_TASKS } from './world-global.js';
 import { WORLD_TASKS } from './world-qa.js';
 import { worldTurns } from './world-turns.js';
 
@@ -44,6 +49,11 @@ const TASKS = [
   ...ROOM_FACTS_TASKS,
   ...WORLD_TASKS,
   worldTurns,
+  ...GLOBAL_TASKS,
+  worldConstraints,
+  counterfactual,
+  keyFacts,
+  ...DIALOGUE_TASKS,
   twoHopQa,
   ...LONG_SETS,
 ] as unknown as readonly Task[];

@@ -83,24 +83,35 @@ export const drawLayout = (
   };
 };
 
-/** How a context calls a document, and how an answer may name it. */
-export const documentId = (number: number): string => `Document ${number}`;
+/** How a context calls its documents. */
+export interface Naming {
+  /** How an answer may name the document with that number. */
+  id(number: number): string;
+  /** The line above it; begins with the id. */
+  heading(number: number, about: string): string;
+}
 
-export const heading = (number: number, about: string): string =>
-  `${documentId(number)}: ${about.charAt(0).toUpperCase()}${about.slice(1)}\n`;
+export const DOCUMENT_NAMING: Naming = {
+  id: (number) => `Document ${number}`,
+  heading: (number, about) => `Document ${number}: ${about.charAt(0).toUpperCase()}${about.slice(1)}\n`,
+};
 
-/** Documents one after the other under their headings; `starts` says where the text of each begins. */
-export const joinDocuments = <D extends ShownDocument>(instruction: string, shown: readonly D[]) => {
+/** Documents one after the other under their headings; `starts` says where the heading and the text of each begin. */
+export const joinDocuments = <D extends ShownDocument>(
+  instruction: string,
+  shown: readonly D[],
+  { id, heading }: Naming,
+) => {
   const documents: TextSpan[] = [];
-  const starts = new Map<D, number>();
+  const starts = new Map<D, { readonly heading: number; readonly text: number }>();
   const pieces = [instruction];
   let at = instruction.length;
   shown.forEach((document, i) => {
     const title = heading(i + 1, document.about);
-    starts.set(document, at + title.length);
+    starts.set(document, { heading: at, text: at + title.length });
     documents.push({ start: at, end: at + title.length + document.text.length });
     pieces.push(title, document.text, '\n');
     at += title.length + document.text.length + 1;
   });
-  return { text: pieces.join(''), documents, documentIds: shown.map((_, i) => documentId(i + 1)), starts };
+  return { text: pieces.join(''), documents, documentIds: shown.map((_, i) => id(i + 1)), starts };
 };

@@ -90,7 +90,7 @@ const makeSample = (
 ) => {
   const { params, length, seed, index } = order;
   const random = createRandom(seed, id, length, index);
-  const { world, question, answer, candidates, needs, decoys } = ask(params, random);
+  const { world, question, answerPrefix, answer, candidates, needs, decoys } = ask(params, random);
   const isAnswerable = random.float() < params.answerable;
   const lacking = isAnswerable ? undefined : { step: random.integer(0, needs.length - 1), whole: random.float() < 0.5 };
 
@@ -98,20 +98,30 @@ const makeSample = (
   const factsOf = new Map<string, FactKind[]>();
   for (const { entity, fact } of needs) {
     factsOf.set(entity.name, [...(factsOf.get(entity.name) ?? []), fact]);
-    if (!written.has(entity.name)) written.set(entity.name, writeDocument(world, entity, random));
   }
-  const related = decoys.map((decoy) => nearMiss(world, decoy, written.get(decoy.of.name)!, params.similarity, random));
-
+  // What is needed names its subject in full, and so do the sentences that are taken for it: evidence is enough by itself.
+  for (const { entity } of needs) {
+    if (written.has(entity.name)) continue;
+    written.set(entity.name, writeDocument(world, entity, random, { inFull: factsOf.get(entity.name)! }));
+  }
   const absent = lacking === undefined ? undefined : needs[lacking.step]!;
+  const related = decoys.map((decoy): NeededDocument => {
+    const document = nearMiss(world, decoy, written.get(decoy.of.name)!, params.similarity, random);
+    // Whoever abstains has seen what is left of the reasoning, and that its next step is told of others only.
+    const isMistakable = absent !== undefined && decoy.of === absent.entity;
+    return { ...document, evidence: isMistakable ? [document.said.get(absent.fact)!] : [] };
+  });
   const masked = params.masked === 'none' ? undefined : needs.at(params.masked === 'first' ? 0 : -1)!;
   const needed = [...written.values()].flatMap((document): NeededDocument[] => {
     if (document.about === masked?.entity.name) return [];
     const facts = factsOf.get(document.about)!;
-    if (document.about !== absent?.entity.name)
-      return [{ ...document, evidence: isAnswerable ? facts.map((fact) => document.said.get(fact)!) : [] }];
+    const said = ({ said }: WorldDocument, but?: FactKind) =>
+      facts.filter((fact) => fact !== but).map((fact) => said.get(fact)!);
+    if (document.about !== absent?.entity.name) return [{ ...document, evidence: said(document) }];
     if (lacking?.whole === true) return [];
     const { lines } = document;
-    return [{ ...writeDocument(world, absent.entity, random, { lines, omit: [absent.fact] }), evidence: [] }];
+    const cut = writeDocument(world, absent.entity, random, { lines, omit: [absent.fact], inFull: facts });
+    return [{ ...cut, evidence: said(cut, absent.fact) }];
   });
   const hint = params.answerable < 1 ? ` If they do not say it, answer: ${ABSTENTION}.` : '';
   return worldSample(
@@ -121,6 +131,7 @@ const makeSample = (
     {
       instruction: `${INSTRUCTION}${hint}\n\n`,
       question,
+      answerPrefix,
       references: [isAnswerable ? answer : ABSTENTION],
       ...(candidates === undefined ? {} : { classes: candidates }),
       needed,
@@ -145,12 +156,12 @@ const nearMiss = (
   similarity: number,
   random: Random,
 ): WorldDocument => {
-  if (similarity === 0) return writeDocument(world, entity, random);
+  if (similarity === 0) return writeDocument(world, entity, random, { inFull: differIn });
   const lines = varyLines(original.lines, entity.kind, similarity, random);
   lines.forEach((line, i) => {
     const { fact } = line;
     const isShared = line === original.lines[i] && fact !== undefined && fact !== 'kind' && !differIn.includes(fact);
     if (isShared && !entity.facts.has(fact)) entity.facts.set(fact, world.factOf(of, fact));
   });
-  return writeDocument(world, entity, random, { lines });
+  return writeDocument(world, entity, random, { lines, inFull: differIn });
 };

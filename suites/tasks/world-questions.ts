@@ -13,6 +13,8 @@ import {
 export interface WorldQuestion {
   readonly world: World;
   readonly question: string;
+  /** The beginning of a sentence that the answer ends: it repeats the question and no more. */
+  readonly answerPrefix: string;
   readonly answer: string;
   /** Names that the question offers, the answer among them. */
   readonly candidates?: readonly string[];
@@ -40,6 +42,7 @@ const THE: Readonly<Partial<Record<FactKind, string>>> = {
   founder: 'the founder of',
   director: 'the director of',
   seat: 'the town that is home to',
+  river: 'the river that runs through',
   mayor: 'the mayor of',
   place: 'the town that hosted',
   leader: 'the leader of',
@@ -60,8 +63,10 @@ const ASK: Readonly<Partial<Record<FactKind, (of: string) => string>>> = {
   organiser: (of) => `Who organised ${of}?`,
 };
 
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** Without the article, which an answer may leave out. */
-const bare = (name: string): string => name.replace(/^the /, '');
+export const bareName = (name: string): string => name.replace(/^the /, '');
 
 /** A chain of `hops` facts, each about the value of the one before; every entity on it has namesakes with documents of their own. */
 export const bridgeQuestion = (
@@ -85,7 +90,14 @@ export const bridgeQuestion = (
     });
     const last = path.at(-1)!;
     const decoys = needs.flatMap(({ entity, fact }) => namesakes(world, entity, [fact], nearMisses));
-    return { world, question: ASK[last]!(phrase), answer: bare(world.factOf(entity, last)), needs, decoys };
+    return {
+      world,
+      question: ASK[last]!(phrase),
+      answerPrefix: capital(`${THE[last]!} ${phrase} is`),
+      answer: bareName(world.factOf(entity, last)),
+      needs,
+      decoys,
+    };
   }
 };
 
@@ -106,24 +118,25 @@ const drawPath = (kind: EntityKind, hops: number, random: Random): FactKind[] | 
 };
 
 const YEARS = {
-  person: { fact: 'birthYear', asks: (a: string, b: string) => `Who was born earlier, ${a} or ${b}?` },
-  organisation: { fact: 'founded', asks: (a: string, b: string) => `Which was founded earlier, ${a} or ${b}?` },
-  event: { fact: 'year', asks: (a: string, b: string) => `Which took place earlier, ${a} or ${b}?` },
+  person: { fact: 'birthYear', asks: 'Who was born earlier', answers: 'The one who was born earlier is' },
+  organisation: { fact: 'founded', asks: 'Which was founded earlier', answers: 'The one that was founded earlier is' },
+  event: { fact: 'year', asks: 'Which took place earlier', answers: 'The one that took place earlier is' },
 } as const;
 
 /** Two of a kind, told apart by a year. */
 export const comparisonQuestion = (nearMisses: number, random: Random): WorldQuestion => {
   const world = createWorld(random);
   const kind = random.pick(['person', 'organisation', 'event'] as const);
-  const { fact, asks } = YEARS[kind];
+  const { fact, asks, answers } = YEARS[kind];
   const pair = [world.make(kind), world.make(kind)] as const;
   while (world.factOf(pair[0], fact) === world.factOf(pair[1], fact)) pair[1].facts.delete(fact);
   const earlier = Number(world.factOf(pair[0], fact)) < Number(world.factOf(pair[1], fact)) ? pair[0] : pair[1];
   return {
     world,
-    question: asks(pair[0].name, pair[1].name),
-    answer: bare(earlier.name),
-    candidates: pair.map(({ name }) => bare(name)),
+    question: `${asks}, ${pair[0].name} or ${pair[1].name}?`,
+    answerPrefix: answers,
+    answer: bareName(earlier.name),
+    candidates: pair.map(({ name }) => bareName(name)),
     needs: pair.map((entity) => ({ entity, fact })),
     decoys: pair.flatMap((entity) => namesakes(world, entity, [fact], nearMisses)),
   };
@@ -144,6 +157,7 @@ export const intersectionQuestion = (nearMisses: number, random: Random): WorldQ
   return {
     world,
     question: `Who was born in ${town} and worked for ${employer}?`,
+    answerPrefix: `The one who was born in ${town} and worked for ${employer} is`,
     answer: person.name,
     needs: [
       { entity: person, fact: 'birthTown' },

@@ -4,7 +4,15 @@ import type { TextSpan } from '../../methods/contract.js';
 import type { Sample } from '../contract.js';
 import type { MadeSample, SampleOrder } from './define-task.js';
 import { fitUnits } from './fit-units.js';
-import { depthOf, drawLayout, heading, joinDocuments, type LayoutParams, type ShownDocument } from './world-layout.js';
+import {
+  DOCUMENT_NAMING,
+  depthOf,
+  drawLayout,
+  joinDocuments,
+  type LayoutParams,
+  type Naming,
+  type ShownDocument,
+} from './world-layout.js';
 
 /** A document that the answer needs, with the ranges of its text that hold what is needed. */
 export interface NeededDocument extends ShownDocument {
@@ -16,15 +24,19 @@ export interface WorldPlan {
   readonly instruction: string;
   /** As asked, without its heading. */
   readonly question: string;
-  readonly answerPrefix?: string;
+  readonly answerPrefix: string;
   readonly references: readonly string[];
   readonly classes?: readonly string[];
   /** In the order of the reasoning. */
   readonly needed: readonly NeededDocument[];
   /** Near misses: shown beside the needed ones wherever related documents are. */
-  readonly related: readonly ShownDocument[];
+  readonly related: readonly (ShownDocument & Partial<NeededDocument>)[];
   /** Document i of those that only fill the length; pure in i once the documents before it were asked for. */
   filler(index: number): ShownDocument;
+  /** Whether the headings of documents with evidence are evidence too: of answers that list documents. */
+  readonly titlesAreEvidence?: boolean;
+  /** `Document 7: …` unless given. */
+  readonly naming?: Naming;
   readonly meta: Sample['meta'];
 }
 
@@ -44,7 +56,7 @@ export const worldSample = (
   const depth = depthOf(params, index);
   const layout = drawLayout(params, depth, { needed: needed.length, related: related.length }, random);
   const question = `\nQuestion: ${plan.question}`;
-  const answerPrefix = plan.answerPrefix ?? 'Answer:';
+  const { answerPrefix, naming = DOCUMENT_NAMING } = plan;
 
   const shownWith = (count: number): ShownDocument[] =>
     layout.arrange<ShownDocument>(
@@ -52,23 +64,23 @@ export const worldSample = (
       related,
       Array.from({ length: count }, (_, i) => plan.filler(i)),
     );
-  const contextWith = (count: number) => joinDocuments(plan.instruction, shownWith(count));
+  const contextWith = (count: number) => joinDocuments(plan.instruction, shownWith(count), naming);
   const count = fitUnits({
     task,
     length,
     maxNewTokens,
     ...(params.context === 'full' ? {} : { most: 0 }),
     promptTokens: (n) => meter.countPrompt({ context: contextWith(n).text, question, answerPrefix }),
-    unitTokens: (i) => meter.count(`${heading(100, plan.filler(i).about)}${plan.filler(i).text}\n`),
+    unitTokens: (i) => meter.count(`${naming.heading(100, plan.filler(i).about)}${plan.filler(i).text}\n`),
   });
   const { text, documents, documentIds, starts } = contextWith(count);
-  const evidence = needed
-    .flatMap((document) =>
-      document.evidence.map(({ start, end }): TextSpan => {
-        const at = starts.get(document)!;
-        return { start: at + start, end: at + end };
-      }),
-    )
+  const evidence = [...needed, ...related]
+    .flatMap((document): TextSpan[] => {
+      const at = starts.get(document)!;
+      const said = (document.evidence ?? []).map(({ start, end }) => ({ start: at.text + start, end: at.text + end }));
+      const title = { start: at.heading, end: at.text - 1 };
+      return plan.titlesAreEvidence === true && said.length > 0 ? [title, ...said] : said;
+    })
     .sort((a, b) => a.start - b.start);
   return {
     context: text,

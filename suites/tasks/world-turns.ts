@@ -63,6 +63,7 @@ function makeSample(order: SampleOrder<WorldTurnsParams>) {
     {
       instruction: 'Answer the questions at the end from the following documents.\n\n',
       question: questions[0]!.question,
+      answerPrefix: wordings[0]!.answerPrefix,
       references: wordings[0]!.references,
       needed: [...written.values()].map((document): NeededDocument => ({ ...document, evidence: [] })),
       related,
