@@ -40,7 +40,7 @@ export const showSample = async (order: SamplesOrder, terminal: Terminal): Promi
   const { context, question, answerPrefix, evidence, references, documents, meta, id } = sample;
   const promptTokens = meter.countPrompt(sample);
   const data = open.opened.map(({ dataset, name, sha256, trust }) => ({ dataset, file: name, sha256, trust }));
-  const template = `the chat template of ${model}`;
+  const template = sample.chatTemplate === false ? 'no chat template' : `the chat template of ${model}`;
   if (order.json) {
     const prompt = `${context}${question}${answerPrefix}`;
     const more = { context, question, answerPrefix, documents, meta, sampleId: id };
