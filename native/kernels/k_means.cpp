@@ -1,7 +1,6 @@
 #include "k_means.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <vector>
 
@@ -13,6 +12,8 @@ namespace winnow {
 namespace {
 
 constexpr int32_t kPanel = 16;
+/// Slots that one task assigns.
+constexpr int32_t kChunk = 128;
 
 /// Uniform [0, 1) from a hash, the splitmix64 finaliser twice.
 double Uniform(uint64_t seed, uint64_t stream, uint64_t index) {
@@ -30,7 +31,8 @@ struct Clustering {
   const KMeansKernels& nearest;
   const MergeKernels& rows;
   const SlotScoresKernels& dots;
-  const float* x;
+  AlignedBytes memory;
+  float* x;
   int32_t n;
   int32_t dim;
   int32_t k;
@@ -72,7 +74,7 @@ struct Clustering {
     }
   }
 
-  void Assign() {
+  void PackCentroids() {
     for (int32_t i = 0; i < k; i++) {
       const float* centroid = centroids + int64_t{i} * dim;
       const int64_t at = int64_t{i / kPanel} * dim * kPanel + i % kPanel;
@@ -81,7 +83,15 @@ struct Clustering {
       dots.dots(centroid, centroid, dim, 1, dim, &square);
       offsets[i] = 0.5f * square;
     }
-    for (int32_t s = 0; s < n; s++) assignment[s] = nearest.nearest(x + int64_t{s} * dim, panels.data(), offsets.data(), k, dim);
+  }
+
+  void Assign(int32_t begin, int32_t end) {
+    for (int32_t s = begin; s < end; s++) {
+      assignment[s] = nearest.nearest(x + int64_t{s} * dim, panels.data(), offsets.data(), k, dim);
+    }
+  }
+
+  void Count() {
     std::fill(sizes, sizes + k, 0);
     for (int32_t s = 0; s < n; s++) sizes[assignment[s]]++;
   }
@@ -103,45 +113,54 @@ Status KMeans(const Context& context, const KMeansParams& p) {
   const LayerGeometry& shape = p.caches[0]->geometry(p.layer);
   const int32_t heads = shape.num_kv_heads;
   const int32_t dim = p.what == 0 ? shape.head_dim : shape.head_dim_v;
-  std::atomic<bool> has_memory{true};
-  Pool::Instance().ParallelFor(int64_t{p.rows} * heads, [&](int64_t list) {
-    const auto h = static_cast<int32_t>(list % heads);
-    const HeadCache& head = p.caches[list / heads]->head(p.layer, h);
+  std::vector<Clustering> all;
+  std::vector<int64_t> first_chunk = {0};
+  for (int64_t list = 0; list < int64_t{p.rows} * heads; list++) {
+    const HeadCache& head = p.caches[list / heads]->head(p.layer, static_cast<int32_t>(list % heads));
     int32_t* assignment = p.assignment + list * p.max_len;
     std::fill(assignment + head.len, assignment + p.max_len, -1);
-    if (head.len == 0) return;
-    auto* x = static_cast<float*>(Pool::Scratch(0, static_cast<size_t>(head.len) * dim * sizeof(float)));
-    if (x == nullptr) {
-      has_memory = false;
-      return;
-    }
-    for (size_t index = 0; index < head.pages.size(); index++) {
-      ReadRows(*head.pages[index], p.what, 0, UsedSlots(head.len, static_cast<int32_t>(index)),
-               x + static_cast<int64_t>(index) * kPageSize * dim, dim);
-    }
+    AlignedBytes memory = AllocateAligned(std::max<size_t>(64, static_cast<size_t>(head.len) * dim * sizeof(float)));
+    if (memory == nullptr) return Status::Fail(Code::kOutOfMemory, "kMeans", "memory for scratch", "none");
+    auto* x = reinterpret_cast<float*>(memory.get());
     const int32_t k = std::min(p.clusters, head.len);
     const auto padded = static_cast<size_t>((k + kPanel - 1) / kPanel * kPanel);
-    Clustering clustering{Kernels<KMeansKernels>(context.isa),
-                          Kernels<MergeKernels>(context.isa),
-                          Kernels<SlotScoresKernels>(context.isa),
-                          x,
-                          head.len,
-                          dim,
-                          k,
-                          p.centroids + list * p.clusters * dim,
-                          assignment,
-                          p.sizes + list * p.clusters,
-                          std::vector<float>(padded * dim),
-                          std::vector<float>(padded)};
-    if (p.seeding == Seeding::kSpaced) clustering.SeedSpaced();
-    else clustering.SeedPlusPlus(p.seed, static_cast<uint64_t>(p.layer) << 20 | static_cast<uint64_t>(h));
-    clustering.Assign();
-    for (int32_t round = 0; round < p.iterations; round++) {
-      clustering.Update();
-      clustering.Assign();
+    all.push_back({Kernels<KMeansKernels>(context.isa), Kernels<MergeKernels>(context.isa),
+                   Kernels<SlotScoresKernels>(context.isa), std::move(memory), x, head.len, dim, k,
+                   p.centroids + list * p.clusters * dim, assignment, p.sizes + list * p.clusters,
+                   std::vector<float>(padded * dim), std::vector<float>(padded)});
+    first_chunk.push_back(first_chunk.back() + (head.len + kChunk - 1) / kChunk);
+  }
+  Pool& pool = Pool::Instance();
+  const auto lists = static_cast<int64_t>(all.size());
+  pool.ParallelFor(lists, [&](int64_t list) {
+    const auto h = static_cast<int32_t>(list % heads);
+    const HeadCache& head = p.caches[list / heads]->head(p.layer, h);
+    Clustering& own = all[list];
+    if (own.n == 0) return;
+    for (size_t index = 0; index < head.pages.size(); index++) {
+      ReadRows(*head.pages[index], p.what, 0, UsedSlots(head.len, static_cast<int32_t>(index)),
+               own.x + static_cast<int64_t>(index) * kPageSize * dim, dim);
     }
+    if (p.seeding == Seeding::kSpaced) own.SeedSpaced();
+    else own.SeedPlusPlus(p.seed, static_cast<uint64_t>(p.layer) << 20 | static_cast<uint64_t>(h));
+    own.PackCentroids();
   });
-  if (!has_memory) return Status::Fail(Code::kOutOfMemory, "kMeans", "memory for scratch", "none");
+  // Slots of one head are shared out too: a model with one KV head would else keep one core busy.
+  for (int32_t round = 0; round <= p.iterations; round++) {
+    pool.ParallelFor(first_chunk.back(), [&](int64_t chunk) {
+      const int64_t list = std::upper_bound(first_chunk.begin(), first_chunk.end(), chunk) - first_chunk.begin() - 1;
+      const auto begin = static_cast<int32_t>(chunk - first_chunk[list]) * kChunk;
+      all[list].Assign(begin, std::min(all[list].n, begin + kChunk));
+    });
+    pool.ParallelFor(lists, [&](int64_t list) {
+      Clustering& own = all[list];
+      if (own.n == 0) return;
+      own.Count();
+      if (round == p.iterations) return;
+      own.Update();
+      own.PackCentroids();
+    });
+  }
   return Status();
 }
 

@@ -1,7 +1,6 @@
 #include "pairwise_cosine.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 
 #include "cache_merge.h"
@@ -28,31 +27,35 @@ Status PairwiseCosine(const Context& context, const PairwiseCosineParams& p) {
   }
   const SlotScoresKernels& dots = Kernels<SlotScoresKernels>(context.isa);
   const MergeKernels& rows = Kernels<MergeKernels>(context.isa);
-  std::atomic<bool> has_memory{true};
-  Pool::Instance().ParallelFor(int64_t{p.rows} * heads, [&](int64_t list) {
+  const auto unit = [&](int64_t list, int32_t slot, float* to) {
     const HeadCache& head = p.caches[list / heads]->head(p.layer, static_cast<int32_t>(list % heads));
-    const int32_t width = p.right_lens[list];
-    auto* right = static_cast<float*>(Pool::Scratch(0, std::max<size_t>(64, static_cast<size_t>(width) * dim * sizeof(float))));
-    if (right == nullptr) {
-      has_memory = false;
-      return;
-    }
-    const auto unit = [&](int32_t slot, float* to) {
-      ReadRows(*head.pages[slot / kPageSize], p.what, slot % kPageSize, 1, to, dim);
-      const float norm = rows.norm(to, dim);
-      rows.scale(to, norm > 0.0f ? 1.0f / norm : 0.0f, dim);
-    };
-    for (int32_t i = 0; i < width; i++) unit(p.right[list * p.right_stride + i], right + static_cast<int64_t>(i) * dim);
-    float left[256];
-    for (int64_t i = 0; i < p.left_stride; i++) {
-      float* line = p.out + (list * p.left_stride + i) * p.right_stride;
-      std::fill(line, line + p.right_stride, -INFINITY);
-      if (i >= p.left_lens[list]) continue;
-      unit(p.left[list * p.left_stride + i], left);
-      dots.dots(left, right, dim, width, dim, line);
+    ReadRows(*head.pages[slot / kPageSize], p.what, slot % kPageSize, 1, to, dim);
+    const float norm = rows.norm(to, dim);
+    rows.scale(to, norm > 0.0f ? 1.0f / norm : 0.0f, dim);
+  };
+  const int64_t lists = int64_t{p.rows} * heads;
+  const int64_t room = p.right_stride * dim;
+  const AlignedBytes memory = AllocateAligned(std::max<size_t>(64, static_cast<size_t>(lists * room) * sizeof(float)));
+  if (memory == nullptr) return Status::Fail(Code::kOutOfMemory, "pairwiseCosine", "memory for scratch", "none");
+  auto* right = reinterpret_cast<float*>(memory.get());
+  Pool& pool = Pool::Instance();
+  pool.ParallelRanges(lists * p.right_stride, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t at = begin; at < end; at++) {
+      const int64_t list = at / p.right_stride;
+      if (at % p.right_stride < p.right_lens[list]) unit(list, p.right[at], right + at * dim);
     }
   });
-  if (!has_memory) return Status::Fail(Code::kOutOfMemory, "pairwiseCosine", "memory for scratch", "none");
+  pool.ParallelRanges(lists * p.left_stride, 16, [&](int64_t begin, int64_t end) {
+    float left[256];
+    for (int64_t at = begin; at < end; at++) {
+      const int64_t list = at / p.left_stride;
+      float* line = p.out + at * p.right_stride;
+      std::fill(line, line + p.right_stride, -INFINITY);
+      if (at % p.left_stride >= p.left_lens[list]) continue;
+      unit(list, p.left[at], left);
+      dots.dots(left, right + list * room, dim, p.right_lens[list], dim, line);
+    }
+  });
   return Status();
 }
 
