@@ -60,6 +60,8 @@ export interface MethodRef {
   readonly params: Readonly<Record<string, unknown>>;
   /** File with what calibration found out, for methods that want it. */
   readonly profile?: string;
+  /** Of that file, where a suite names it: cells are tied to what it says, not to where it lies. */
+  readonly profileSha256?: string;
   readonly parts?: readonly MethodRef[];
 }
 

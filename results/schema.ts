@@ -29,10 +29,19 @@ export interface MethodRecord {
   id: string;
   file?: string | undefined;
   params: Record<string, z.core.util.JSONType>;
+  profile?: string | undefined;
+  profileSha256?: string | undefined;
   parts?: MethodRecord[] | undefined;
 }
 const methodSchema: z.ZodType<MethodRecord> = z.lazy(() =>
-  z.strictObject({ id: text, file: text.optional(), params: json, parts: z.array(methodSchema).optional() }),
+  z.strictObject({
+    id: text,
+    file: text.optional(),
+    params: json,
+    profile: text.optional(),
+    profileSha256: hash.optional(),
+    parts: z.array(methodSchema).optional(),
+  }),
 );
 
 /** A planned cell with the facts about its method that tables need. */

@@ -36,9 +36,10 @@ export const cellIdOf = (cell: Omit<PlannedCell, 'cellId'>, of: CellIdentity): s
   return contentHash(id).slice(0, 16);
 };
 
-const methodIdentity = ({ id, params, parts }: MethodRef): object => ({
+const methodIdentity = ({ id, params, profileSha256, parts }: MethodRef): object => ({
   id,
   params,
+  ...(profileSha256 === undefined ? {} : { profile: profileSha256 }),
   ...(parts === undefined ? {} : { parts: parts.map(methodIdentity) }),
 });
 

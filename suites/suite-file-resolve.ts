@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { relative, resolve as resolvePath } from 'node:path';
-import { contentHash } from '../core/canonical-json.js';
+import { contentHash, sha256Hex } from '../core/canonical-json.js';
 import { asWinnowError, type WinnowError } from '../core/errors.js';
 import { suggestName } from '../core/nearest-name.js';
 import { parseFraction, parseLength } from '../core/units.js';
@@ -144,20 +145,35 @@ interface MethodFields {
   readonly id?: string | undefined;
   readonly file?: string | undefined;
   readonly params?: Readonly<Record<string, unknown>> | undefined;
+  readonly profile?: string | undefined;
   readonly compose?: readonly (string | MethodFields)[] | undefined;
 }
 
 const resolveMethodEntry = async (entry: MethodEntry, path: Path, context: ResolveContext): Promise<MethodRef> => {
   const fields: MethodFields = typeof entry === 'string' ? { id: entry } : entry;
-  if (fields.compose === undefined) return resolveOneMethod(entry, path, context);
+  if (fields.compose === undefined)
+    return withProfile(await resolveOneMethod(entry, path, context), fields, path, context);
   const problem = problemsOf(context.errorAt);
   if (fields.file !== undefined) throw problem([...path, 'file'], 'either compose or file', fields.file);
+  if (fields.profile !== undefined) throw problem([...path, 'profile'], 'either compose or profile', fields.profile);
   const parts: MethodRef[] = [];
   for (const [i, part] of fields.compose.entries()) {
     parts.push(await resolveOneMethod(part, [...path, 'compose', i], context));
   }
   const id = fields.id ?? parts.map((part) => part.id).join('+');
   return withParameters({ id, params: fields.params ?? {}, parts }, path, context);
+};
+
+/** The ref with its profile's path and hash: another profile is another method. */
+const withProfile = (ref: MethodRef, { profile }: MethodFields, path: Path, context: ResolveContext): MethodRef => {
+  if (profile === undefined) return ref;
+  const from = fileFrom(context.folder, profile);
+  try {
+    return { ...ref, profile: from, profileSha256: sha256Hex(readFileSync(from)) };
+  } catch (cause) {
+    const fix = 'Write one with: winnow profile heads --method … --out …';
+    throw problemsOf(context.errorAt)([...path, 'profile'], 'a file that can be read', (cause as Error).message, fix);
+  }
 };
 
 const resolveOneMethod = async (

@@ -42,6 +42,10 @@ const method = z.union([
     id: z.string().optional(),
     file: z.string().optional().meta({ description: "A module of your own, from this file's folder." }),
     compose: z.array(part).min(2).optional(),
+    profile: z
+      .string()
+      .optional()
+      .meta({ description: "What calibration found out: a file, from this file's folder." }),
     params: params.optional(),
   }),
 ]);

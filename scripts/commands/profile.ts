@@ -4,25 +4,36 @@ import { WinnowError } from '../../core/errors.js';
 import type { PassProfile, Roof } from '../../engine/roofline.js';
 import { defineCommand } from '../command.js';
 import { engineFlags } from '../engine-flags.js';
-import { choice, json, lengths, required, text, wholes } from '../flags.js';
+import { choice, json, lengths, required, text, whole, wholes, words } from '../flags.js';
 
 const DEFAULT_LENGTHS = [1024, 4096];
 
 export const profile = defineCommand({
   name: 'profile',
-  summary: 'Where the time of prefill and decode goes, by op and layer, against what this machine can reach.',
-  positionals: { what: required(choice('What to profile.', ['time'])) },
+  summary: 'Where the time of prefill and decode goes, or what a method finds out on calibration text.',
+  positionals: { what: required(choice('time: ops and layers. heads: a profile by calibration.', ['time', 'heads'])) },
   required: 1,
   flags: {
     model: text('A model of the manifest, a GGUF file or a Hugging Face folder. Default: the default model.', 'M'),
+    method: text('heads: a method that calibrates, by name or ./file.ts.', 'NAME'),
+    textFile: words('heads: text to calibrate on, once a file. Default: generated prose that no suite uses.', 'FILE'),
+    texts: whole('heads: how many texts are generated. Default: 8.', 'N', 1),
+    seed: whole('heads: seed of the texts and of the calibration. Default: 0.', 'N', 0),
     length: lengths('Prompt lengths to prefill, and cache lengths to decode at. Default: 1k,4k.'),
     rows: wholes('Rows that decode together. Default: 1,16.', 'N', 1),
-    out: text('Write a chart of the shares: FILE.svg.', 'FILE.svg'),
+    out: text('time: a chart of the shares. heads: the profile (safetensors).', 'FILE'),
     ...engineFlags,
     json,
   },
-  examples: [['$0 profile time --length 8k --rows 1 --out time.svg', 'one prefill and decode steps after it']],
+  examples: [
+    ['$0 profile time --length 8k --rows 1 --out time.svg', 'one prefill and decode steps after it'],
+    ['$0 profile heads --method ./mine.ts --out mine.safetensors', 'a profile for --profile, or for a suite'],
+  ],
   async run(values, terminal) {
+    if (values.what === 'heads') {
+      const { profileHeads } = await import('../profile-heads.js');
+      return profileHeads(values, terminal);
+    }
     if (values.backend !== undefined && values.backend !== 'cpu')
       throw new WinnowError('ERR_UNSUPPORTED', '--backend', 'cpu', values.backend, 'Only its ops are timed.');
     const [{ findOrPullModel, openOptionsOf }, { profileTime }, { resolveMethod }, { alignColumns }] =
