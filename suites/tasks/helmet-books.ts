@@ -95,6 +95,7 @@ const helmetBooksPrompt = (
     question: `\n\n${task.question(record)}\n\n`,
     answerPrefix: task.answerPrefix,
     references: task.references(record),
+    ...(task.scorer === 'helmet/infbench_choice' ? { classes: ['A', 'B', 'C', 'D'] } : {}),
     meta: { shots: solved.length },
   };
 };

@@ -62,6 +62,7 @@ const iclTask = (name: string, set: IclSet): Task<HelmetIclParams> =>
           question: `\n\n${asked.text}\n`,
           answerPrefix: 'label:',
           references: [labels.get(asked.label) ?? asked.label],
+          classes: shown,
           stop: ['\n'],
           meta: { classes: classes.length, class: asked.label },
         },

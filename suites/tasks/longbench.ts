@@ -89,6 +89,7 @@ export const longBenchPrompt = (dataset: string, record: LongBenchRecord): LongT
     documentIds,
     evidence: wanted < 0 ? [] : [documents[wanted]!],
     ...(record.all_classes ? { classes: record.all_classes } : {}),
+    ...(dataset === 'passage_retrieval_en' ? { classes: documentIds } : {}),
     ...(wording.plain ? { chatTemplate: false as const } : {}),
     meta: { words: record.length, bucket: record.length < 4000 ? '0-4k' : record.length < 8000 ? '4-8k' : '8k+' },
   };
