@@ -1,5 +1,5 @@
 /** Statistics of the attention that each key receives in the prefill, for the methods that declared them. */
-import type { LayerShape, Need } from '../../methods/contract.js';
+import type { LayerShape, Need, Reduce } from '../../methods/contract.js';
 import type { CacheId } from '../../native/addon-types.js';
 import type { Device, DeviceTensor } from './device.js';
 
@@ -7,6 +7,14 @@ export type ColumnNeed = Extract<Need, { view: 'columnStats' }>;
 
 export const columnReduceCode = { sum: 0, mean: 1, max: 2, var: 3, entropy: 4 } as const;
 type ColumnReduce = keyof typeof columnReduceCode;
+
+/** Reductions that say something of a query or of products before the softmax: no statistic of a column. */
+export const reducedElsewhere: Readonly<Record<Exclude<Reduce, ColumnReduce>, string>> = {
+  argmax: 'It names a slot for each query: take ops.argmax of window scores.',
+  distance: 'It is a number of each query: take it from window scores and positions.',
+  diagonal: 'It sums along distances, not along columns: take it from window scores.',
+  raw: 'Products before the softmax are those of ops.channelScores with every channel.',
+};
 
 export interface ColumnStats {
   readonly isEmpty: boolean;

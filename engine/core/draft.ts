@@ -148,7 +148,13 @@ const drafted = (context: ModelContext, request: DraftRequest): number[][] => {
   const hook = group.hooks().output!.draft!;
   const draft = hook(outputView(context, group, { ...request, phase: 'answer', queryLen: 1 }, []));
   if (draft.keep !== 'verified-path')
-    throw new WinnowError('ERR_UNSUPPORTED', `${id}.draft.keep`, 'verified-path', draft.keep);
+    throw new WinnowError(
+      'ERR_UNSUPPORTED',
+      `${id}.draft.keep`,
+      'verified-path',
+      draft.keep,
+      'Leaves that live on would be rows of their own, and an answer has one row.',
+    );
   const { ids, parents } = treeOf(id, draft, facts.vocabSize, (t) => device.addon.download(deviceOf(t).id));
   const paths: number[][] = [];
   ids.forEach((token, i) => {

@@ -12,7 +12,7 @@ import type {
 } from '../../methods/contract.js';
 import { parseParams } from '../../methods/params.js';
 import type { MethodRef, SettingRequest } from '../contract.js';
-import { columnReduceCode } from './column-stats.js';
+import { columnReduceCode, reducedElsewhere } from './column-stats.js';
 import type { Profiles } from './profiles.js';
 
 /** A method with checked parameters, before any budget is known. */
@@ -247,10 +247,15 @@ const checkColumnStats = (
   declaration: Declaration,
   { reduce }: Extract<Need, { view: 'columnStats' }>,
 ): void => {
-  const refused = (expected: string, got: string): never => {
-    throw new WinnowError('ERR_UNSUPPORTED', `${method.id}.columnStats`, expected, got);
+  const refused = (expected: string, got: string, fix?: string): never => {
+    throw new WinnowError('ERR_UNSUPPORTED', `${method.id}.columnStats`, expected, got, fix);
   };
-  if (!(reduce in columnReduceCode)) refused(`one of ${Object.keys(columnReduceCode).join(', ')}`, reduce);
+  if (reduce in reducedElsewhere)
+    refused(
+      `one of ${Object.keys(columnReduceCode).join(', ')}`,
+      reduce,
+      reducedElsewhere[reduce as keyof typeof reducedElsewhere],
+    );
   if (declaration.changesPrefill) refused('a dense prefill', 'a prefill of its own');
 };
 
