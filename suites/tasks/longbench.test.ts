@@ -40,6 +40,22 @@ test('a record becomes the wording of its dataset, with its documents and its bu
   assert.equal(meta.record, 'hotpotqa.jsonl:1');
 });
 
+test('records come in an order that the seed draws, each once; or as in the file', () => {
+  const records = Array.from({ length: 30 }, (_, i) => record({ input: `${i}` }));
+  const file = path.join(ownFolder({ 'hotpotqa.jsonl': records }), 'hotpotqa.jsonl');
+  const asked = (order: object) =>
+    samplesFrom('longbench_hotpotqa', file, order).map(({ question }) => Number(/Question: (\d+)/.exec(question)![1]));
+  const all = records.map((_, i) => i);
+  const drawn = asked({ params: { records: 'shuffled' }, seed: 1 });
+  assert.deepEqual(asked({}), all);
+  assert.notDeepEqual(drawn, all);
+  assert.deepEqual(
+    [...drawn].sort((a, b) => a - b),
+    all,
+  );
+  assert.notDeepEqual(asked({ params: { records: 'shuffled' }, seed: 2 }), drawn);
+});
+
 test('few-shot and code prompts are plain text, and classes come along', () => {
   const folder = ownFolder({ 'trec.jsonl': [record({ all_classes: ['City', 'Country'] })] });
   const [sample] = samplesFrom('longbench_trec', path.join(folder, 'trec.jsonl'));

@@ -16,14 +16,15 @@ export interface TaskOrder {
   readonly seed?: number;
 }
 
-/** Samples of a task over a folder or file, counted in words. */
+/** Samples of a task over a folder or file, in the file's order, counted in words. */
 export const samplesFrom = (
   id: string,
   from: string,
   { params = {}, length = 100_000, samples = 1000, seed = 0, maxNewTokens }: TaskOrder = {},
 ): Sample[] => {
   const task = findTask(id) as Task;
-  const order = { params: task.parse(params), length, samples, seed, meter: wordMeter() };
+  const inOrder = 'records' in task.defaults ? { records: 'file' } : {};
+  const order = { params: task.parse({ ...inOrder, ...params }), length, samples, seed, meter: wordMeter() };
   const room = maxNewTokens === undefined ? {} : { maxNewTokens };
   return [...task.generate({ ...order, ...room, datasets: openDatasets({ from }) })];
 };

@@ -1,5 +1,6 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { WinnowError } from '../../core/errors.js';
+import { createRandom } from '../../core/random.js';
 import type { DatasetFile } from '../../datasets/index.js';
 import type { Task } from '../contract.js';
 import { checkData, formatPath } from '../schema-problem.js';
@@ -8,6 +9,7 @@ import { type DocumentPrompt, fitDocuments } from './fit-documents.js';
 import { fitLongText, type LongText } from './fit-long-text.js';
 
 export interface RecordTaskDefinition<P extends object, R> extends Omit<Task<P>, 'parse' | 'generate' | 'defaults'> {
+  /** A strict object; `records` is added to its keys. */
   readonly parameters: z.ZodType<P>;
   readonly maxNewTokens: number;
   readonly record: z.ZodType<R>;
@@ -20,9 +22,12 @@ export interface RecordTaskDefinition<P extends object, R> extends Omit<Task<P>,
   prompt(record: R, order: SampleOrder<P>, item: number): LongText | DocumentPrompt;
 }
 
+/** Which record is the i-th sample: the i-th of an order that the seed draws, so that a few samples stand for all, or of the file. */
+const RECORDS = z.enum(['shuffled', 'file']).default('shuffled');
+
 /**
- * A task of real data: samples follow the records of a file in the file's order, and there are no more samples than records give. A text
- * that is too long loses its middle; `meta.truncatedTokens` says how much, `meta.record` which line or record of the file it was.
+ * A task of real data: samples are the records of a file, each once, and there are no more samples than records give. A text that is too
+ * long loses its middle; `meta.truncatedTokens` says how much, `meta.record` which line or record of the file it was.
  *
  * Samples throw ERR_DATASET_FORMAT, with file, line and field, for a record that is not what the schema says.
  */
@@ -47,11 +52,13 @@ export const defineRecordTask = <P extends object, R>(definition: RecordTaskDefi
     if (!selections.has(key)) selections.set(key, select);
     return source.derived(selections.get(key)!);
   };
+  const sizeOf = (source: DatasetFile, params: P): number => placesOf(source, params)?.length ?? source.size;
   return defineTask<P>({
     ...fields,
+    parameters: (fields.parameters as unknown as z.ZodObject).extend({ records: RECORDS }) as unknown as z.ZodType<P>,
     size(order) {
       const source = open(order);
-      const count = placesOf(source, order.params)?.length ?? source.size;
+      const count = sizeOf(source, order.params);
       if (count > 0) return count;
       const fix = 'Widen the parameters that choose records, or fetch the file again.';
       throw new WinnowError('ERR_DATASET_FORMAT', source.path, `records for ${fields.id}`, 'none', fix);
@@ -59,7 +66,9 @@ export const defineRecordTask = <P extends object, R>(definition: RecordTaskDefi
     makeSample(order) {
       const source = open(order);
       const places = placesOf(source, order.params);
-      const { record, item } = places === undefined ? { record: order.index, item: 0 } : places[order.index]!;
+      const { records } = order.params as { records?: z.output<typeof RECORDS> };
+      const at = records === 'file' ? order.index : shuffled(sizeOf(source, order.params), order.seed)[order.index]!;
+      const { record, item } = places === undefined ? { record: at, item: 0 } : places[at]!;
       const where = source.where(record);
       const made = prompt(checkRecord(schema, source.record(record), where), order, item);
       const meta = { ...made.meta, record: where };
@@ -68,6 +77,9 @@ export const defineRecordTask = <P extends object, R>(definition: RecordTaskDefi
     },
   });
 };
+
+const shuffled = (size: number, seed: number): number[] =>
+  createRandom(seed, 'records').shuffle(Array.from({ length: size }, (_, i) => i));
 
 interface Place {
   readonly record: number;
