@@ -1,5 +1,6 @@
 import { stringify } from 'csv-stringify/sync';
 import { canonicalJson } from '../core/canonical-json.js';
+import { evidenceDiagnoses, faithfulness } from './evidence.js';
 import type { MethodRecord, RunRecord } from './schema.js';
 import type { CellSummary, RunSummary } from './summary.js';
 import { turnMeans } from './turns.js';
@@ -7,7 +8,7 @@ import { turnMeans } from './turns.js';
 type Value = string | number | boolean | undefined;
 
 /** One row per cell. Names, order and meaning are an interface: additions go to the end. */
-const columns: readonly (readonly [string, (cell: CellSummary, run: RunRecord) => Value])[] = [
+const columns: readonly (readonly [string, (cell: CellSummary, run: RunRecord, evidence: Evidence) => Value])[] = [
   ['cellId', ({ facts }) => facts.cellId],
   ['status', ({ record }) => record.status],
   ['suite', (_, { suite }) => suite.id],
@@ -47,7 +48,20 @@ const columns: readonly (readonly [string, (cell: CellSummary, run: RunRecord) =
   ['kvBytesMovedPerStep', ({ record }) => record.aggregates?.kvBytesMovedPerStep],
   ['scoreByTurn', (cell) => turnsOf(cell)?.scores.join(' ')],
   ['compressedFor', (cell) => turnsOf(cell)?.compressedFor],
+  ['chance', ({ facts }) => facts.chance],
+  ['evidenceAccess', (cell, _, evidence) => evidence.get(cell)?.access],
+  ['useGivenAccess', (cell, _, evidence) => evidence.get(cell)?.useGivenAccess],
+  ['rightKept', (cell) => faithfulnessOf(cell)?.rightKept],
+  ['rightLost', (cell) => faithfulnessOf(cell)?.rightLost],
+  ['wrongKept', (cell) => faithfulnessOf(cell)?.wrongKept],
+  ['wrongLost', (cell) => faithfulnessOf(cell)?.wrongLost],
 ];
+
+type Evidence = ReturnType<typeof evidenceDiagnoses>;
+
+/** Of cells that answer: one that names documents says nothing about answers. */
+const faithfulnessOf = ({ facts, record, samples }: CellSummary) =>
+  record.status === 'ok' && facts.ask === undefined ? faithfulness(samples) : undefined;
 
 const turnsOf = ({ record, samples }: CellSummary) => (record.status === 'ok' ? turnMeans(samples) : undefined);
 
@@ -57,9 +71,10 @@ export const cellsCsvColumns: readonly string[] = columns.map(([name]) => name);
  * RFC 4180 text with `\n` line ends. A quantity that was not measured is empty. Numbers are in their shortest round-trip form; text that a
  * spreadsheet would take for a formula gets a leading apostrophe.
  */
-export const cellsCsv = ({ run, cells }: RunSummary): string =>
-  stringify(
-    cells.map((cell) => columns.map(([, read]) => read(cell, run))),
+export const cellsCsv = ({ run, cells }: RunSummary): string => {
+  const evidence = evidenceDiagnoses(cells);
+  return stringify(
+    cells.map((cell) => columns.map(([, read]) => read(cell, run, evidence))),
     {
       header: true,
       columns: columns.map(([name]) => ({ key: name, header: name })),
@@ -68,6 +83,7 @@ export const cellsCsv = ({ run, cells }: RunSummary): string =>
       cast: { boolean: (value) => (value ? 'true' : 'false') },
     },
   );
+};
 
 export const errorText = ({ code, message }: { readonly code: string; readonly message: string }): string =>
   (message.startsWith('[') ? message : `[${code}] ${message}`).replace(/\s*\n\s*/g, ' ');

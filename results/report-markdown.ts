@@ -4,6 +4,8 @@ import type { Charts } from './charts/index.js';
 import { lengthLabel } from './charts/theme.js';
 import { markdownTable, plain } from './markdown.js';
 import { differenceWithInterval, mebibytesText, scoreWithInterval, share } from './numbers.js';
+import { evidenceSections } from './report-evidence.js';
+import { floorSection } from './report-floor.js';
 import { turnSections } from './report-turns.js';
 import { type CellSummary, groupKey, type RunSummary, settingLabel } from './summary.js';
 
@@ -31,12 +33,14 @@ export const reportMarkdown = (summary: RunSummary, { charts, skipped }: Charts)
         ),
       ),
     ]),
+    ...floorSection(cells),
     '## Results by task and length',
     reading(run.statistics.level),
     ...distinct(cells.map((cell) => groupKey(cell.facts))).flatMap((key) =>
       groupSection(cells.filter((cell) => groupKey(cell.facts) === key)),
     ),
     ...turnSections(cells),
+    ...evidenceSections(cells),
     ...failures(cells),
     '## Reproduce',
     `\`\`\`\n${run.command.replaceAll('```', '')}\n\`\`\``,

@@ -35,7 +35,8 @@ test('a report holds the protocol, model, machine, every cell with intervals, th
   ])
     assert.ok(text.includes(words), words);
   for (const { name } of skipped) assert.match(text, new RegExp(`No chart \`${name}\`: `));
-  const rows = text.split('\n').filter((line) => /^\| (dense|random|snapkv|quest)/.test(line));
+  const [whole] = text.split('## Scores by turn');
+  const rows = whole!.split('\n').filter((line) => /^\| (dense|random|snapkv|quest)/.test(line));
   assert.equal(rows.length, 4 + 8);
   for (const row of rows.filter((line) => !line.startsWith('| dense')))
     assert.match(row, /\d\.\d\d \[\d\.\d\d, \d\.\d\d\] \| [−+]?\d\.\d\d \[/);

@@ -60,6 +60,10 @@ export const cellFactsSchema = z.strictObject({
   /** Masks instead of freeing memory. */
   simulated: z.boolean(),
   training: z.enum(['none', 'calibration', 'released-weights', 'untrained-stand-in']),
+  /** Mean score of guessing, where the task says one. */
+  chance: share.optional(),
+  /** The task asks for the documents that its answer needs instead of the answer. */
+  ask: z.literal('evidence').optional(),
 });
 export type CellFacts = z.infer<typeof cellFactsSchema>;
 

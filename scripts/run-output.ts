@@ -7,7 +7,10 @@ import type { Terminal } from './terminal.js';
 export const printReport = async (report: Report, terminal: Terminal): Promise<void> => {
   const { terminalTable } = await import('../results/terminal-table.js');
   const isColoured = picocolors.isColorSupported && process.stdout.isTTY === true;
+  const { terminalFloor } = await import('../results/terminal-floor.js');
   if (report.summary.cells.length > 0) terminal.print(terminalTable(report.summary, { colours: isColoured }));
+  const floor = terminalFloor(report.summary, { colours: isColoured });
+  if (floor !== undefined) terminal.print(`\n${floor}`);
   const places = [
     ['cells', report.csv],
     ['report', report.markdown],

@@ -84,6 +84,8 @@ export interface Task<P extends object = object> {
   datasetsOf?(params: P): { readonly needed?: readonly string[]; readonly wanted?: readonly string[] };
   /** The schema behind `parse`, for positions in suite files and for JSON Schema. */
   readonly parameters?: z.ZodType<P>;
+  /** Mean score of guessing; absent: one in the number of a sample's classes, 0 where it has none. */
+  readonly chance?: number | ((params: P) => number);
   /** Tokens an answer may have unless the suite sets another number. */
   readonly maxNewTokens?: number;
   /** Strict: unknown keys and out-of-range values are ERR_SUITE with the key's name. */
@@ -114,6 +116,8 @@ export interface ResolvedSuite {
     readonly id: string;
     readonly name: string;
     readonly params: Readonly<Record<string, unknown>>;
+    /** `evidence`: asks for the documents that the answer needs instead of the answer; absent: the answer. */
+    readonly ask?: 'evidence';
     readonly maxNewTokens?: number;
     readonly lengths?: readonly number[];
   }[];

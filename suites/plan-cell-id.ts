@@ -20,7 +20,13 @@ export const cellIdOf = (cell: Omit<PlannedCell, 'cellId'>, of: CellIdentity): s
   const { suite, task } = of;
   const id = {
     suite: { id: suite.id, version: suite.version, chatTemplate: suite.chatTemplate },
-    task: { id: task.id, name: task.name, version: of.taskVersion, params: withoutFileNames(task.params) },
+    task: {
+      id: task.id,
+      name: task.name,
+      version: of.taskVersion,
+      params: withoutFileNames(task.params),
+      ask: task.ask,
+    },
     maxNewTokens: task.maxNewTokens,
     model: of.modelSha256,
     method: methodIdentity(cell.method),

@@ -1,12 +1,14 @@
 import type { ScoredSample, TurnRecord } from '../results/schema.js';
 import type { Rescore } from '../results/verify.js';
+import { EVIDENCE_SCORER } from './evidence-question.js';
 import { scoreSample } from './scorers/index.js';
 import { findTask } from './tasks/index.js';
 
 /** The score of a saved output by the scorer of its task, of turns their mean; undefined for a task that this version does not have. */
-export const rescore: Rescore = ({ task: id }, record) => {
+export const rescore: Rescore = ({ task: id, ask }, record) => {
   const task = findTask(id);
   if (task === undefined) return undefined;
+  if (ask === 'evidence') return scoreOf(EVIDENCE_SCORER, record);
   const { turns } = record;
   if (turns === undefined) return scoreOf(task.scorer, record, record.given);
   return turns.reduce((sum, turn) => sum + scoreOf(task.scorer, turn), 0) / turns.length;

@@ -3,8 +3,9 @@ import { formatLength } from '../core/units.js';
 import type { Engine, OpenOptions, TimingRequest } from '../engine/contract.js';
 import type { Progress } from '../results/progress.js';
 import { openRun, type Run } from '../results/run-directory.js';
-import type { RunHeader } from '../results/schema.js';
+import type { CellFacts, RunHeader } from '../results/schema.js';
 import type { PlannedCell, Sample, Task, TokenMeter } from './contract.js';
+import { askForEvidence, EVIDENCE_SCORER, evidenceMeter } from './evidence-question.js';
 import type { MethodFacts } from './method-facts.js';
 import type { Plan } from './plan.js';
 import { type GroupRun, type RunSink, runGroup } from './run-cells.js';
@@ -102,7 +103,9 @@ const openLate = (options: SuiteRunOptions): Late => {
       if (entry === undefined) throw new WinnowError('ERR_INTERNAL', 'run', 'a task of the suite', group.taskName);
       const params = task.parse(entry.params);
       const room = entry.maxNewTokens === undefined ? {} : { maxNewTokens: entry.maxNewTokens };
-      return task.generate({ params, length: group.contextLength, samples, seed: suite.seed, meter, ...room });
+      const order = { params, length: group.contextLength, samples, seed: suite.seed, ...room };
+      if (entry.ask === undefined) return task.generate({ ...order, meter });
+      return asEvidence(entry.name, task.generate({ ...order, meter: evidenceMeter(meter) }));
     },
     async close() {
       const opened = await engine?.catch(() => undefined);
@@ -110,6 +113,10 @@ const openLate = (options: SuiteRunOptions): Late => {
     },
   };
 };
+
+function* asEvidence(name: string, samples: Iterable<Sample>): Generator<Sample> {
+  for (const sample of samples) yield askForEvidence(name, sample);
+}
 
 const taskOf = (group: CellGroup): Task => {
   const id = group.cells[0]!.task;
@@ -141,7 +148,7 @@ const runAccuracy = async (options: SuiteRunOptions, run: Run, late: Late): Prom
         engine: await late.engine(),
         sink: sinkOf(options, run),
         requestOf: (sample, cells) => sampleRequest(loaded.suite, group, sample, cells, options.traceKept),
-        scoreOf: scoreOf(group),
+        scoreOf: scoreOf(loaded, group),
         onSample({ settings }) {
           left -= share;
           if (settings === 0) progress.skip(share);
@@ -158,8 +165,9 @@ const runAccuracy = async (options: SuiteRunOptions, run: Run, late: Late): Prom
   }
 };
 
-const scoreOf = (group: CellGroup): GroupRun['scoreOf'] => {
-  const { scorer } = taskOf(group);
+const scoreOf = ({ suite }: LoadedSuite, group: CellGroup): GroupRun['scoreOf'] => {
+  const asksEvidence = suite.tasks.some(({ name, ask }) => name === group.taskName && ask === 'evidence');
+  const scorer = asksEvidence ? EVIDENCE_SCORER : taskOf(group).scorer;
   return (sample, { text, given }) => scoreSample(scorer, sample, text, given);
 };
 
@@ -171,9 +179,23 @@ const sinkOf = (options: SuiteRunOptions, run: Run): RunSink => {
     append: ({ samples, counts }) => run.appendPrompt(samples, counts),
     finishCell(cellId) {
       const cell = cells.get(cellId)!;
-      run.finishCell({ ...cell, method: recordedMethod(cell.method), ...options.factsOf(cell.method).record });
+      run.finishCell({
+        ...cell,
+        method: recordedMethod(cell.method),
+        ...options.factsOf(cell.method).record,
+        ...taskFacts(options.loaded, cell),
+      });
     },
   };
+};
+
+const taskFacts = ({ suite }: LoadedSuite, cell: PlannedCell): Pick<CellFacts, 'chance' | 'ask'> => {
+  const { ask, params } = suite.tasks.find(({ name }) => name === cell.taskName)!;
+  const task = findTask(cell.task)!;
+  // Guessed documents score next to nothing.
+  if (ask === 'evidence') return { ask, chance: 0 };
+  const chance = typeof task.chance === 'function' ? task.chance(task.parse(params)) : task.chance;
+  return chance === undefined ? {} : { chance };
 };
 
 /** The ref as it stands in records: plain data. */

@@ -8,6 +8,7 @@ import type { MethodRef } from '../engine/contract.js';
 import { methods as builtInMethods } from '../methods/index.js';
 import { resolveMethod } from '../methods/load.js';
 import type { ResolvedSuite } from './contract.js';
+import { EVIDENCE_SUFFIX, EVIDENCE_TOKENS } from './evidence-question.js';
 import { checkData, type SchemaProblem } from './schema-problem.js';
 import type { SuiteFile } from './suite-file-schema.js';
 import { findTask, taskIds } from './tasks/index.js';
@@ -91,7 +92,15 @@ const resolveTask = (
   path: Path,
   { errorAt, folder }: ResolveContext,
 ): ResolvedSuite['tasks'][number] => {
-  const { id, name = id, params = {}, maxNewTokens, lengths } = typeof entry === 'string' ? { id: entry } : entry;
+  const {
+    id,
+    params = {},
+    ask = 'answer',
+    maxNewTokens,
+    lengths,
+    ...named
+  } = typeof entry === 'string' ? { id: entry } : entry;
+  const name = named.name ?? (ask === 'evidence' ? `${id}${EVIDENCE_SUFFIX}` : id);
   const problem = problemsOf(errorAt);
   const task = findTask(id);
   if (task === undefined) {
@@ -100,11 +109,12 @@ const resolveTask = (
   }
   const sizes = lengths?.map((length) => parseLength(length)!);
   if (sizes !== undefined) checkOnce(sizes, [...path, 'lengths'], problem);
-  const newTokens = maxNewTokens ?? task.maxNewTokens;
+  const newTokens = maxNewTokens ?? (ask === 'evidence' ? EVIDENCE_TOKENS : task.maxNewTokens);
   return {
     id,
     name,
     params: checkParams(task.parameters, withFolder(params, folder) as object, [...path, 'params'], errorAt),
+    ...(ask === 'evidence' ? { ask } : {}),
     ...(newTokens === undefined ? {} : { maxNewTokens: newTokens }),
     ...(sizes === undefined ? {} : { lengths: sizes }),
   };

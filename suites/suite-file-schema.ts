@@ -26,6 +26,10 @@ const task = z.union([
     id: z.string(),
     name: name.optional().meta({ description: 'Tells apart two entries of one task; the id unless given.' }),
     params: params.optional(),
+    ask: z.enum(['answer', 'evidence']).optional().meta({
+      description:
+        'evidence: ask for the documents that the answer needs instead of the answer; the name is then NAME-evidence.',
+    }),
     maxNewTokens: tokens.optional(),
     lengths: z.array(length).min(1).optional().meta({ description: "Instead of the suite's lengths." }),
   }),

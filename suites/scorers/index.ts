@@ -6,6 +6,7 @@ import { abstention, answerOrAbstain, firstNamedOrAbstain } from './abstention.j
 import { exactMatch, firstNamed, priorAnswer, squadF1, substringMatch } from './answer-match.js';
 import { babilongScorers } from './babilong.js';
 import { continuationScorers } from './continuation.js';
+import { evidenceF1, evidenceIdRecall } from './evidence-ids.js';
 import { helmetScorers } from './helmet.js';
 import { infiniteBenchScorers } from './infinitebench.js';
 import { longBenchScorers, longBenchV2 } from './longbench.js';
@@ -54,6 +55,8 @@ const SCORERS: Readonly<Record<ScorerId, ScorerEntry>> = {
   abstention: { score: abstention, prints: 'fraction' },
   'answer-or-abstain': { score: answerOrAbstain, prints: 'fraction' },
   'first-named-or-abstain': { score: firstNamedOrAbstain, prints: 'fraction' },
+  'evidence-ids/f1': { score: evidenceF1, prints: 'fraction' },
+  'evidence-ids/recall': { score: evidenceIdRecall, prints: 'fraction' },
   'continuation/probability': { score: continuationScorers.probability, prints: 'fraction' },
   'continuation/greedy': { score: continuationScorers.greedy, prints: 'fraction' },
   'prior-answer': { score: priorAnswer, prints: 'fraction' },

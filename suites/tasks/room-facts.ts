@@ -32,6 +32,7 @@ const roomFacts = (hops: 1 | 2 | 3, description: string): Task<RoomFactsParams> 
       licence: 'generated here (upstream: Apache-2.0)',
     },
     version: 1,
+    chance: () => 1 / ROOMS.length,
     scorer: `babilong/qa${hops}`,
     maxNewTokens: 16,
     parameters: z.strictObject({
