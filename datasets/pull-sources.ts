@@ -20,6 +20,7 @@ const limitBytes = 2 ** 33;
 
 /** Leaves the file at `part` and says where it came from. Throws: ERR_UNREACHABLE with the cause of every source, ERR_DISK, ERR_INTERRUPTED. */
 export const fetchFrom = async (
+  id: string,
   file: DatasetFileEntry,
   part: string,
   { onProgress }: { readonly onProgress: OnProgress },
@@ -36,10 +37,10 @@ export const fetchFrom = async (
   }
   throw new WinnowError(
     'ERR_UNREACHABLE',
-    file.name,
+    `dataset ${id}, ${file.name}`,
     `the file from one of ${file.sources.length} sources`,
     failures.join('; '),
-    'Check the network, or give a folder that has it: --from FOLDER.',
+    `Check the network, or take it from a folder that has it: winnow datasets pull ${id} --from FOLDER`,
   );
 };
 

@@ -88,7 +88,7 @@ const pullFile = async (entry: DatasetEntry, file: DatasetFileEntry, places: Pla
     }
   }
   const part = join(incoming, file.name);
-  const source = from === undefined ? await fetchFrom(file, part, places) : takeFrom(entry, file, from, part);
+  const source = from === undefined ? await fetchFrom(entry.id, file, part, places) : takeFrom(entry, file, from, part);
   if (source === undefined) return { state: 'absent' };
   const sha256 = hashFileSync(part);
   if (file.sha256 !== undefined && sha256 !== file.sha256)

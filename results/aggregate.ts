@@ -43,12 +43,32 @@ const aggregatesOf = (samples: readonly ScoredSample[], bootstrap: Bootstrap): C
     kvBytesReadPerStep: average((sample) => sample.kvBytesReadPerStep),
     ...(moved.length === 0 ? {} : { kvBytesMovedPerStep: withoutNoise(mean(moved)) }),
     promptTokens: average((sample) => sample.promptTokens),
+    ...promptLengths(samples),
     contextTokens: average((sample) => sample.contextTokens),
     generatedTokens: average((sample) => sample.generatedTokens),
     auxiliaryTokens: average((sample) => sample.auxiliaryTokens),
     indexBytes: average((sample) => sample.indexBytes),
   };
 };
+
+/** What the prompts of a cell really had, and what was taken out of their middle. */
+const promptLengths = (samples: readonly ScoredSample[]) => {
+  const tokens = samples.map((sample) => sample.promptTokens).sort((a, b) => a - b);
+  const truncated = samples
+    .map(({ meta }) => meta?.truncatedTokens)
+    .filter((count): count is number => typeof count === 'number' && count > 0)
+    .sort((a, b) => a - b);
+  return {
+    promptTokensMin: tokens[0]!,
+    promptTokensMedian: median(tokens),
+    promptTokensMax: tokens.at(-1)!,
+    truncatedSamples: truncated.length,
+    ...(truncated.length === 0 ? {} : { truncatedTokensMedian: median(truncated) }),
+  };
+};
+
+const median = (sorted: readonly number[]): number =>
+  (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 
 /** Score differences `ours - theirs` over the samples that both scored, in sample order. */
 export const pairedDifferences = (ours: readonly SampleRecord[], theirs: readonly SampleRecord[]): number[] => {

@@ -62,6 +62,8 @@ const facts = ({ run, cells }: RunSummary, protocols: readonly string[]): string
     ['question', plain(question)],
     ['protocol', protocols.join(', ')],
     ['model', `${plain(model.id)}, sha256 \`${model.sha256.slice(0, 16)}…\`, ${mebibytesText(model.bytes)} MiB`],
+    ['lengths', lengthsCounted(run)],
+    ['data', (run.datasets ?? []).map(dataText).join('; ')],
     ['numerics', `${run.numerics}, backend ${run.backend}, ${plain(run.isa)}, ${run.threads} threads`],
     [
       'machine',
@@ -93,6 +95,20 @@ const facts = ({ run, cells }: RunSummary, protocols: readonly string[]): string
     rows.filter(([, value]) => value !== ''),
     ['left', 'left'],
   );
+};
+
+/** Every length of a report is in these tokens. */
+const lengthsCounted = ({ tokenizer, suite }: RunSummary['run']): string => {
+  if (tokenizer === undefined) return '';
+  const template = suite.resolved.chatTemplate === false ? 'no chat template' : "the model's chat template";
+  return `in tokens of ${plain(tokenizer)}; the whole prompt with ${template} and the answer prefix`;
+};
+
+const dataText = ({ dataset, file, sha256, trust }: NonNullable<RunSummary['run']['datasets']>[number]): string => {
+  const known = { manifest: '', 'first-pull': ', trusted since its first pull', 'own-file': ', a file of the user' }[
+    trust
+  ];
+  return `${plain(dataset)}/${plain(file)} \`${sha256.slice(0, 16)}…\`${known}`;
 };
 
 const reading = (level: number): string =>
@@ -132,10 +148,22 @@ const groupSection = (cells: readonly CellSummary[]): string[] => {
   const title = `### ${plain(taskName)}, ${lengthLabel(contextLength)} tokens, ${protocol}`;
   return [
     title,
+    promptsText(scored),
     rows.length === 0
       ? 'No cell has a score.'
       : markdownTable(heads, rows, ['left', 'right', 'left', 'left', 'left', 'right', 'right', 'right', 'right']),
   ];
+};
+
+/** Of the setting that feeds whole prompts, where there is one: prompt methods feed less. */
+const promptsText = (cells: readonly CellSummary[]): string => {
+  const whole = cells.find(({ facts }) => facts.method.id === 'dense') ?? cells[0];
+  const lengths = whole?.record.aggregates;
+  if (lengths?.promptTokensMin === undefined) return '';
+  const { promptTokensMin, promptTokensMedian, promptTokensMax, truncatedSamples = 0, truncatedTokensMedian } = lengths;
+  const prompts = `Prompts have ${promptTokensMin} to ${promptTokensMax} tokens, median ${promptTokensMedian}`;
+  if (truncatedSamples === 0) return `${prompts}; none was truncated.`;
+  return `${prompts}; ${truncatedSamples} of ${whole!.record.n} lost the middle of their text to fit, ${truncatedTokensMedian} tokens in the median.`;
 };
 
 export const marks = ({ facts }: CellSummary): string =>

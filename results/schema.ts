@@ -149,6 +149,13 @@ export const aggregatesSchema = z.strictObject({
   kvBytesReadPerStep: measured,
   kvBytesMovedPerStep: measured.optional(),
   promptTokens: measured,
+  /** Of whole prompts, template and answer prefix included. */
+  promptTokensMin: count.optional(),
+  promptTokensMedian: measured.optional(),
+  promptTokensMax: count.optional(),
+  /** Samples that lost the middle of their text to fit, and the median of the tokens that those lost. */
+  truncatedSamples: count.optional(),
+  truncatedTokensMedian: measured.optional(),
   contextTokens: measured,
   generatedTokens: measured,
   auxiliaryTokens: measured,
@@ -214,6 +221,19 @@ export const runHeaderSchema = z.strictObject({
   model: z.strictObject({ id: text, sha256: hash, bytes: count }),
   suite: z.strictObject({ id: text, version: count, fileSha256: hash, resolvedSha256: hash, resolved: json }),
   seeds: z.record(z.string(), z.number().int()),
+  /** What counted the tokens of lengths and prompts. */
+  tokenizer: text.optional(),
+  /** Files that samples were made from; `trust` says who vouches for the hash: the manifest, the first pull, or nobody but the user. */
+  datasets: z
+    .array(
+      z.strictObject({
+        dataset: text,
+        file: text,
+        sha256: hash,
+        trust: z.enum(['manifest', 'first-pull', 'own-file']),
+      }),
+    )
+    .optional(),
   numerics: z.enum(['native', 'reference']),
   backend: z.enum(['cpu', 'cuda', 'ort']),
   isa: text,

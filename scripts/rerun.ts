@@ -42,7 +42,11 @@ export const rerun = async (
     file: path.join(dir, 'run.json'),
     fileSha256: run.suite.fileSha256,
   };
-  const planned = await planLoaded(loaded, optionsOf(run), acceptLicence, terminal);
+  const planned = await planLoaded(
+    loaded,
+    { options: optionsOf(run), accepted: acceptLicence, fetchData: true },
+    terminal,
+  );
   if (planned.model.sha256 !== run.model.sha256)
     throw new WinnowError(
       'ERR_CHECKSUM',

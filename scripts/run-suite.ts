@@ -28,7 +28,7 @@ const runsFolder = fileURLToPath(new URL('../results/runs', import.meta.url));
 
 /** `winnow run`: plans, runs what is not there yet, reports. Exit code 1 when cells failed, 130 when interrupted. */
 export const runFromFlags = async (values: RunValues, terminal: Terminal): Promise<ExitCode> => {
-  const planned = await planFromFlags(values.suite, values, terminal);
+  const planned = await planFromFlags(values.suite, values, terminal, { fetchData: true });
   const command = shellCommand(['npx', 'winnow', ...process.argv.slice(2)]);
   const { dir, outcome } = await runPlanned(planned, values, command, terminal);
   return finish(dir, planned, outcome, values, terminal);
@@ -99,7 +99,7 @@ const interrupted = (dir: string, command: string): WinnowError =>
     `What was finished is saved. To continue: ${command}`,
   );
 
-const headerOf = ({ loaded, model, options }: PlannedSuite, command: string) => ({
+const headerOf = ({ loaded, model, options, datasets }: PlannedSuite, command: string) => ({
   command,
   model: { id: model.id, sha256: model.sha256, bytes: model.bytes },
   suite: {
@@ -110,6 +110,8 @@ const headerOf = ({ loaded, model, options }: PlannedSuite, command: string) => 
     resolved: JSON.parse(JSON.stringify(loaded.suite)),
   },
   seeds: { suite: loaded.suite.seed },
+  tokenizer: loadTokenizer(model.path).name,
+  ...(datasets.length === 0 ? {} : { datasets: [...datasets] }),
   numerics: options.numerics,
   backend: options.backend,
   ...machineOf(options),

@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { openDatasets } from '../datasets/index.js';
 import { openCheckpoint } from '../engine/checkpoint.js';
 import type { OpenOptions } from '../engine/contract.js';
 import { modelFacts } from '../engine/core/load.js';
@@ -7,8 +8,9 @@ import type { ResolvedModel } from '../engine/models.js';
 import type { ModelFacts } from '../methods/contract.js';
 import { type LoadedSuite, loadSuite, type Plan, planSuite } from '../suites/index.js';
 import { loadMethodFacts, type MethodFacts } from '../suites/method-facts.js';
+import { datasetIdentity, datasetsOfTask, fetchDatasets, type RunDataset } from '../suites/run-datasets.js';
 import type { Values } from './command.js';
-import { findOrPullModel, openOptionsOf } from './open-model.js';
+import { findOrPullModel, openOptionsOf, pulling } from './open-model.js';
 import type { suiteFlags } from './suite-flags.js';
 import type { Terminal } from './terminal.js';
 
@@ -17,14 +19,25 @@ export interface PlannedSuite {
   readonly model: ResolvedModel & { readonly bytes: number };
   readonly options: OpenOptions;
   readonly plan: Plan;
+  /** Data that the tasks read, as far as it was pulled. */
+  readonly datasets: readonly RunDataset[];
   factsOf(method: Plan['cells'][number]['method']): MethodFacts;
 }
 
-/** What a suite and the flags come to. Reads the model's headers, no weights. Nothing is written but a fetched model. */
+export interface PlanLoadedOptions {
+  readonly options: OpenOptions;
+  /** Licences that the user accepts. */
+  readonly accepted?: readonly string[] | undefined;
+  /** Before samples are made: what the tasks cannot do without is fetched. */
+  readonly fetchData?: boolean;
+}
+
+/** What a suite and the flags come to. Reads the model's headers, no weights. Nothing is written but a fetched model and, with `fetchData`, datasets that tasks need. */
 export const planFromFlags = async (
   suiteWord: string,
   values: Values<typeof suiteFlags>,
   terminal: Terminal,
+  { fetchData = false }: Pick<PlanLoadedOptions, 'fetchData'> = {},
 ): Promise<PlannedSuite> => {
   const loaded = await loadSuite(suiteWord, {
     model: values.model,
@@ -39,28 +52,32 @@ export const planFromFlags = async (
     seed: values.seed,
     chatTemplate: values.chatTemplate === undefined ? undefined : values.chatTemplate === 'on',
   });
-  return planLoaded(loaded, openOptionsOf(values), values.acceptLicence, terminal);
+  return planLoaded(loaded, { options: openOptionsOf(values), accepted: values.acceptLicence, fetchData }, terminal);
 };
 
 /** The same of a suite that is resolved already. */
 export const planLoaded = async (
   loaded: LoadedSuite,
-  options: OpenOptions,
-  accepted: readonly string[] | undefined,
+  { options, accepted, fetchData = false }: PlanLoadedOptions,
   terminal: Terminal,
 ): Promise<PlannedSuite> => {
   const { suite } = loaded;
   const model = await findOrPullModel(suite.model, terminal, accepted);
   const facts = readFacts(model, options);
   const factsOf = await loadMethodFacts(suite.methods, facts, suite.protocols);
+  if (fetchData) await pulling(terminal, (onProgress) => fetchDatasets(suite.tasks, onProgress));
+  const open = openDatasets();
+  const datasets = new Map(suite.tasks.map((task) => [task.name, datasetsOfTask(task, open)]));
   const plan = planSuite(suite, {
     modelSha256: model.sha256,
     numerics: options.numerics,
     model: facts,
     identity: { backend: options.backend },
     facts: (method) => factsOf(method).plan,
+    datasets: ({ name }) => datasetIdentity(datasets.get(name) ?? []),
   });
-  return { loaded, model: { ...model, bytes: sizeOf(model.path) }, options, plan, factsOf };
+  const read = [...new Map([...datasets.values()].flat().map((one) => [`${one.dataset}/${one.file}`, one])).values()];
+  return { loaded, datasets: read, model: { ...model, bytes: sizeOf(model.path) }, options, plan, factsOf };
 };
 
 const readFacts = ({ path: file, id, sha256 }: ResolvedModel, { numerics, backend }: OpenOptions): ModelFacts => {

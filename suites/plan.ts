@@ -23,6 +23,8 @@ export interface PlanOptions {
   facts(method: MethodRef): MethodPlanFacts;
   /** For the estimate of bytes and the check against the longest context. */
   readonly model?: Pick<ModelFacts, 'id' | 'layers' | 'elementBytes' | 'maxPositions'>;
+  /** Hashes of the data that a task reads, by name: they tell its cells apart. */
+  datasets?(task: ResolvedSuite['tasks'][number]): Readonly<Record<string, string>>;
   /** More that tells results apart, such as the backend. */
   readonly identity?: Readonly<Record<string, string | number>>;
 }
@@ -108,7 +110,7 @@ const checkLength = (task: string, length: number, model: PlanOptions['model']):
 const identify = (
   suite: ResolvedSuite,
   cell: Cell,
-  { modelSha256, numerics, facts, identity = {} }: PlanOptions,
+  { modelSha256, numerics, facts, identity = {}, datasets }: PlanOptions,
 ): string => {
   const task = suite.tasks.find(({ name }) => name === cell.taskName)!;
   const methodPart = facts(cell.method).identity;
@@ -118,7 +120,7 @@ const identify = (
     taskVersion: findTask(task.id)?.version ?? 0,
     modelSha256,
     numerics,
-    identity: methodPart === undefined ? identity : { ...identity, method: methodPart },
+    identity: { ...identity, ...datasets?.(task), ...(methodPart === undefined ? {} : { method: methodPart }) },
   });
 };
 

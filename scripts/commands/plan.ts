@@ -17,6 +17,8 @@ export const plan = defineCommand({
     const { planFromFlags } = await import('../suite-plan.js');
     const { loaded, model, plan: planned, options } = await planFromFlags(values.suite, values, terminal);
     const { suite } = loaded;
+    const { missingDatasets } = await import('../../suites/run-datasets.js');
+    const missing = missingDatasets(suite.tasks);
     if (values.json) {
       terminal.printJson({
         suite: { id: suite.id, version: suite.version, file: loaded.file, resolvedSha256: loaded.sha256 },
@@ -30,6 +32,7 @@ export const plan = defineCommand({
         bytes: planned.bytes,
         settings: settingsOf(planned),
         tasks: suite.tasks.map(({ name }) => name),
+        missingDatasets: missing,
         lengths: [...new Set(planned.cells.map(({ contextLength }) => contextLength))],
         excluded: planned.excluded.map(({ taskName, contextLength, method, reason }) => ({
           task: taskName,
@@ -57,6 +60,7 @@ export const plan = defineCommand({
           'group',
           `${taskName}, ${formatLength(contextLength)}, ${protocol}: ${cells.length} cells`,
         ]),
+        ...missing.map((id) => ['data', `${id} is not in the cache; run fetches it, or: winnow datasets pull ${id}`]),
         ...planned.excluded.map(({ taskName, method, reason }) => [
           'left out',
           `${method.id} on ${taskName}: ${reason}`,

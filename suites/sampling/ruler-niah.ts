@@ -1,3 +1,4 @@
+import type { OpenDataset } from '../../datasets/index.js';
 import { type Haystack, openHaystack } from '../tasks/haystack.js';
 import { DEPTHS } from '../tasks/insert-needles.js';
 import { needleLine, type TokenKind } from '../tasks/needle-line.js';
@@ -20,6 +21,8 @@ export interface RulerNiah {
   readonly queries: number;
   readonly keyType: TokenKind;
   readonly valueType: TokenKind;
+  /** Where a haystack of a dataset is read. */
+  readonly datasets?: OpenDataset;
 }
 
 /**
@@ -103,7 +106,7 @@ const placeNeedles = (
   needles: readonly (Line & { readonly key: number })[],
 ): Line[] => {
   if (params.haystack !== 'noise' && params.haystack !== 'needles') {
-    const sentences = firstWords(params.haystack, units);
+    const sentences = firstWords({ ...params, haystack: params.haystack }, units);
     const places = random
       .sample(DEPTHS, needles.length)
       .map((depth) => Math.trunc(sentences.length * (depth / 100)))
@@ -132,8 +135,11 @@ const placeNeedles = (
 };
 
 /** Sentences of the first `count` words of the haystack, which upstream counts in words. */
-const firstWords = (haystack: Haystack, count: number): Line[] => {
-  const units = openHaystack(haystack, 'ruler');
+const firstWords = (
+  { haystack, datasets }: Pick<RulerNiah, 'datasets'> & { readonly haystack: Haystack },
+  count: number,
+): Line[] => {
+  const units = openHaystack(haystack, ['ruler'], datasets);
   const lines: Line[] = [];
   for (let words = 0, i = 0; words < count; i++) {
     const parts = units.unit(i).split(' ');

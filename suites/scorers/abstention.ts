@@ -1,5 +1,5 @@
 import type { Scorer } from '../contract.js';
-import { firstNamed, substringMatch } from './answer-match.js';
+import { exactMatch, firstNamed, substringMatch } from './answer-match.js';
 import { normaliseAnswer } from './normalise.js';
 
 /** What an instruction asks for where there is no answer, and the reference of such a question. */
@@ -72,3 +72,4 @@ const orAbstain =
 
 export const answerOrAbstain: Scorer = orAbstain(substringMatch);
 export const firstNamedOrAbstain: Scorer = orAbstain(firstNamed);
+export const exactOrAbstain: Scorer = orAbstain(exactMatch);

@@ -2,9 +2,9 @@ import { WinnowError } from '../../core/errors.js';
 import { suggestName } from '../../core/nearest-name.js';
 import type { GivenMeasure } from '../../engine/contract.js';
 import type { Scorer, ScorerId } from '../contract.js';
-import { abstention, answerOrAbstain, firstNamedOrAbstain } from './abstention.js';
+import { abstention, answerOrAbstain, exactOrAbstain, firstNamedOrAbstain } from './abstention.js';
 import { exactMatch, firstNamed, priorAnswer, squadF1, substringMatch } from './answer-match.js';
-import { babilongScorers } from './babilong.js';
+import { babilongCountUpstream, babilongScorers } from './babilong.js';
 import { continuationScorers } from './continuation.js';
 import { evidenceF1, evidenceIdRecall } from './evidence-ids.js';
 import { helmetScorers } from './helmet.js';
@@ -43,6 +43,7 @@ const SCORERS: Readonly<Record<ScorerId, ScorerEntry>> = {
   'longbench-v2': { score: longBenchV2, prints: 'percent' },
   ...all('infinitebench', infiniteBenchScorers),
   ...all('babilong', babilongScorers),
+  'babilong/qa7@upstream': { score: babilongCountUpstream, prints: 'percent' },
   ...all('helmet', helmetScorers),
   longmemeval: { score: longMemEval, prints: 'percent' },
   ...all('longmemeval', longMemEvalScorers),
@@ -54,6 +55,7 @@ const SCORERS: Readonly<Record<ScorerId, ScorerEntry>> = {
   'lost-in-the-middle/kv': { score: keyValueAnswer, prints: 'fraction' },
   abstention: { score: abstention, prints: 'fraction' },
   'answer-or-abstain': { score: answerOrAbstain, prints: 'fraction' },
+  'exact-or-abstain': { score: exactOrAbstain, prints: 'fraction' },
   'first-named-or-abstain': { score: firstNamedOrAbstain, prints: 'fraction' },
   'evidence-ids/f1': { score: evidenceF1, prints: 'fraction' },
   'evidence-ids/recall': { score: evidenceIdRecall, prints: 'fraction' },

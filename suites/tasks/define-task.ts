@@ -3,6 +3,7 @@ import { WinnowError } from '../../core/errors.js';
 import { type OpenDataset, openDatasets } from '../../datasets/index.js';
 import type { Sample, Task, TokenMeter } from '../contract.js';
 import { checkData, formatPath } from '../schema-problem.js';
+import { haystackDatasets } from './haystack.js';
 
 /** What one sample is made from. */
 export interface SampleOrder<P> {
@@ -53,6 +54,8 @@ export const defineTask = <P extends object>(definition: TaskDefinition<P>): Tas
     throw new WinnowError('ERR_SUITE', `${definition.id} ${formatPath(path)}`.trim(), expected, actual, fix);
   };
   return {
+    // Any task that has a haystack may be given one out of a dataset.
+    datasetsOf: (params) => ('haystack' in params ? haystackDatasets(params.haystack) : {}),
     ...fields,
     ...(ownTokens === undefined ? {} : { maxNewTokens: ownTokens }),
     defaults: parse({}),

@@ -68,7 +68,7 @@ export const entityBinding = defineTask<EntityBindingParams>({
     const group = groups[place]!;
     const { haystackUnits, ...prompt } = fillHaystack('entity_binding', order, {
       head: 'The following text says, among other things, who put what where. Each of them put away one thing.\n',
-      units: openHaystack(params.haystack, seed, 'entity_binding', length, index),
+      units: openHaystack(params.haystack, [seed, 'entity_binding', length, index], order.datasets),
       needles,
       ...asking(params, group),
     });

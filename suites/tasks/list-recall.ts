@@ -59,7 +59,7 @@ export const listRecall = defineTask<ListRecallParams>({
     };
     const { haystackUnits, ...prompt } = fillHaystack('list_recall', order, {
       head: 'The following text tells, among other things, of a list that Mary wrote.\n',
-      units: openHaystack(params.haystack, seed, 'list_recall', length, index),
+      units: openHaystack(params.haystack, [seed, 'list_recall', length, index], order.datasets),
       needles: [needle],
       question: '\nAfter the text, Mary read the same list again.',
       answerPrefix: 'Mary read the list of words again:',

@@ -58,7 +58,7 @@ export const needleGrid = defineTask<NeedleGridParams>({
       }),
     );
     const { instruction, ...wording } = niahWording(params.valueType, keys.slice(0, 1), true);
-    const units = openHaystack(params.haystack, seed, 'needle_grid', length, index);
+    const units = openHaystack(params.haystack, [seed, 'needle_grid', length, index], order.datasets);
     const { haystackUnits, ...prompt } = fillHaystack('needle_grid', order, {
       head: `${instruction}\n`,
       units,

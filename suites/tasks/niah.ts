@@ -46,7 +46,10 @@ const niah = (id: string, description: string, preset: Preset): Task<NiahParams>
     parameters: parametersOf(preset),
     makeSample: (order) => makeSample(id, order),
     *upstream(order) {
-      for (const { units, ...prompt } of rulerNiah(order.params, { task: id, ...order }))
+      for (const { units, ...prompt } of rulerNiah(
+        { ...order.params, datasets: order.datasets },
+        { task: id, ...order },
+      ))
         yield sampleOf(prompt, { keys: order.params.keys, haystackUnits: units });
     },
   });
@@ -139,7 +142,10 @@ export const NIAH_TASKS = [
   }),
 ] as const;
 
-const makeSample = (id: string, { params, length, maxNewTokens, seed, index, meter }: SampleOrder<NiahParams>) => {
+const makeSample = (
+  id: string,
+  { params, length, maxNewTokens, seed, index, meter, datasets }: SampleOrder<NiahParams>,
+) => {
   const random = createRandom(seed, id, length, index);
   const keys = distinctTokens(params.keys, () => makeToken(params.keyType, random));
   const values = distinctTokens(params.keys * params.values, () => makeToken(params.valueType, random));
@@ -158,7 +164,7 @@ const makeSample = (id: string, { params, length, maxNewTokens, seed, index, met
   const units =
     params.haystack === 'needles'
       ? needleUnits(params, [...keys, ...values], random)
-      : openHaystack(params.haystack, seed, id, length, index);
+      : openHaystack(params.haystack, [seed, id, length, index], datasets);
   const build = (count: number) => insertNeedles(`${wording.instruction}\n`, units, count, needles);
   const count = fitUnits({
     task: id,

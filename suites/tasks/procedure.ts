@@ -87,7 +87,7 @@ const sampleOfProcedure = (
   const depths = createRandom(seed, id, 'depths', length, index).sample(DEPTHS, facts.length);
   const { haystackUnits, evidence, ...prompt } = fillHaystack(id, order, {
     head: `${opening}${lines.join('\n')}\n\nThe notes:\n`,
-    units: openHaystack(params.haystack, seed, id, length, index),
+    units: openHaystack(params.haystack, [seed, id, length, index], order.datasets),
     needles: facts.map(({ text, isUsed }, i) => ({ text, depth: depths[i]!, isEvidence: isUsed })),
     question: `\n\nNow write the lines of all ${program.length} steps, one after the other, and nothing else.`,
     answerPrefix: 'Step 1:',

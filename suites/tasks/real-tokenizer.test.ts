@@ -5,11 +5,11 @@ import { preparePrompt, templateOf } from '../../engine/prompt.js';
 import { createTokenMeter } from '../../engine/prompt-meter.js';
 import { loadTokenizer } from '../../engine/tokenizer.js';
 import type { Task } from '../contract.js';
-import { tasks } from './index.js';
+import { generatedTasks } from './index.js';
 
 const model = await findModel(defaultModelId);
 /** Tasks of real data have tests of their own. */
-const generated = tasks().filter(({ datasets, datasetsOf }) => datasets === undefined && datasetsOf === undefined);
+const generated = generatedTasks();
 const skip =
   model === undefined ? `${defaultModelId} is not in the cache; run: winnow models pull ${defaultModelId}` : false;
 

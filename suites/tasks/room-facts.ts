@@ -58,7 +58,7 @@ const THINGS = ['apple', 'football', 'milk'] as const;
 
 const makeSample = (
   hops: 1 | 2 | 3,
-  { params, length, maxNewTokens, seed, index, meter }: SampleOrder<RoomFactsParams>,
+  { params, length, maxNewTokens, seed, index, meter, datasets }: SampleOrder<RoomFactsParams>,
 ) => {
   const id = `room_facts_${hops}`;
   const random = createRandom(seed, id, length, index);
@@ -69,7 +69,7 @@ const makeSample = (
   );
   const instruction =
     'The following text tells, among other things, where some people went and what they carried. Later facts replace earlier ones.\n';
-  const units = openHaystack(params.haystack, seed, id, length, index);
+  const units = openHaystack(params.haystack, [seed, id, length, index], datasets);
   const build = (count: number) => insertNeedles(instruction, units, count, needles);
   const { question, answerPrefix } = story;
   const count = fitUnits({

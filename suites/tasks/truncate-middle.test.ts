@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { createRandom } from '../../core/random.js';
+import type { TokenMeter } from '../contract.js';
 import { spansAfterCut, truncateMiddle } from './truncate-middle.js';
 import { byteMeter, wordMeter } from './word-meter.js';
 
@@ -79,10 +80,16 @@ test('a length without room for any text is an error that names the least length
 test('few counts are taken: the text is not tokenised once for each character', () => {
   let counts = 0;
   const meter = byteMeter();
-  const counted = {
+  const counted: TokenMeter = {
     ...meter,
-    count: (text: string) => (counts++, meter.count(text)),
-    countPrompt: (prompt: Parameters<typeof meter.countPrompt>[0]) => (counts++, meter.countPrompt(prompt)),
+    count(text) {
+      counts++;
+      return meter.count(text);
+    },
+    countPrompt(prompt) {
+      counts++;
+      return meter.countPrompt(prompt);
+    },
   };
   truncateMiddle({ task: 't', length: 4000, maxNewTokens: 20, meter: counted }, words(20_000, 3), frame);
   assert.ok(counts <= 60, `${counts} counts`);

@@ -47,7 +47,7 @@ export const twoHopQa = defineTask<TwoHopParams>({
   makeSample,
 });
 
-function makeSample({ params, length, maxNewTokens, seed, index, meter }: SampleOrder<TwoHopParams>) {
+function makeSample({ params, length, maxNewTokens, seed, index, meter, datasets }: SampleOrder<TwoHopParams>) {
   const random = createRandom(seed, 'two_hop_qa', length, index);
   const chains = makeChains(params.people, random);
   const asked = chains[0]!;
@@ -64,7 +64,7 @@ function makeSample({ params, length, maxNewTokens, seed, index, meter }: Sample
   };
   const instruction =
     'The following text tells who the mentors of some people are and where some people live. Remember it.\n';
-  const units = openHaystack(params.haystack, seed, 'two_hop_qa', length, index);
+  const units = openHaystack(params.haystack, [seed, 'two_hop_qa', length, index], datasets);
   const build = (count: number) => insertNeedles(instruction, units, count, needles);
   const count = fitUnits({
     task: 'two_hop_qa',

@@ -37,6 +37,8 @@ export interface WorldPlan {
   readonly titlesAreEvidence?: boolean;
   /** `Document 7: …` unless given. */
   readonly naming?: Naming;
+  /** Most documents that only fill the length; as many as fit unless given. */
+  readonly most?: number;
   readonly meta: Sample['meta'];
 }
 
@@ -69,7 +71,7 @@ export const worldSample = (
     task,
     length,
     maxNewTokens,
-    ...(params.context === 'full' ? {} : { most: 0 }),
+    ...(params.context === 'full' ? (plan.most === undefined ? {} : { most: plan.most }) : { most: 0 }),
     promptTokens: (n) => meter.countPrompt({ context: contextWith(n).text, question, answerPrefix }),
     unitTokens: (i) => meter.count(`${naming.heading(100, plan.filler(i).about)}${plan.filler(i).text}\n`),
   });
