@@ -15,7 +15,9 @@ const skip =
 
 /** One unit of haystack: the longest sentence of the prose has 33 tokens, a line of two UUIDs up to 76, a document up to 220. */
 const mostUnused = ({ family, id }: Task): number => {
-  if (['world', 'global', 'dialogue', 'counterfactual'].includes(family)) return 220;
+  if (family === 'world' || family === 'global') return 220;
+  // A session: up to two requests with four sentences each.
+  if (family === 'dialogue') return 320;
   return family === 'key-values' || id === 'niah_multikey_3' ? 80 : 36;
 };
 
