@@ -36,6 +36,7 @@ export type ErrorCode =
   | 'ERR_DISK' // no space, no permission, a failing device
   | 'ERR_LOCKED' // another process writes this run
   | 'ERR_RECORD' // a run directory that is damaged or of another run
+  | 'ERR_INCOMPARABLE' // runs whose samples or protocol differ
   | 'ERR_INTERRUPTED'
   | 'ERR_INTERNAL';
 
@@ -61,6 +62,7 @@ const exitCodeOf: Record<ErrorCode, ExitCode> = {
   ERR_DISK: 74,
   ERR_LOCKED: 3,
   ERR_RECORD: 3,
+  ERR_INCOMPARABLE: 3,
   ERR_INTERRUPTED: 130,
   ERR_INTERNAL: 70,
 };

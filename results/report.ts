@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { WinnowError } from '../core/errors.js';
 import { diskError, writeFileAtomic } from '../core/files.js';
 import { cellsCsv } from './cells-csv.js';
 import { buildCharts } from './charts/index.js';
@@ -10,6 +9,7 @@ import { renderChart } from './render.js';
 import { reportMarkdown } from './report-markdown.js';
 import { runPaths } from './run-files.js';
 import { lockRun } from './run-lock.js';
+import { noRun } from './run-records.js';
 import { type RunSummary, summariseRun } from './summary.js';
 
 export interface Report {
@@ -29,15 +29,7 @@ export interface Report {
  */
 export const reportRun = async (dir: string): Promise<Report> => {
   const paths = runPaths(dir);
-  if (!existsSync(paths.run)) {
-    throw new WinnowError(
-      'ERR_MISSING',
-      dir,
-      'a run directory (a folder with run.json)',
-      'no run.json',
-      'Give the folder that winnow run wrote with --out, or one below results/runs.',
-    );
-  }
+  if (!existsSync(paths.run)) throw noRun(dir);
   const lock = lockRun(dir);
   try {
     const summary = summariseRun(dir);

@@ -2,8 +2,7 @@ import { canonicalJson } from '../core/canonical-json.js';
 import { median } from '../core/statistics.js';
 import { createBootstrap, type Estimate } from '../core/statistics-bootstrap.js';
 import { pairedDifference } from './aggregate.js';
-import { verifyRecords } from './checksums.js';
-import { listIds, readCellRecord, readCellSamples, readRunRecord, readTimingPass, runPaths } from './run-files.js';
+import { readRunRecords } from './run-records.js';
 import type {
   CellAggregates,
   CellFacts,
@@ -49,16 +48,21 @@ export interface RunSummary {
 /**
  * Reads a run directory and compares its cells.
  *
- * Throws: ERR_RECORD — a record is missing, damaged or changed; names the file.
+ * Throws: ERR_MISSING — no run is there. ERR_RECORD — a record is missing, damaged or changed; names the file.
  */
 export const summariseRun = (dir: string): RunSummary => {
-  const run = readRunRecord(dir);
-  verifyRecords(dir);
-  const paths = runPaths(dir);
-  const records = listIds(paths.cells, '.json').map((cellId) => readCellRecord(dir, cellId));
-  const samples = new Map(records.map((record) => [record.cell.cellId, readCellSamples(dir, record)]));
-  const timings = listIds(paths.timings, '.json').flatMap((passId) => readTimingPass(dir, passId).timings);
-  return { run, cells: compareCells(run, records, samples, timings) };
+  const { run, cells, passes } = readRunRecords(dir);
+  const samples = new Map(cells.map(({ record, samples: of }) => [record.cell.cellId, of]));
+  const records = cells.map(({ record }) => record);
+  return {
+    run,
+    cells: compareCells(
+      run,
+      records,
+      samples,
+      passes.flatMap(({ timings }) => timings),
+    ),
+  };
 };
 
 const compareCells = (
@@ -160,11 +164,11 @@ const timesByCell = (timings: readonly TimingRecord[]): Map<string, CellTimes> =
   );
 };
 
-const methodName = ({ id, parts }: MethodRecord): string =>
+export const methodName = ({ id, parts }: MethodRecord): string =>
   parts === undefined || id.includes('+') ? id : parts.map(methodName).join('+');
 
 /** Names each method by the parameters in which it differs from others of the same name in the run. */
-const seriesLabels = (methods: readonly MethodRecord[]): ((method: MethodRecord) => string) => {
+export const seriesLabels = (methods: readonly MethodRecord[]): ((method: MethodRecord) => string) => {
   const varying = new Map<string, Set<string>>();
   for (const name of new Set(methods.map(methodName))) {
     const namesakes = methods.filter((method) => methodName(method) === name).map(flatParams);
@@ -200,7 +204,7 @@ const flatParams = ({ params, parts }: MethodRecord): Record<string, unknown> =>
 export const settingLabel = ({ series, budget }: Pick<CellSummary, 'series' | 'budget'>): string =>
   budget === '' ? series : `${series} @ ${budget}`;
 
-const budgetLabel = ({ keptFraction, tokenBudget }: CellFacts): string =>
+export const budgetLabel = ({ keptFraction, tokenBudget }: CellFacts): string =>
   keptFraction !== undefined ? String(keptFraction) : tokenBudget !== undefined ? `${tokenBudget} tokens` : '';
 
 const compareOrder = (a: CellSummary, b: CellSummary): number => {
@@ -218,4 +222,4 @@ const compareOrder = (a: CellSummary, b: CellSummary): number => {
 };
 
 /** By code units: the same order in every locale. */
-const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

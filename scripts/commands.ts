@@ -1,6 +1,7 @@
 import type { Command } from './command.js';
 import { bench } from './commands/bench.js';
 import { cache } from './commands/cache.js';
+import { compare } from './commands/compare.js';
 import { datasets } from './commands/datasets.js';
 import { doctor } from './commands/doctor.js';
 import { generate } from './commands/generate.js';
@@ -33,6 +34,7 @@ export const commands: readonly Command[] = [
   merge,
   cache,
   retrieval,
+  compare,
   list,
   models,
   datasets,

@@ -21,6 +21,7 @@ export const suiteFlags = {
   samples: whole('Samples that each generated task makes.', 'N', 1),
   limit: whole('Cap on the samples of each cell.', 'N', 1),
   seed: whole("Seed of samples and random controls. Default: the suite's.", 'N', 0),
+  superiority: names('Methods claimed, before the run, to be better: only they may be called better after it.', 'NAME'),
   pass: choice(
     'accuracy shares prefills and takes no times; timing measures times, interleaved. Default accuracy.',
     passes,

@@ -50,6 +50,7 @@ export const planFromFlags = async (
     samples: values.samples,
     limit: values.limit,
     seed: values.seed,
+    superiority: values.superiority,
     chatTemplate: values.chatTemplate === undefined ? undefined : values.chatTemplate === 'on',
   });
   return planLoaded(loaded, { options: openOptionsOf(values), accepted: values.acceptLicence, fetchData }, terminal);

@@ -126,6 +126,8 @@ export interface ResolvedSuite {
   readonly tokenBudgets: readonly number[];
   readonly protocols: readonly Protocol[];
   readonly chatTemplate: boolean;
+  /** Ids of methods claimed to be better before the run; absent when none is. Not part of what a cell is. */
+  readonly superiority?: readonly string[];
   readonly exclude: readonly {
     readonly method: string;
     readonly when?: Readonly<Record<string, unknown>>;

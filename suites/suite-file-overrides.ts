@@ -26,6 +26,8 @@ export interface SuiteOverrides {
   /** Caps the samples. */
   readonly limit?: number | undefined;
   readonly seed?: number | undefined;
+  /** Methods claimed to be better, instead of the suite's. */
+  readonly superiority?: readonly string[] | undefined;
   /** Whether the model's chat template frames the prompts. */
   readonly chatTemplate?: boolean | undefined;
 }
@@ -35,10 +37,11 @@ export const applyOverrides = async (suite: ResolvedSuite, overrides: SuiteOverr
   const { lengths, keptFractions, tokenBudgets, protocols, limit } = overrides;
   const tasks = overrides.tasks === undefined ? suite.tasks : selectTasks(suite, overrides.tasks);
   const methods = overrides.methods === undefined ? suite.methods : await selectMethods(suite, overrides.methods);
+  const { superiority: _, ...unclaimed } = suite;
   const samples = overrides.samples ?? suite.samples;
   const budgetsGiven = keptFractions !== undefined || tokenBudgets !== undefined;
   return {
-    ...suite,
+    ...unclaimed,
     model: overrides.model ?? suite.model,
     seed: overrides.seed ?? suite.seed,
     samples: limit === undefined ? samples : Math.min(samples, limit),
@@ -49,8 +52,23 @@ export const applyOverrides = async (suite: ResolvedSuite, overrides: SuiteOverr
     tokenBudgets: budgetsGiven ? (tokenBudgets ?? []) : suite.tokenBudgets,
     protocols: protocols ?? suite.protocols,
     chatTemplate: overrides.chatTemplate ?? suite.chatTemplate,
+    ...superiorityOf(suite, overrides, methods),
     exclude: suite.exclude.filter(({ method }) => methods.some(({ id }) => id === method)),
   };
+};
+
+/** A claim about a method that does not run is left out; one made on the command line must name a method that does. */
+const superiorityOf = (
+  suite: ResolvedSuite,
+  { superiority }: SuiteOverrides,
+  methods: readonly MethodRef[],
+): { readonly superiority?: readonly string[] } => {
+  const ids = methods.map(({ id }) => id);
+  for (const name of superiority ?? [])
+    if (!ids.includes(name))
+      throw new WinnowError('ERR_USAGE', '--superiority', 'a method of this run', name, suggestName(name, ids));
+  const claimed = superiority ?? (suite.superiority ?? []).filter((name) => ids.includes(name));
+  return claimed.length === 0 ? {} : { superiority: claimed };
 };
 
 const selectTasks = (suite: ResolvedSuite, words: readonly string[]): ResolvedSuite['tasks'] =>

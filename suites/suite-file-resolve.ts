@@ -58,11 +58,17 @@ export const resolveSuite = async (file: SuiteFile, context: ResolveContext): Pr
     'Take one of them out.',
     methods.map(({ id }) => id),
   );
+  const ids = methods.map((method) => method.id);
+  const unclaimed = file.superiority?.findIndex((name) => !ids.includes(name)) ?? -1;
+  if (unclaimed >= 0) {
+    const name = file.superiority![unclaimed]!;
+    throw problem(['superiority', unclaimed], 'a method of this suite', name, suggestName(name, ids));
+  }
   return {
     ...{ id, version, question, model, seed, samples, lengths, tasks, methods },
     ...{ keptFractions, tokenBudgets, protocols, chatTemplate },
+    ...(file.superiority === undefined ? {} : { superiority: file.superiority }),
     exclude: file.exclude.map((entry, i) => {
-      const ids = methods.map((method) => method.id);
       if (ids.includes(entry.method)) return resolveExclusion(entry);
       throw problem(['exclude', i, 'method'], 'a method of this suite', entry.method, suggestName(entry.method, ids));
     }),

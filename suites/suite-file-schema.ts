@@ -86,6 +86,9 @@ export const suiteFileSchema = z.strictObject({
   protocols: z.array(protocol).min(1).default(['query-aware']),
   chatTemplate: z.boolean().default(true),
   exclude: z.array(exclusion).default([]),
+  superiority: z.array(z.string()).min(1).optional().meta({
+    description: 'Methods that are claimed to be better, said before the run: only they may be called better after it.',
+  }),
 });
 
 export type SuiteFile = z.output<typeof suiteFileSchema>;

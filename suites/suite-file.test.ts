@@ -286,7 +286,7 @@ test('the JSON Schema names every key of a suite file', () => {
   const { properties } = suiteJsonSchema() as { properties: object };
   assert.deepEqual(Object.keys(properties).sort(), [
     ...['chatTemplate', 'exclude', 'id', 'keptFractions', 'lengths', 'methods', 'model', 'protocols'],
-    ...['question', 'samples', 'seed', 'tasks', 'tokenBudgets', 'version'],
+    ...['question', 'samples', 'seed', 'superiority', 'tasks', 'tokenBudgets', 'version'],
   ]);
 });
 
@@ -296,4 +296,14 @@ test('the suite of docs/suites.md is a suite', async () => {
   assert.ok(blocks.length > 0);
   for (const yaml of blocks) assert.equal((await parseSuite(yaml, 'docs/suites.md', '.')).id, 'my-suite');
   for (const task of taskIds()) assert.ok(text.includes(`\`${task}\``), `${task} is in the table`);
+});
+
+test('superiority names methods of the suite, from the file or before the run from the command line, and is absent unless claimed', async () => {
+  assert.ok(!('superiority' in (await parse(GOOD))));
+  assert.deepEqual((await parse(`${GOOD}superiority: [kivi]\n`)).superiority, ['kivi']);
+  const error = await failureOf(parse(`${GOOD}superiority: [kivvi]\n`));
+  assert.match(error.message, /superiority\[0\]: expected a method of this suite, got "kivvi"\. Did you mean kivi\?/);
+  const { suite } = await loadSuite('smoke', { superiority: ['snapkv'], methods: ['snapkv'] });
+  assert.deepEqual(suite.superiority, ['snapkv']);
+  assert.equal((await failureOf(loadSuite('smoke', { superiority: ['tova'] }))).code, 'ERR_USAGE');
 });
