@@ -19,6 +19,7 @@ export class WinnowError extends Error {
 export type ErrorCode =
   | 'ERR_USAGE' // a flag, name or value on the command line
   | 'ERR_SUITE' // a suite file
+  | 'ERR_POLICY' // a gate policy
   | 'ERR_PARAM' // a method's parameters
   | 'ERR_COMPOSE' // parts that cannot be combined
   | 'ERR_UNSUPPORTED' // a valid wish that this method, model or backend cannot serve
@@ -45,6 +46,7 @@ export type ExitCode = 0 | 1 | 2 | 3 | 4 | 70 | 74 | 130;
 const exitCodeOf: Record<ErrorCode, ExitCode> = {
   ERR_USAGE: 2,
   ERR_SUITE: 2,
+  ERR_POLICY: 2,
   ERR_PARAM: 2,
   ERR_COMPOSE: 2,
   ERR_UNSUPPORTED: 2,

@@ -4,7 +4,9 @@ import { cache } from './commands/cache.js';
 import { compare } from './commands/compare.js';
 import { datasets } from './commands/datasets.js';
 import { doctor } from './commands/doctor.js';
+import { gate } from './commands/gate.js';
 import { generate } from './commands/generate.js';
+import { init } from './commands/init.js';
 import { list } from './commands/list.js';
 import { logits } from './commands/logits.js';
 import { logprobs } from './commands/logprobs.js';
@@ -35,6 +37,8 @@ export const commands: readonly Command[] = [
   cache,
   retrieval,
   compare,
+  gate,
+  init,
   list,
   models,
   datasets,

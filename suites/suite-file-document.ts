@@ -1,16 +1,16 @@
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
-import { WinnowError } from '../core/errors.js';
+import { type ErrorCode, WinnowError } from '../core/errors.js';
 import { formatPath, type SchemaProblem } from './schema-problem.js';
 
 /** A YAML file whose every value knows its line and column. */
 export interface SuiteDocument {
   readonly data: unknown;
-  /** The error for a problem with the data: `[ERR_SUITE] file:line:column key: expected …, got …. fix`. */
+  /** The error for a problem with the data: `[code] file:line:column key: expected …, got …. fix`. */
   errorAt(problem: SchemaProblem): WinnowError;
 }
 
-/** Throws ERR_SUITE with the position for text that is not YAML, keys that come twice, and aliases that blow up. */
-export const readDocument = (text: string, file: string): SuiteDocument => {
+/** Throws `code` with the position for text that is not YAML, keys that come twice, and aliases that blow up. */
+export const readDocument = (text: string, file: string, code: ErrorCode = 'ERR_SUITE'): SuiteDocument => {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, stringKeys: true });
   const where = (offset: number, key = ''): string => {
@@ -22,29 +22,23 @@ export const readDocument = (text: string, file: string): SuiteDocument => {
     const [start, end] = fault.pos;
     if (fault.code === 'DUPLICATE_KEY') {
       const key = /^[^\s:]+/.exec(text.slice(start))?.[0] ?? text.slice(start, end);
-      throw new WinnowError(
-        'ERR_SUITE',
-        where(start, key),
-        'each key once',
-        `a second ${key}`,
-        'Take one of them out.',
-      );
+      throw new WinnowError(code, where(start, key), 'each key once', `a second ${key}`, 'Take one of them out.');
     }
     const said = fault.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '');
-    throw new WinnowError('ERR_SUITE', where(start), 'YAML', said, 'Correct the line; text with : or # needs quotes.');
+    throw new WinnowError(code, where(start), 'YAML', said, 'Correct the line; text with : or # needs quotes.');
   }
   let data: unknown;
   try {
     data = document.toJS({ maxAliasCount: 100 });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new WinnowError('ERR_SUITE', where(0), 'aliases that repeat little', reason, 'Write the values out.');
+    throw new WinnowError(code, where(0), 'aliases that repeat little', reason, 'Write the values out.');
   }
   return {
     data,
     errorAt: ({ path, isKey, expected, actual, fix }) => {
       const offset = offsetOf(document.contents, path, isKey, (alias) => alias.resolve(document));
-      return new WinnowError('ERR_SUITE', where(offset, formatPath(path)), expected, actual, fix);
+      return new WinnowError(code, where(offset, formatPath(path)), expected, actual, fix);
     },
   };
 };
