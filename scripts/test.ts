@@ -36,6 +36,7 @@ const checks: Check[] = [
     command: ['node', 'scripts/winnow.mjs', 'models', 'pull', 'all-minilm-l6-v2'],
     optional: true,
   },
+  { name: 'gate on the smoke suite', command: ['node', '--import', 'tsx', 'scripts/gate-smoke.ts'] },
 ];
 
 /** Three minutes more, most of them a second build of the addon: CI asks for it. */
