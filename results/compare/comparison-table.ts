@@ -1,8 +1,8 @@
 import { stringify } from 'csv-stringify/sync';
 import type { RatioEstimate } from '../../core/statistics/ratios.js';
 import { formatLength } from '../../core/units.js';
-import { differenceWithInterval, share } from '../numbers.js';
 import { markdownTable, plain } from '../markdown.js';
+import { differenceWithInterval, share } from '../numbers.js';
 import type { Comparison, ComparisonRow } from './comparison.js';
 import { type TimeQuantity, timeQuantities } from './time-ratios.js';
 

@@ -1,4 +1,4 @@
-import { markdownTable, plain } from '../report-markdown.js';
+import { markdownTable, plain } from '../markdown.js';
 import type { GateReport } from './gate.js';
 import { type GateRow, rowName } from './gate-row.js';
 
