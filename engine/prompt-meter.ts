@@ -10,10 +10,13 @@ const longestKeptText = 4_096;
 
 /** After a single line end (runs of white space are cut by what follows), and before a space between a sentence's end and a capital: no tokenizer we know has a token across these. */
 const seam = /(?<=\S\n)(?=\S)|(?<=[.!?])(?= \p{Lu})/u;
+/** Between two words in small letters: cuts the first of a long text, so that only it is tokenised together with the template. */
+const wordSeam = /(?<=\p{Ll})(?= \p{Ll})/u;
 /** Texts on which a tokenizer must show that it counts the two sides of every seam apart. */
 const seamProbes = [
   'One is here. Two is there! Is three? No.',
   'One of the keys: 1234.\nOne of the others is.\n"key": "value",\n"other": "1-a-2",\nVAR A = 12\nVAR B = VAR A',
+  'one word after another é über ends 12 3 more',
   'The U.S. Army. Élan vital... And so on.\nÜber 12. Ähren.',
 ];
 
@@ -31,8 +34,16 @@ export function createTokenMeter(tokenizer: Tokenizer, chatTemplate: boolean): T
     }
     return count;
   };
-  const count = (text: string): number => keep(text, (one) => tokenizer.encode(one, { specials: 'none' }).length);
-  const countOn = (text: string): number => tokenizer.encode(text, { specials: 'none', continues: true }).length;
+  const countOn = (text: string): number =>
+    keep(text, (one) => tokenizer.countTokens(one, { specials: 'none', continues: true }));
+  // What no space is put before counts the same on its own.
+  const startsLikeGoesOn = seamProbes.every(
+    (text) =>
+      tokenizer.countTokens(text, { specials: 'none' }) ===
+      tokenizer.countTokens(text, { specials: 'none', continues: true }),
+  );
+  const count = (text: string): number =>
+    startsLikeGoesOn ? countOn(text) : tokenizer.countTokens(text, { specials: 'none' });
 
   const promptTokens = (parts: Parameters<TokenMeter['countPrompt']>[0], isFramed: boolean): number => {
     const prompt = preparePrompt(
@@ -42,18 +53,24 @@ export function createTokenMeter(tokenizer: Tokenizer, chatTemplate: boolean): T
     );
     return prompt.contextIds.length + prompt.questionIds.length;
   };
-  const hasSeams = seamProbes.every(
-    (text) => countOn(text) === text.split(seam).reduce((sum, piece) => sum + countOn(piece), 0),
-  );
+  const isCutAt = (border: RegExp): boolean =>
+    seamProbes.every((text) => countOn(text) === text.split(border).reduce((sum, piece) => sum + countOn(piece), 0));
+  const hasSeams = isCutAt(seam) && isCutAt(wordSeam);
+  /** The start of the context, which the template's tokens may reach into, and the pieces after it. */
+  const piecesOf = (context: string): [string, ...string[]] => {
+    const [first = '', ...rest] = context.split(seam);
+    const at = first.length > longestKeptText ? first.search(wordSeam) : -1;
+    return at < 0 ? [first, ...rest] : [first.slice(0, at), first.slice(at), ...rest];
+  };
   return {
     tokenizer: tokenizer.name,
     count,
     countPrompt(sample) {
       const isFramed = chatTemplate && sample.chatTemplate !== false;
       // Special tokens written in the text may count as such without a template; they know no seams.
-      const [head = '', ...rest] = hasSeams && isFramed ? sample.context.split(seam) : [sample.context];
-      let tokens = promptTokens({ ...sample, context: head }, isFramed);
-      for (const piece of rest) tokens += keep(`\0${piece}`, () => countOn(piece));
+      const [head, ...rest] = hasSeams && isFramed ? piecesOf(sample.context) : [sample.context];
+      let tokens = promptTokens({ ...sample, context: head! }, isFramed);
+      for (const piece of rest) tokens += countOn(piece);
       return tokens;
     },
   };

@@ -40,6 +40,8 @@ export interface Tokenizer {
   /** Adds no special tokens of its own. */
   encode(text: string, options: EncodeOptions): Int32Array;
   encodeWithOffsets(text: string, options: EncodeOptions): EncodedText;
+  /** How many ids `encode` gives, in a fraction of its time: for texts that are only measured. */
+  countTokens(text: string, options: EncodeOptions): number;
   /** Pieces tokenised as one text, each with its own rule for special tokens; offsets are in the joined text. */
   encodePieces(pieces: readonly TextPiece[], continues?: boolean): EncodedText;
   /** Special tokens appear as their text; bytes that are no UTF-8 become U+FFFD. */
@@ -109,6 +111,21 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
     };
   };
 
+  const countTokens: Tokenizer['countTokens'] = (text, { specials, continues = false }) => {
+    let tokens = 0;
+    let isFirst = true;
+    for (const section of sections([{ text, specials }])) {
+      if (section.id !== undefined) tokens += 1;
+      else {
+        const normalised = normalise(section.text).text;
+        const added = hasPrefix(prefix, normalised, isFirst, continues) ? spaceMark : '';
+        for (const piece of cut(added + normalised)) tokens += encodePiece(piece).ids.length;
+      }
+      isFirst = false;
+    }
+    return tokens;
+  };
+
   const decode = rules.kind === 'sentencepiece' ? characterDecoder(model, source.json) : byteLevelDecoder(built);
   const encodeWithOffsets: Tokenizer['encodeWithOffsets'] = (text, { specials, continues = false }) =>
     encodePieces([{ text, specials }], continues);
@@ -121,6 +138,7 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
     startText: source.startText,
     encode: (text, options) => encodeWithOffsets(text, options).ids,
     encodeWithOffsets,
+    countTokens,
     encodePieces,
     decode: (ids) => decode(Array.from(ids)),
   };
