@@ -105,6 +105,8 @@ const scoredSampleSchema = z.strictObject({
   question: text.optional(),
   classes: z.array(text).optional(),
   score: share,
+  /** Of an answer in steps: the score of each, in order. */
+  stepScores: z.array(share).optional(),
   /** Of a continuation that was given instead of generated: how likely the model found it. */
   given: z.strictObject({ tokens: count, logProbability: z.number().max(0), greedyTokens: count }).optional(),
   finishReason: z.enum(['stop', 'length']),

@@ -4,6 +4,7 @@ import { WinnowError } from '../core/errors.js';
 import type { MethodRef } from '../engine/contract.js';
 import type { ResolvedSuite } from './contract.js';
 import { type PlanOptions, planSuite } from './plan.js';
+import { loadSuite } from './suite-file.js';
 
 const suite: ResolvedSuite = {
   id: 's',
@@ -161,4 +162,19 @@ test('a method that needs a budget and a length beyond the model are errors', ()
   assert.match(none, /^\[ERR_SUITE\] s keptFractions: expected at least one budget, which snapkv needs/);
   const long = failureOf(() => planSuite({ ...suite, lengths: [2048] }, { ...options, model }));
   assert.match(long, /^\[ERR_UNSUPPORTED\] niah_single_2 length: expected a length of at most 1024 tokens/);
+});
+
+test('every length of RULER has a suite with one set of tasks, and its cells can be planned', async () => {
+  const lengths = ['4k', '8k', '16k', '32k', '64k', '128k', '256k', '1m'];
+  const loaded = await Promise.all(lengths.map((length) => loadSuite(`ruler-${length}`)));
+  const names = loaded.map(({ suite: { tasks } }) => tasks.map(({ name }) => name).join(' '));
+  assert.equal(new Set(names).size, 1);
+  loaded.forEach(({ suite: one }, i) => {
+    assert.deepEqual(one.lengths, [2 ** (12 + i + (i === 7 ? 1 : 0))]);
+    const { cells } = planSuite(one, {
+      ...options,
+      facts: ({ id }) => ({ ...facts({ id, params: {} }), hasBudget: id !== 'dense' }),
+    });
+    assert.ok(cells.length > 100);
+  });
 });

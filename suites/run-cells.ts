@@ -3,7 +3,7 @@ import type { Engine, SampleOutcome, SampleRequest, SettingOutcome } from '../en
 import type { RunCounts, SampleRecord } from '../results/schema.js';
 import type { PlannedCell, Sample } from './contract.js';
 import type { CellGroup } from './run-groups.js';
-import { recordOf, type ScoreOf } from './sample-record.js';
+import { recordOf, type ScoreOf, type StepsOf } from './sample-record.js';
 
 /** What one evaluated prompt gave: a record for each cell it served, and what it cost. */
 export interface SampleEntry {
@@ -28,6 +28,8 @@ export interface GroupRun {
   readonly sink: RunSink;
   requestOf(sample: Sample, cells: readonly PlannedCell[]): SampleRequest;
   readonly scoreOf: ScoreOf;
+  /** Where the task's scorer tells the steps of an answer apart. */
+  readonly stepsOf?: StepsOf;
   /** After every sample, also those that were on disk. */
   onSample?(done: SampleDone): void;
   readonly signal?: AbortSignal;
@@ -94,7 +96,7 @@ const entryOf = (
   const samples: Record<string, SampleRecord[]> = {};
   for (const { cellId } of cells) {
     const outcome = outcomes.find(({ key }) => key === cellId) ?? forgotten(cellId);
-    samples[cellId] = [recordOf(sample, index, outcome, run.scoreOf)];
+    samples[cellId] = [recordOf(sample, index, outcome, run.scoreOf, run.stepsOf)];
   }
   return { counts: { prefills, prefillsUnshared, nativeMs, totalMs }, samples };
 };

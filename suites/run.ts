@@ -12,7 +12,7 @@ import { type GroupRun, type RunSink, runGroup } from './run-cells.js';
 import { type CellGroup, workOfSample } from './run-groups.js';
 import { sampleRequest, settingOf, timingRequest } from './run-requests.js';
 import { timeGroup } from './run-timing.js';
-import { scoreSample } from './scorers/index.js';
+import { scorerById, scoreSample } from './scorers/index.js';
 import type { LoadedSuite } from './suite-file.js';
 import { findTask } from './tasks/index.js';
 
@@ -149,6 +149,7 @@ const runAccuracy = async (options: SuiteRunOptions, run: Run, late: Late): Prom
         sink: sinkOf(options, run),
         requestOf: (sample, cells) => sampleRequest(loaded.suite, group, sample, cells, options.traceKept),
         scoreOf: scoreOf(loaded, group),
+        ...stepsOf(loaded, group),
         onSample({ settings }) {
           left -= share;
           if (settings === 0) progress.skip(share);
@@ -165,9 +166,18 @@ const runAccuracy = async (options: SuiteRunOptions, run: Run, late: Late): Prom
   }
 };
 
-const scoreOf = ({ suite }: LoadedSuite, group: CellGroup): GroupRun['scoreOf'] => {
+const stepsOf = ({ suite }: LoadedSuite, group: CellGroup): Pick<GroupRun, 'stepsOf'> => {
+  const { steps } = scorerById(scorerOf(suite, group));
+  return steps === undefined ? {} : { stepsOf: (sample, { text }) => steps(text, sample) };
+};
+
+const scorerOf = (suite: LoadedSuite['suite'], group: CellGroup): string => {
   const asksEvidence = suite.tasks.some(({ name, ask }) => name === group.taskName && ask === 'evidence');
-  const scorer = asksEvidence ? EVIDENCE_SCORER : taskOf(group).scorer;
+  return asksEvidence ? EVIDENCE_SCORER : taskOf(group).scorer;
+};
+
+const scoreOf = ({ suite }: LoadedSuite, group: CellGroup): GroupRun['scoreOf'] => {
+  const scorer = scorerOf(suite, group);
   return (sample, { text, given }) => scoreSample(scorer, sample, text, given);
 };
 

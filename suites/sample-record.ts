@@ -5,9 +5,17 @@ import type { Sample, Scorer } from './contract.js';
 /** What a score is made from. */
 export type ScoredOutcome = Pick<SettingResult, 'text' | 'given'>;
 export type ScoreOf = (asked: Parameters<Scorer>[1], outcome: ScoredOutcome) => number;
+/** Of answers in steps: the score of each. */
+export type StepsOf = (asked: Parameters<Scorer>[1], outcome: ScoredOutcome) => readonly number[];
 
 /** What is written for one sample of one cell: the outcome of its setting, scored. `index` is the sample's place in the cell. */
-export const recordOf = (sample: Sample, index: number, outcome: SettingOutcome, score: ScoreOf): SampleRecord => {
+export const recordOf = (
+  sample: Sample,
+  index: number,
+  outcome: SettingOutcome,
+  score: ScoreOf,
+  stepsOf?: StepsOf,
+): SampleRecord => {
   const head = { sampleId: sample.id, index, ...metaOf(sample) };
   if (outcome.status !== 'ok') return { ...head, status: outcome.status, error: outcome.error };
   const turns = outcome.turns?.map((turn, i) => turnRecord(i === 0 ? sample : sample.turns![i - 1]!, turn, score));
@@ -20,6 +28,7 @@ export const recordOf = (sample: Sample, index: number, outcome: SettingOutcome,
     ...(sample.classes === undefined ? {} : { classes: [...sample.classes] }),
     score:
       turns === undefined ? score(sample, outcome) : turns.reduce((sum, turn) => sum + turn.score, 0) / turns.length,
+    ...(stepsOf === undefined ? {} : { stepScores: [...stepsOf(sample, outcome)] }),
     ...(outcome.given === undefined ? {} : { given: outcome.given }),
     finishReason: outcome.finishReason,
     promptTokens: outcome.promptTokens,

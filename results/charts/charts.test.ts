@@ -9,7 +9,8 @@ import fc from 'fast-check';
 import type { TopLevelSpec } from 'vega-lite';
 import { quickstartShape, type SyntheticShape, tinyShape, writeSyntheticRun } from '../fixtures/synthetic-run.js';
 import { renderChart } from '../render.js';
-import { summariseRun } from '../summary.js';
+import type { ScoredSample } from '../schema.js';
+import { type RunSummary, summariseRun } from '../summary.js';
 import { buildCharts } from './index.js';
 import { spread } from './score-against-bytes.js';
 import { octaves, styleOf } from './theme.js';
@@ -31,7 +32,13 @@ test('every spec is valid Vega-Lite', () => {
     readFileSync(fileURLToPath(import.meta.resolve('vega-lite/vega-lite-schema.json')), 'utf8'),
   ) as object;
   const validate = ajv.compile(schema);
-  for (const { name, spec } of [...buildCharts(full).charts, ...buildCharts(tiny).charts]) {
+  const probed = withSamples(({ index }) => ({
+    meta: { depth: 50 * (index % 3), depths: 3, pairs: 4 ** index },
+    stepScores: [1, 0, 1],
+  }));
+  const charts = [full, tiny, probed].flatMap((summary) => buildCharts(summary).charts);
+  assert.equal(charts.length, 4 + 2 + 5);
+  for (const { name, spec } of charts) {
     assert.ok(validate(spec), `${name}: ${JSON.stringify(validate.errors?.slice(0, 3))}`);
   }
   assert.equal(
@@ -58,6 +65,57 @@ test('charts that the records cannot fill are skipped with the reason', () => {
       ['latency-split', true],
     ],
   );
+});
+
+/** The same run with other facts in its samples. */
+const withSamples = (change: (sample: ScoredSample) => Partial<ScoredSample>): RunSummary => ({
+  ...tiny,
+  cells: tiny.cells.map((cell) => ({
+    ...cell,
+    samples: cell.samples.map((sample) => (sample.status === 'ok' ? { ...sample, ...change(sample) } : sample)),
+  })),
+});
+const namesOf = (summary: RunSummary): string[] => buildCharts(summary).charts.map(({ name }) => name);
+const rowsOf = (summary: RunSummary, name: string): Record<string, unknown>[] => {
+  const { spec } = buildCharts(summary).charts.find((chart) => chart.name === name)!;
+  const { concat } = spec as unknown as { concat: { data: { values: Record<string, unknown>[] } }[] };
+  return concat.flatMap(({ data }) => data.values);
+};
+
+test('a sweep over depths has a map with the mean of every field; drawn depths have none', () => {
+  const swept = withSamples(({ index }) => ({
+    meta: { depth: [0, 50, 100][index % 3]!, depths: 3 },
+    score: index === 3 ? 0 : 1,
+  }));
+  assert.ok(namesOf(swept).includes('score-by-depth'));
+  const rows = rowsOf(swept, 'score-by-depth');
+  // Samples 0 and 3 of two tasks have depth 0.
+  assert.deepEqual(new Set(rows.map(({ depth, score }) => `${depth} ${score}`)), new Set(['0 0.5', '50 1', '100 1']));
+  assert.ok(!namesOf(withSamples(({ index }) => ({ meta: { depth: 10 * index } }))).includes('score-by-depth'));
+});
+
+test('scores of steps and of numbers of pairs have a line per setting', async () => {
+  const stepped = withSamples(() => ({ meta: { solved: 2 }, stepScores: [1, 1, 0, 0] }));
+  assert.ok(namesOf(stepped).includes('score-by-step'));
+  const dense = rowsOf(stepped, 'score-by-step').filter(({ setting }) => setting === 'dense');
+  assert.deepEqual(
+    dense.slice(0, 4).map(({ at, score }) => [at, score]),
+    [
+      [3, 1],
+      [4, 1],
+      [5, 0],
+      [6, 0],
+    ],
+  );
+  const long = rowsOf(
+    withSamples(() => ({ stepScores: Array.from({ length: 100 }, (_, i) => Number(i < 50)) })),
+    'score-by-step',
+  );
+  assert.ok(long.filter(({ setting }) => setting === 'dense').length <= 2 * 16);
+  const paired = withSamples(({ index }) => ({ meta: { pairs: 4 ** (index + 1) } }));
+  assert.deepEqual([...new Set(rowsOf(paired, 'score-by-pairs').map(({ at }) => at))], [4, 16, 64, 256]);
+  for (const summary of [stepped, paired])
+    for (const { title, spec } of buildCharts(summary).charts) assert.ok((await renderChart(spec)).svg.includes(title));
 });
 
 test('protocols never share a chart', () => {

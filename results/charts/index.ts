@@ -1,8 +1,10 @@
 import { distinct } from '../averages.js';
 import type { RunSummary } from '../summary.js';
+import { depthByLength } from './depth-by-length.js';
 import { latencySplit } from './latency-split.js';
 import { residentAgainstRead } from './resident-against-read.js';
 import { scoreAgainstBytes } from './score-against-bytes.js';
+import { scoreAlong } from './score-along.js';
 import { scoreByLength } from './score-by-length.js';
 import type { Chart, SkippedChart } from './theme.js';
 
@@ -15,8 +17,8 @@ export interface Charts {
 export const buildCharts = (summary: RunSummary): Charts => {
   const protocols = distinct(summary.cells.map(({ facts }) => facts.protocol)).sort();
   const built = protocols.flatMap((protocol) =>
-    [scoreAgainstBytes, scoreByLength, residentAgainstRead, latencySplit].map((build) =>
-      build(summary, protocol, protocols),
+    [scoreAgainstBytes, scoreByLength, residentAgainstRead, latencySplit, depthByLength, ...scoreAlong].flatMap(
+      (build) => build(summary, protocol, protocols) ?? [],
     ),
   );
   return {

@@ -7,9 +7,9 @@ import { choices, flag, json, required, text } from '../flags.js';
 import type { PeerRowsName } from '../peers/rows.js';
 import type { Terminal } from '../terminal.js';
 
-const kinds = ['gemm', 'attention', 'kernels', 'prefill', 'decode', 'matrix', 'load'] as const;
+const kinds = ['gemm', 'attention', 'kernels', 'prefill', 'decode', 'matrix', 'load', 'suites'] as const;
 const flags = {
-  model: text('The model of prefill, decode, matrix and load. Default: the default model.', 'M'),
+  model: text('The model of prefill, decode, matrix, load and suites. Default: the default model.', 'M'),
   alone: flag('Leave out the rows beside peers that npm run bench:peers installed.'),
   ...engineFlags,
   json,
@@ -18,13 +18,14 @@ const flags = {
 export const bench = defineCommand({
   name: 'bench',
   summary:
-    'Measure kernels (gemm, attention, and kernels for the primitives of methods) and the engine (prefill, decode, matrix, load) on this machine.',
+    'Measure kernels (gemm, attention, and kernels for the primitives of methods) the engine (prefill, decode, matrix, load) and the generators of tasks (suites) on this machine.',
   positionals: { what: required(choices('What to measure.', kinds)) },
   required: 1,
   flags,
   examples: [
     ['$0 bench gemm,attention', 'every instruction set of this machine'],
     ['$0 bench matrix', 'what twelve settings of one sample cost, in dense runs'],
+    ['$0 bench suites', 'how long one sample of 128k tokens takes to make, for every task'],
   ],
   async run(values, terminal) {
     // Before the first row: after Ctrl-C nothing can be compiled any more.
@@ -67,7 +68,15 @@ async function* measure(
   const ofKernels = { gemm: [benchGemm], attention: [benchAttention], kernels: [benchPlanKernels, benchCacheKernels] };
   const isKernel = (kind: (typeof kinds)[number]): kind is keyof typeof ofKernels => kind in ofKernels;
   for (const kind of what.filter(isKernel)) for (const table of ofKernels[kind]) yield* table(threads);
-  const whole = what.filter((kind) => !isKernel(kind));
+  if (what.includes('suites')) {
+    const [{ findOrPullModel }, { benchSuites }] = await Promise.all([
+      import('../open-model.js'),
+      import('../bench-suites.js'),
+    ]);
+    const { path } = await findOrPullModel(values.model, terminal);
+    yield* benchSuites(path);
+  }
+  const whole = what.filter((kind) => kind !== 'suites' && !isKernel(kind));
   if (whole.length === 0) return;
   const [{ openModel }, engineBenches] = await Promise.all([import('../open-model.js'), import('../bench-engine.js')]);
   const { engine } = await openModel(values, terminal);
@@ -90,6 +99,7 @@ const peerRowsOf = {
   decode: ['decode'],
   matrix: ['matrix'],
   load: ['load'],
+  suites: [],
 } as const satisfies Record<(typeof kinds)[number], readonly PeerRowsName[]>;
 
 /** Nothing when no peer is installed; npm run bench:peers installs them. */

@@ -1,7 +1,7 @@
 import { WinnowError } from '../../core/errors.js';
 import { suggestName } from '../../core/nearest-name.js';
 import type { GivenMeasure } from '../../engine/contract.js';
-import type { Scorer, ScorerId } from '../contract.js';
+import type { Sample, Scorer, ScorerId } from '../contract.js';
 import { abstention, answerOrAbstain, exactOrAbstain, firstNamedOrAbstain } from './abstention.js';
 import { exactMatch, firstNamed, priorAnswer, squadF1, substringMatch } from './answer-match.js';
 import { babilongCountUpstream, babilongScorers } from './babilong.js';
@@ -19,13 +19,15 @@ import { factRecall, firstNumber } from './quantities.js';
 import { rankingNdcg10 } from './ranking.js';
 import { rougeScorers } from './rouge.js';
 import { stringMatchAll, stringMatchPart } from './ruler.js';
-import { rightSteps } from './steps.js';
+import { rightSteps, scoreSteps } from './steps.js';
 import { wordsInOrder } from './words-in-order.js';
 
 export interface ScorerEntry {
   readonly score: Scorer;
   /** How upstream prints the mean over samples; `fraction` where there is no upstream. */
   readonly prints: 'percent' | 'percent with 2 decimals' | 'fraction';
+  /** Of answers in steps: the score of each, in order. */
+  steps?(prediction: string, sample: Pick<Sample, 'references'>): readonly number[];
 }
 
 const all = (prefix: string, scorers: Readonly<Record<string, Scorer>>): Record<ScorerId, ScorerEntry> =>
@@ -64,7 +66,11 @@ const SCORERS: Readonly<Record<ScorerId, ScorerEntry>> = {
   'prior-answer': { score: priorAnswer, prints: 'fraction' },
   'first-named': { score: firstNamed, prints: 'fraction' },
   'words-in-order': { score: wordsInOrder, prints: 'fraction' },
-  'right-steps': { score: rightSteps, prints: 'fraction' },
+  'right-steps': {
+    score: rightSteps,
+    prints: 'fraction',
+    steps: (prediction, { references }) => scoreSteps(prediction, references),
+  },
   'set-f1': { score: setF1, prints: 'fraction' },
   'order/kendall': { score: orderKendall, prints: 'fraction' },
   'order/exact': { score: orderExact, prints: 'fraction' },

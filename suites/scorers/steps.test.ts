@@ -37,6 +37,13 @@ test('the first text of a number counts: a model that starts anew gains nothing'
   assert.equal(steps('Step 1: A = 1, B = 1\nStep 1: A = 7, B = 30'), '000');
 });
 
+test('steps that were given with the prompt are not asked for: the answer goes on with the first reference', () => {
+  const late = ['Step 5: A = 7', 'Step 6: A = 8'];
+  assert.deepEqual(scoreSteps(' A = 7\nStep 6: A = 8', late), [1, 1]);
+  assert.deepEqual(scoreSteps('A = 7\nA = 8', late), [1, 1]);
+  assert.deepEqual(scoreSteps('Step 1: A = 7\nStep 2: A = 8', late), [0, 0]);
+});
+
 test('words in order end at the first slip', () => {
   const score = (prediction: string): number =>
     wordsInOrder(prediction, { references: ['red fox jumps high'], question: '', meta: {} });

@@ -7,23 +7,21 @@ import { DEPTHS } from './insert-needles.js';
 import { wordsApart } from './word-lists.js';
 
 export interface CopyingParams {
-  /** Words of a line that are given. */
-  readonly cue: number;
-  /** Words after them that are to be copied. */
+  /** Words to copy. */
   readonly copied: number;
 }
 
 /**
- * Copying by induction (arXiv 2209.11895): lines of random words; the first words of one are given, the rest must be copied. It needs
+ * Copying by induction (arXiv 2209.11895): lines of random words, each with a word in front that names it; one is to be copied. It needs
  * nothing but the attention pattern "find where this stood, take what followed", for as long as the copy lasts.
  *
- * Ours: a line has words of its own, so that the first word of the cue already tells it; the other lines draw from the words that it
- * has not. Scored by the words before the first slip.
+ * Ours: the line to copy has words of its own, so that each of them tells the next; the other lines draw from the words that it has not,
+ * and their names are drawn anew for each. Scored by the words before the first slip.
  */
 export const copying = defineTask<CopyingParams>({
   id: 'copying',
   family: 'recall',
-  description: 'The rest of a line of random words whose first words are given.',
+  description: 'The words of one line among lines of random words, by the word that names it.',
   source: {
     title: 'In-context Learning and Induction Heads',
     arxiv: '2209.11895',
@@ -32,39 +30,39 @@ export const copying = defineTask<CopyingParams>({
   version: 1,
   scorer: 'words-in-order',
   maxNewTokens: 32,
-  parameters: z.strictObject({
-    cue: z.int().min(1).max(8).default(2),
-    copied: z.int().min(1).max(32).default(6),
-  }),
+  parameters: z.strictObject({ copied: z.int().min(1).max(32).default(4) }),
   makeSample(order) {
     const { params, length, seed, index } = order;
     const random = createRandom(seed, 'copying', length, index);
-    const words = wordsApart(params.cue + params.copied + OTHER_WORDS, random, HEAD + QUESTION);
-    const line = words.slice(0, params.cue + params.copied);
+    const words = wordsApart(1 + params.copied + OTHER_WORDS, random, HEAD + QUESTION);
+    const [name, ...line] = words.splice(0, 1 + params.copied) as [string, ...string[]];
     const depth = random.pick(DEPTHS);
+    const text = line.join(' ');
     const { haystackUnits, ...prompt } = fillHaystack('copying', order, {
       head: HEAD,
-      units: wordLines(words.slice(line.length), line.length, createRandom(seed, 'copying lines', length, index)),
-      needles: [{ text: line.join(' '), depth, isEvidence: true }],
-      question: QUESTION,
-      answerPrefix: line.slice(0, params.cue).join(' '),
+      units: otherLines(words, params.copied, createRandom(seed, 'copying lines', length, index)),
+      needles: [{ text: `${name}: ${text}`, depth, isEvidence: true }],
+      question: `${QUESTION} "${name}".`,
+      answerPrefix: `${name}:`,
     });
-    const references = [line.slice(params.cue).join(' ')];
-    return sampleOf({ ...prompt, references }, { depth, copied: params.copied, haystackUnits });
+    return sampleOf({ ...prompt, references: [text] }, { depth, copied: params.copied, haystackUnits });
   },
 });
 
-const HEAD = 'Here are lines of words. You will be asked to copy one of them.\n';
-const QUESTION = '\nCopy the line above that starts with these words.';
+const HEAD = 'Here are lines of words. The first word of each is its name. You will be asked to copy one of them.\n';
+const QUESTION = '\nCopy the line above whose name is';
 /** Enough that no line looks like another one. */
 const OTHER_WORDS = 400;
 
-const wordLines = (words: readonly string[], perLine: number, random: Random): HaystackUnits => {
+const otherLines = (words: readonly string[], perLine: number, random: Random): HaystackUnits => {
   const lines: string[] = [];
   return {
     separator: '\n',
     unit: (index) => {
-      while (lines.length <= index) lines.push(random.sample(words, perLine).join(' '));
+      while (lines.length <= index) {
+        const [name, ...line] = random.sample(words, 1 + perLine);
+        lines.push(`${name}: ${line.join(' ')}`);
+      }
       return lines[index]!;
     },
   };

@@ -53,7 +53,7 @@ export const hashHop = defineTask<HashHopParams>({
       question: params.chainOfThought
         ? `\nStart with ${start} and write every name on the way down to the value in quotes.`
         : `\nStart with ${start}. Which value in quotes does it lead to?`,
-      answerPrefix: params.chainOfThought ? `${start} =` : `${start} leads to '`,
+      answerPrefix: params.chainOfThought ? `${start} =` : `${start} ${params.hops === 1 ? '=' : 'leads to'} '`,
     });
     const references = params.chainOfThought ? rest : [end];
     return sampleOf({ ...prompt, references }, { hops: params.hops, haystackUnits });

@@ -39,7 +39,7 @@ const keyValues = (id: string, kind: Kind, description: string, preset: KeyValue
       url: 'https://github.com/jonathan-roberts1/needle-threading',
       licence: 'generated here (upstream: MIT)',
     },
-    version: 1,
+    version: 2,
     scorer: 'ruler/string_match_all',
     maxNewTokens: 128,
     parameters: z
@@ -223,7 +223,7 @@ const wordingOf = (kind: Kind, keys: readonly string[], mark: string) => {
         ? {
             instruction,
             question: `\nWhat is the value of the key "${one}" in the object above?`,
-            answerPrefix: `The value of "${one}" is`,
+            answerPrefix: `"${one}": "`,
           }
         : {
             instruction,

@@ -25,15 +25,15 @@ export const listTransformation = procedureTask<ListTransformationParams>(
   (params, random) => drawProgram(params, random),
 );
 
-const INSTRUCTION = `Change a list step by step and write the whole list after each step. Some steps ask for the partner of a word: the notes tell it.
-An example that starts with sun, sea, tree:
-1. move the first item to the end
-2. replace item 2 by salt
-Step 1: sea, tree, sun
-Step 2: sea, salt, sun`;
+const INSTRUCTION =
+  'A list is changed step by step. For each step write what it does and then the whole list. Some steps ask for the partner of a word: the notes tell it.';
 
 const drawProgram = ({ items, facts, steps }: ListTransformationParams, random: Random): Procedure => {
-  const words = wordsApart(items + 2 * facts + SPARE, random, `${INSTRUCTION} swap with last front`);
+  const words = wordsApart(
+    items + 2 * facts + SPARE,
+    random,
+    `${INSTRUCTION} At the start: move the first item to the end; swap with; replace by the partner of`,
+  );
   const list = words.slice(0, items);
   const pairs = Array.from({ length: facts }, (_, i) => ({
     word: words[items + 2 * i]!,
@@ -70,7 +70,7 @@ const drawProgram = ({ items, facts, steps }: ListTransformationParams, random: 
     if (list.join(', ') === before) continue;
     if (word !== undefined) used.add(word);
     program.push(line);
-    states.push(list.join(', '));
+    states.push(`${line}; ${list.join(', ')}`);
   }
   return {
     instruction: `${INSTRUCTION}\n\nAt the start the list is ${start}.`,

@@ -65,6 +65,9 @@ export const needleGrid = defineTask<NeedleGridParams>({
       needles,
       ...wording,
     });
-    return sampleOf({ ...prompt, references: [values[0]!] }, { depth, keys: params.keys, haystackUnits });
+    return sampleOf(
+      { ...prompt, references: [values[0]!] },
+      { depth, depths: params.depths.length, keys: params.keys, haystackUnits },
+    );
   },
 });

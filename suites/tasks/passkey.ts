@@ -49,7 +49,10 @@ const hiddenNumber = (
         question: `\nWhat is the ${what}?`,
         answerPrefix: `The ${what} is`,
       });
-      return sampleOf({ ...prompt, references: [number] }, { depth: Math.round(depth), haystackUnits });
+      return sampleOf(
+        { ...prompt, references: [number] },
+        { depth: Math.round(depth), depths: params.places, haystackUnits },
+      );
     },
   });
 

@@ -9,15 +9,17 @@ import { type Haystack, HaystackParameter, openHaystack } from './haystack.js';
 import { DEPTHS } from './insert-needles.js';
 
 export interface ProcedureParams {
-  /** Lines of the answer: 16 make about 300 tokens, 512 about 8 000. */
+  /** Steps of the program: 16 make an answer of about 300 tokens, 512 one of about 8 000. */
   readonly steps: number;
   /** Facts that steps look up. */
   readonly facts: number;
+  /** Steps whose lines are given: they show the form. */
+  readonly solved: number;
   readonly haystack: Haystack;
 }
 
 export interface Procedure {
-  /** What to do and how to write it, with a solved example. */
+  /** What to do and how to write it. */
   readonly instruction: string;
   /** One line a step, without its number. */
   readonly program: readonly string[];
@@ -29,13 +31,14 @@ export interface Procedure {
 }
 
 export const procedureParameters = {
-  steps: z.int().min(2).max(1024).default(16),
+  steps: z.int().min(9).max(1024).default(16),
   facts: z.int().min(1).max(24).default(6),
+  solved: z.int().min(0).max(8).default(2),
   haystack: HaystackParameter.default('essay'),
 } as const;
 
 /**
- * A task whose answer has a line for each step of a program and is scored by the share of right lines, so that a cache that forgets while
+ * A task whose answer has a line for each step of a program, the first ones given, and is scored by the share of right lines, so that a cache that forgets while
  * it decodes is seen at the step where it does.
  *
  * The program stands first, then prose with the facts. Evidence is every line of the program and every fact that a step looks up.
@@ -52,7 +55,14 @@ export const procedureTask = <P extends ProcedureParams>(
     scorer: 'right-steps',
     // A fifth more than such an answer takes: room for another spelling, not for another answer.
     answerTokens: (params, meter) =>
-      Math.ceil(1.2 * meter.count(answerOf(draw(params, createRandom(facts.id, 'room')).states).join('\n'))) + 16,
+      Math.ceil(
+        1.2 *
+          meter.count(
+            answerOf(draw(params, createRandom(facts.id, 'room')).states)
+              .slice(params.solved)
+              .join('\n'),
+          ),
+      ) + 16,
     makeSample: (order) =>
       sampleOfProcedure(
         facts.id,
@@ -68,6 +78,7 @@ export const proceduresSource: Task['source'] = {
   licence: 'generated here (in kind: dispersed facts, long output that follows a procedure, checked line by line)',
 };
 
+/** A line of the program and its line of the answer begin alike, so that the number leads from one to the other. */
 const answerOf = (states: readonly string[]): string[] => states.map((state, i) => `Step ${i + 1}: ${state}`);
 
 const sampleOfProcedure = (
@@ -76,8 +87,9 @@ const sampleOfProcedure = (
   { instruction, program, facts, states, meta }: Procedure,
 ): MadeSample => {
   const { params, seed, length, index } = order;
+  const answer = answerOf(states);
   const opening = `${instruction}\n\nThe steps:\n`;
-  const lines = program.map((line, i) => `${i + 1}. ${line}`);
+  const lines = answerOf(program);
   let at = opening.length;
   const programSpans = lines.map((line): TextSpan => {
     const span = { start: at, end: at + line.length };
@@ -90,13 +102,13 @@ const sampleOfProcedure = (
     units: openHaystack(params.haystack, [seed, id, length, index], order.datasets),
     needles: facts.map(({ text, isUsed }, i) => ({ text, depth: depths[i]!, isEvidence: isUsed })),
     question: `\n\nNow write the lines of all ${program.length} steps, one after the other, and nothing else.`,
-    answerPrefix: 'Step 1:',
+    answerPrefix: [...answer.slice(0, params.solved), `Step ${params.solved + 1}:`].join('\n'),
   });
-  const references = answerOf(states);
+  const references = answer.slice(params.solved);
   return {
     ...sampleOf(
       { ...prompt, evidence: [...programSpans, ...evidence], references },
-      { ...meta, steps: program.length, haystackUnits },
+      { ...meta, steps: program.length, solved: params.solved, haystackUnits },
     ),
     stop: [`Step ${program.length + 1}`, '\n\n\n'],
   };

@@ -22,12 +22,8 @@ export const recipeSteps = procedureTask<ProcedureParams>(
   (params, random) => drawRecipe(params, random),
 );
 
-const INSTRUCTION = `Write a recipe out. For each step write the ingredient, its weight and the bowl. The notes tell what one cup of each ingredient weighs; every step adds one cup.
-An example, where the notes say that one cup of cream weighs 40 grams and one cup of ice weighs 12 grams:
-1. cream, into the black bowl
-2. ice, into the bowl of step 1
-Step 1: cream, 40 grams, black bowl
-Step 2: ice, 12 grams, black bowl`;
+const INSTRUCTION =
+  'Write a recipe out. For each step write what it does, then what one cup of the ingredient weighs, which the notes tell, and the bowl. A step that names an earlier step uses the bowl of that one.';
 
 const drawRecipe = ({ facts, steps }: ProcedureParams, random: Random): Procedure => {
   const names = random.sample(INGREDIENTS, facts);
@@ -45,8 +41,9 @@ const drawRecipe = ({ facts, steps }: ProcedureParams, random: Random): Procedur
     const earlier = step > 0 && random.float() < BACK_REFERENCES ? random.integer(0, step - 1) : undefined;
     const bowl = earlier === undefined ? random.pick(BOWLS) : bowls[earlier]!;
     bowls.push(bowl);
-    program.push(`${names[which]}, into the ${earlier === undefined ? `${bowl} bowl` : `bowl of step ${earlier + 1}`}`);
-    states.push(`${names[which]}, ${weights[which]} grams, ${bowl} bowl`);
+    const line = `${names[which]}, into the ${earlier === undefined ? `${bowl} bowl` : `bowl of step ${earlier + 1}`}`;
+    program.push(line);
+    states.push(`${line}; one cup of ${names[which]} weighs ${weights[which]} grams, ${bowl} bowl`);
   }
   return {
     instruction: INSTRUCTION,

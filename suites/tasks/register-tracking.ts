@@ -27,12 +27,8 @@ export const registerTracking = procedureTask<RegisterTrackingParams>(
   (params, random) => drawProgram(params, random),
 );
 
-const INSTRUCTION = `Registers hold numbers. Carry out the steps in order and write all registers after each one. Some steps use a code: the notes tell it.
-An example that starts with X = 2, Y = 9:
-1. copy X to Y
-2. set X to 5
-Step 1: X = 2, Y = 2
-Step 2: X = 5, Y = 2`;
+const INSTRUCTION =
+  'Registers hold numbers. Carry out the steps in order. For each one write what it does and then all registers. Some steps use a code: the notes tell it.';
 
 const drawProgram = (params: RegisterTrackingParams, random: Random): Procedure => {
   const names = Array.from({ length: params.registers }, (_, i) => String.fromCharCode(65 + i));
@@ -68,7 +64,7 @@ const drawProgram = (params: RegisterTrackingParams, random: Random): Procedure 
     if (written() === before) continue;
     if (word !== undefined) used.add(word);
     program.push(line);
-    states.push(written());
+    states.push(`${line}; ${written()}`);
   }
   return {
     instruction: `${INSTRUCTION}\n\nAt the start, ${start}.`,
