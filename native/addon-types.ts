@@ -162,6 +162,8 @@ export interface Addon {
   /** Keeps the listed slots of each KV head of a layer, frees the rest. slots i32 [H, maxLen] ascending, lens i32 [H] (-1: all).
    * Slots of quantised pages that move come back as elements; whole pages that stay in place keep their codes. */
   cacheKeep(cache: CacheId, layer: number, slots: TensorId, lens: TensorId): void;
+  /** The same of several caches, each once: slots i32 [rows, H or 1, maxLen], lens i32 [rows, H or 1]; one list stands for all heads. */
+  cacheKeepRows(caches: Int32Array, layer: number, slots: TensorId, lens: TensorId): void;
   /** Drops the last `count` slots of every head of every layer (rejected drafts, rollback). */
   cacheDropLast(cache: CacheId, count: number): void;
   /**
@@ -459,6 +461,14 @@ export interface Addon {
   // ---- benchmarks: repeat an op natively so that the binding is not measured ----
   benchPeak(kind: 'f32' | 'bf16' | 'int8', threads: number): number;
   benchReadBandwidth(megabytes: number, threads: number): number;
+
+  // ---- many calls in one ----
+  /**
+   * Runs the calls of a program in order, as if each were made alone; the first that fails throws its own error. `program` holds, for
+   * each call, its op's code (engine/core/recorder.ts), the number of its arguments and the arguments; an Int32Array is an offset in `lists`,
+   * where its length and then its elements stand. `length`: numbers of the program that count. Absent where calls are timed one by one.
+   */
+  replay?(program: Float64Array, length: number, lists: Int32Array): void;
 
   // ---- parity: runs the native parity table (optionally only ops whose name contains `filter`), returns one line of JSON a case ----
   parity(filter: string): string[];

@@ -2,6 +2,7 @@ import { WinnowError } from '../../core/errors.js';
 import type { Ragged } from '../../methods/contract.js';
 import { actionLists } from './apply-lists.js';
 import { requireElements } from './apply-pack.js';
+import { device as deviceOf } from './device.js';
 import type { Group, GroupContext } from './group.js';
 import { headOffset } from './prefill.js';
 import type { Row } from './rows.js';
@@ -19,15 +20,20 @@ export const keepSlots = (
   const heads = context.shapes[layer]!.numKvHeads;
   const offset = headOffset(context.shapes, layer);
   const action = actionLists(context, group, layer, lists, 'keep.slots');
-  group.rows.forEach((row, r) => {
+  const isShorter = (row: Row, lens: Int32Array): boolean =>
+    lens.some((length, h) => length >= 0 && length < row.slots[offset + h]!);
+  const shorter = group.rows.map((row, r) => {
     requireElements(row, layer, 'keep');
     const lens = action.lens(r);
-    if (lens.every((length, h) => length < 0 || length >= row.slots[offset + h]!)) return;
+    if (!isShorter(row, lens)) return undefined;
     if (heldAtEnd > 0) requireHeld(row, offset, heldAtEnd, lens, (head) => action.entries(r, head));
-    device.scope(() => {
-      const values = action.ofRow(lists.values, r);
-      device.addon.cacheKeep(row.cache, layer, values.id, device.i32(lens, [heads]).id);
-    });
+    return lens;
+  });
+  if (shorter.every((lens) => lens === undefined)) return;
+  device.addon.cacheKeepRows(group.caches, layer, deviceOf(lists.values).id, deviceOf(lists.lens).id);
+  group.rows.forEach((row, r) => {
+    const lens = shorter[r];
+    if (lens === undefined) return;
     const hasBooks = row.origins !== undefined || row.tier !== undefined;
     if (group.state.hasSlots || hasBooks) {
       const kept = Array.from({ length: heads }, (_, head) =>

@@ -1,4 +1,5 @@
 import type { DeviceTensor } from './device.js';
+import type { StepOps } from './recorder.js';
 import type { TokenSkip } from './token-skip.js';
 
 /** One pass over all layers for `rows` sequences with `queryLen` tokens each. */
@@ -18,6 +19,8 @@ export interface Pass {
   readonly logits: 'none' | 'last' | 'all';
   /** Reads the caches, which already hold this pass's keys and values. q: act [rows * queryLen, Hq * d], out: [rows * queryLen, Hq * dV]. */
   attend(layer: number, q: DeviceTensor, out: DeviceTensor, source: LayerSource): void;
+  /** `attend` makes its calls by `source.ops`, or calls `source.flush` before others. */
+  readonly defersAttention?: boolean;
   /** Tokens that leave out a layer or a part of one; only with one row. */
   readonly skip?: TokenSkip;
   /** Rows whose keys are cached before RoPE. */
@@ -30,6 +33,9 @@ export interface LayerSource {
   readonly hidden: DeviceTensor;
   /** Queries act [tokens, Hq * d], keys and values f32 [rows, H, queryLen, d] of this pass, normed, rotated or not. Made on each call. */
   vectors(isRotated: boolean): TokenVectors;
+  /** Ops behind those of the layer, perhaps not made yet; `flush` makes them. */
+  readonly ops: StepOps;
+  flush(): void;
 }
 export interface TokenVectors {
   readonly queries: DeviceTensor;

@@ -55,7 +55,6 @@ export interface StepOutcome {
 /** Feeds one step to all rows as one batch: weights are read once for all of them. */
 export const runStep = (context: GroupContext, transformer: Transformer, request: StepRequest): StepOutcome => {
   const { device, shapes } = context;
-  const { addon } = device;
   const { groups, queryLen } = request;
   const rows = groups.flatMap((group) => group.rows);
   const caches = Int32Array.from(rows, (row) => row.cache);
@@ -91,7 +90,7 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
   };
 
   return device.scope(() => {
-    const slices = sliceGroups(device, request);
+    const slices = sliceGroups(device, request, caches);
     const logits = transformer.run({
       ids: request.ids,
       positions,
@@ -99,12 +98,14 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
       queryLen,
       isStep: true,
       logits: request.logits,
+      defersAttention: true,
       ...(groups.some(keepsUnrotated) ? { keepsUnrotated: (row) => keepsUnrotated(groupOf(groups, row)) } : {}),
       attend(layer, q, out, source) {
         const shape = shapes[layer]!;
-        for (const { members, first, count, ...slice } of slices(q, out)) {
+        for (const { members, first, count, from, ...slice } of slices(q, out)) {
           const [group] = members;
           if (members.length === 1 && isWatched(group!, request)) {
+            source.flush();
             attendGroup({
               context,
               transformer,
@@ -121,9 +122,8 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
             continue;
           }
           const { kvSource, softmaxScale, softCap = 0, slidingWindow = 0 } = shape;
-          const from = caches.subarray(first, first + count);
           const [whole, into] = [slice.q.id, slice.out.id];
-          addon.attendDecode(
+          source.ops.attendDecode(
             whole,
             from,
             kvSource,
@@ -206,12 +206,13 @@ interface GroupSlice {
   readonly members: readonly Group[];
   readonly first: number;
   readonly count: number;
+  readonly from: Int32Array;
   readonly q: DeviceTensor;
   readonly out: DeviceTensor;
 }
 
 /** Runs of neighbouring plain groups share one attention call; the views are cut once per step, as scratch tensors stay the same. */
-const sliceGroups = (device: Device, request: StepRequest) => {
+const sliceGroups = (device: Device, request: StepRequest, caches: Int32Array) => {
   const { groups, queryLen } = request;
   let cut: GroupSlice[] | undefined;
   return (q: DeviceTensor, out: DeviceTensor): readonly GroupSlice[] => {
@@ -228,6 +229,7 @@ const sliceGroups = (device: Device, request: StepRequest) => {
     }
     cut = runs.map((run) => ({
       ...run,
+      from: caches.subarray(run.first, run.first + run.count),
       q: device.slice(q, run.first * queryLen, run.count * queryLen),
       out: device.slice(out, run.first * queryLen, run.count * queryLen),
     }));

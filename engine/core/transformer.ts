@@ -3,6 +3,7 @@ import type { LayerShape } from '../../methods/contract.js';
 import type { CacheId, LayoutId, TensorId, WeightId } from '../../native/addon-types.js';
 import type { Device, DeviceTensor } from './device.js';
 import type { Pass, TokenVectors } from './pass.js';
+import { createRecorder, type StepOps } from './recorder.js';
 import { createRotaryTables, type RotaryEmbedding } from './rotary.js';
 import { createScratch, type LayerScratch, type Scratch } from './scratch.js';
 import { runSkipping, type SkippablePart } from './token-skip.js';
@@ -82,30 +83,33 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
   );
   const scratch = createScratch(device, arch, weights);
   const rotary = createRotaryTables(device, arch.rotary);
+  const recorder = addon.replay === undefined ? undefined : createRecorder(addon.replay);
+  /** Where the ops of the pass under way go: steps of many small calls make them together. */
+  let ops: StepOps = addon;
 
   /** Adds what a layer's part gives to the hidden states, normed first where there is a norm. */
   const addPart = (s: Scratch, x: DeviceTensor, weight: WeightId, norm: TensorId, step: 0 | 1): void => {
     if (norm === 0) {
-      addon.linear(x.id, weight, 0, 1, s.hidden.id, step);
+      ops.linear(x.id, weight, 0, 1, s.hidden.id, step);
       return;
     }
-    addon.linear(x.id, weight, 0, 0, s.part!.id, step);
-    addon.rmsNormAdd(s.part!.id, norm, arch.normEps, s.hidden.id);
+    ops.linear(x.id, weight, 0, 0, s.part!.id, step);
+    ops.rmsNormAdd(s.part!.id, norm, arch.normEps, s.hidden.id);
   };
 
   const runAttention = (pass: Pass, layer: number, s: Scratch, own: LayerScratch, spans: readonly RowSpan[]): void => {
     const w = weights.layers[layer]!;
     const { numQueryHeads } = arch.layers[layer]!;
     const step = pass.isStep ? 1 : 0;
-    addon.rmsNorm(s.hidden.id, w.attentionNorm, arch.normEps, 0, s.normed.id);
-    addon.linear(s.normed.id, w.qkv, w.qkvBias, 0, own.qkv.id, step);
+    ops.rmsNorm(s.hidden.id, w.attentionNorm, arch.normEps, 0, s.normed.id);
+    ops.linear(s.normed.id, w.qkv, w.qkvBias, 0, own.qkv.id, step);
     /** Rotates this pass's queries and keys to `positions` and appends keys and values to `caches`. */
-    const append = (caches: Int32Array, positions: DeviceTensor, queries: DeviceTensor): void => {
+    const append = (to: StepOps, caches: Int32Array, positions: DeviceTensor, queries: DeviceTensor): void => {
       for (const span of spans) {
         const isWhole = span.rows === caches.length;
         const cut = (t: DeviceTensor): TensorId =>
           isWhole ? t.id : device.slice(t, span.first * pass.queryLen, span.rows * pass.queryLen).id;
-        addon.ropeAppend(
+        to.ropeAppend(
           cut(own.qkv),
           cut(positions),
           span.table(arch.blocks[layer]!.rotary).id,
@@ -120,13 +124,13 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
         );
       }
     };
-    append(pass.caches, s.positions, own.q);
+    append(ops, pass.caches, s.positions, own.q);
     const vectors = (isRotated: boolean): TokenVectors => {
       const caches = Int32Array.from(pass.caches, () => addon.cacheCreate(layout));
       try {
         const queries = device.tensor(device.act, own.q.shape);
         // Position 0 turns nothing.
-        append(caches, isRotated ? s.positions : device.tensor('i32', s.positions.shape), queries);
+        append(addon, caches, isRotated ? s.positions : device.tensor('i32', s.positions.shape), queries);
         const read = (what: 0 | 1): DeviceTensor => {
           const first = device.wrap(addon.cacheRead(caches[0]!, layer, what), 'f32');
           const all = device.tensor('f32', [caches.length, ...first.shape]);
@@ -141,18 +145,19 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
         for (const cache of caches) addon.cacheFree(cache);
       }
     };
-    pass.attend(layer, own.q, own.attended, { hidden: s.hidden, vectors });
+    if (pass.defersAttention !== true) recorder?.flush();
+    pass.attend(layer, own.q, own.attended, { hidden: s.hidden, vectors, ops, flush: () => recorder?.flush() });
     addPart(s, own.attended, w.output, w.postAttentionNorm, step);
   };
 
   const runFfn = (pass: Pass, layer: number, s: Scratch, own: LayerScratch): void => {
     const w = weights.layers[layer]!;
     const step = pass.isStep ? 1 : 0;
-    addon.rmsNorm(s.hidden.id, w.ffnNorm, arch.normEps, 0, s.normed.id);
-    if (own.gateUp === undefined) addon.linearGated(s.normed.id, w.gateUp, activation, own.gated.id, step);
+    ops.rmsNorm(s.hidden.id, w.ffnNorm, arch.normEps, 0, s.normed.id);
+    if (own.gateUp === undefined) ops.linearGated(s.normed.id, w.gateUp, activation, own.gated.id, step);
     else {
-      addon.linear(s.normed.id, w.gateUp, 0, 0, own.gateUp.id, step);
-      addon.gatedActivation(own.gateUp.id, activation, own.gated.id);
+      ops.linear(s.normed.id, w.gateUp, 0, 0, own.gateUp.id, step);
+      ops.gatedActivation(own.gateUp.id, activation, own.gated.id);
     }
     addPart(s, own.gated, w.down, w.postFfnNorm, step);
   };
@@ -190,13 +195,13 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
     const rows = pass.caches.length;
     const wanted = pass.logits === 'all' ? pass.ids.length : rows;
     const out = scratch.forLogits(wanted);
-    if (pass.logits === 'all' || pass.queryLen === 1) addon.copyRows(s.hidden.id, 0, out.rows.id, 0, wanted);
+    if (pass.logits === 'all' || pass.queryLen === 1) ops.copyRows(s.hidden.id, 0, out.rows.id, 0, wanted);
     else
       for (let row = 0; row < rows; row++)
-        addon.copyRows(s.hidden.id, (row + 1) * pass.queryLen - 1, out.rows.id, row, 1);
-    addon.rmsNorm(out.rows.id, weights.finalNorm, arch.normEps, 0, out.normed.id);
-    addon.linear(out.normed.id, weights.head, 0, 0, out.logits.id, pass.isStep ? 1 : 0);
-    if (arch.finalSoftCap > 0) addon.softCap(out.logits.id, arch.finalSoftCap);
+        ops.copyRows(s.hidden.id, (row + 1) * pass.queryLen - 1, out.rows.id, row, 1);
+    ops.rmsNorm(out.rows.id, weights.finalNorm, arch.normEps, 0, out.normed.id);
+    ops.linear(out.normed.id, weights.head, 0, 0, out.logits.id, pass.isStep ? 1 : 0);
+    if (arch.finalSoftCap > 0) ops.softCap(out.logits.id, arch.finalSoftCap);
     return out.logits;
   };
 
@@ -232,6 +237,9 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
     addon.upload(s.ids.id, pass.soft === undefined ? pass.ids : pass.ids.map((id) => Math.max(id, 0)));
     addon.upload(s.positions.id, pass.positions);
     addon.embed(weights.embedding, s.ids.id, arch.embeddingScale, s.hidden.id);
+    // Rows of several spans cut views and may grow tables between ops.
+    recorder?.clear();
+    ops = recorder !== undefined && pass.isStep && pass.skip === undefined && spans.length === 1 ? recorder.ops : addon;
     pass.soft?.at.forEach((token, i) => {
       const { rows, firstRow } = pass.soft!;
       addon.copyRows(rows.id, firstRow + i, s.hidden.id, token, 1);
@@ -244,7 +252,9 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
         if (mixer === 'softmax') runAttention(pass, layer, s, own, spans);
         runFfn(pass, layer, s, own);
       });
-    return pass.logits === 'none' ? undefined : logitsOf(pass, s);
+    const logits = pass.logits === 'none' ? undefined : logitsOf(pass, s);
+    recorder?.flush();
+    return logits;
   };
 
   const embed = (ids: Int32Array): DeviceTensor => {

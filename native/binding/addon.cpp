@@ -23,6 +23,7 @@ napi_value Init(napi_env env, napi_value exports) {
   init_cache(env, exports, *runtime);
   init_attention(env, exports, *runtime);
   init_scores(env, exports, *runtime);
+  init_replay(env, exports, *runtime);
   return exports;
 }
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <exception>
 #include <new>
 
@@ -84,6 +85,9 @@ napi_value Trampoline(napi_env env, napi_callback_info info) {
 
 void Register(napi_env env, napi_value exports, Runtime& runtime, std::initializer_list<Export> list) {
   for (const Export& entry : list) {
+    for (int code = 0; code < kNumReplayedOps; code++) {
+      if (std::strcmp(entry.name, kReplayedOps[code]) == 0) runtime.replayed[code] = entry.run;
+    }
     auto* bound = new Bound{&runtime, entry};
     napi_value function;
     napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, Trampoline, bound, &function);
@@ -102,6 +106,7 @@ void Call::Check(Status status) const {
 
 double Call::Number(int i, const char* what) const {
   double x = 0;
+  if (numbers != nullptr && static_cast<size_t>(i) < count) return numbers[i];
   if (static_cast<size_t>(i) >= count || napi_get_value_double(env, arguments[i], &x) != napi_ok) {
     Refuse(what, "a number", static_cast<size_t>(i) >= count ? "nothing" : "a value of another type");
   }
@@ -128,6 +133,11 @@ std::string Call::String(int i, const char* what) const {
 }
 
 Span<const int32_t> Call::Ints(int i, const char* what) const {
+  if (numbers != nullptr) {
+    const int64_t at = Int(i, what, 0, lists.size - 1);
+    if (lists[at] < 0 || lists[at] > lists.size - 1 - at) Refuse(what, "a list inside the lists of the program", std::to_string(lists[at]));
+    return {lists.data + at + 1, lists[at]};
+  }
   napi_typedarray_type type;
   size_t length = 0;
   void* data = nullptr;
@@ -151,8 +161,21 @@ Span<const uint8_t> Call::Bytes(int i, const char* what) const {
   return {static_cast<const uint8_t*>(data), static_cast<int64_t>(length)};
 }
 
+Span<const double> Call::Doubles(int i, const char* what) const {
+  napi_typedarray_type type;
+  size_t length = 0;
+  void* data = nullptr;
+  if (static_cast<size_t>(i) >= count ||
+      napi_get_typedarray_info(env, arguments[i], &type, &length, &data, nullptr, nullptr) != napi_ok ||
+      type != napi_float64_array) {
+    Refuse(what, "a Float64Array", "a value of another type");
+  }
+  return {static_cast<const double*>(data), static_cast<int64_t>(length)};
+}
+
 TensorId Call::Id(int i, const char* what) const {
   uint32_t id = 0;
+  if (numbers != nullptr) return static_cast<TensorId>(Int(i, what, 0, UINT32_MAX));
   if (static_cast<size_t>(i) >= count || napi_get_value_uint32(env, arguments[i], &id) != napi_ok) {
     Refuse(what, "an id", static_cast<size_t>(i) >= count ? "nothing" : "a value of another type");
   }

@@ -42,6 +42,10 @@ class Call {
   Runtime& runtime;
   napi_value arguments[kMaxArguments];
   size_t count = 0;
+  /// Arguments of a replayed call (binding/replay.cpp), else null: numbers and ids as they are, an Int32Array as an offset
+  /// in `lists`, where its length and its elements stand.
+  const double* numbers = nullptr;
+  Span<const int32_t> lists;
 
   double Number(int i, const char* what) const;
   /// A whole number in [least, most].
@@ -51,6 +55,7 @@ class Call {
   /// Elements of an Int32Array; valid during the call.
   Span<const int32_t> Ints(int i, const char* what) const;
   Span<const uint8_t> Bytes(int i, const char* what) const;
+  Span<const double> Doubles(int i, const char* what) const;
 
   /// An id, not looked at (0 = not given).
   TensorId Id(int i, const char* what) const;
@@ -85,6 +90,10 @@ struct Export {
   Function run;
 };
 void Register(napi_env env, napi_value exports, Runtime& runtime, std::initializer_list<Export> list);
+/// Names of the ops that a program may hold; the place is the op's code (addon-types.ts).
+constexpr const char* kReplayedOps[] = {"embed",           "rmsNorm",    "rmsNormAdd", "linear",       "linearGated",
+                                        "gatedActivation", "ropeAppend", "copyRows",   "attendDecode", "softCap"};
+constexpr int kNumReplayedOps = static_cast<int>(sizeof(kReplayedOps) / sizeof(kReplayedOps[0]));
 
 // One per group of functions; each lives in binding/<group>.cpp.
 void init_facts(napi_env env, napi_value exports, Runtime& runtime);      ///< cpuFacts, configure, memory, bench*, parity, …
@@ -92,6 +101,7 @@ void init_tensors(napi_env env, napi_value exports, Runtime& runtime);    ///< t
 void init_dense(napi_env env, napi_value exports, Runtime& runtime);      ///< packWeight … argmax, except ropeAppend
 void init_cache(napi_env env, napi_value exports, Runtime& runtime);      ///< cache*, ropeAppend (Rope() of kernels/rope.h, then append)
 void init_attention(napi_env env, napi_value exports, Runtime& runtime);  ///< attendPrefill, attendDecode, mergeLse
+void init_replay(napi_env env, napi_value exports, Runtime& runtime);     ///< replay
 void init_scores(napi_env env, napi_value exports, Runtime& runtime);     ///< windowScores … reduceHeads, quantiseRoundTrip
 
 }  // namespace winnow

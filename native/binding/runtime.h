@@ -9,6 +9,7 @@
 
 namespace winnow {
 
+class Call;         // call.h
 class WeightTable;  // kernels/weights.h
 class CacheTable;   // kernels/cache.h
 
@@ -20,6 +21,7 @@ struct Runtime {
   std::shared_ptr<WeightTable> weights;  ///< made by init_dense
   std::shared_ptr<CacheTable> caches;    ///< made by init_cache
   napi_ref error_class = nullptr;        ///< WinnowError, given by the loader
+  napi_value (*replayed[16])(Call&) = {};  ///< by op code, filled by Register
   int64_t native_nanoseconds = 0;        ///< time spent inside addon calls, for the overhead meter
 };
 

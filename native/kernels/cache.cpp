@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 
 #include "pool.h"
 #include "quantise.h"
@@ -23,6 +24,22 @@ bool IsFixed(const Page& page) { return page.refs > 1 || page.released; }
 bool IsQuantised(const Page& page) { return page.planes[0].format.bits != 0 || page.planes[1].format.bits != 0; }
 
 bool IsValidDim(int32_t dim) { return dim >= 8 && dim <= 256 && dim % 8 == 0; }
+
+/// CopySlot of `count` slots, or their move down in one page.
+void MoveSlots(const Page& from, int32_t from_slot, Page& to, int32_t to_slot, int32_t count) {
+  if (IsQuantised(from)) {
+    for (int32_t i = 0; i < count; i++) CopySlot(from, from_slot + i, to, to_slot + i);
+    return;
+  }
+  for (int what = 0; what < 2; what++) {
+    const size_t bytes = static_cast<size_t>(from.dims[what]) * SizeOf(from.element);
+    std::memmove(to.planes[what].data + to_slot * bytes, from.planes[what].data + from_slot * bytes, count * bytes);
+  }
+  const size_t bytes = static_cast<size_t>(count) * 4;
+  std::memmove(to.positions + to_slot, from.positions + from_slot, bytes);
+  std::memmove(to.counts + to_slot, from.counts + from_slot, bytes);
+  std::memmove(to.bias + to_slot, from.bias + from_slot, bytes);
+}
 
 bool AnyBias(const Page& page, int32_t used) {
   return std::any_of(page.bias, page.bias + used, [](float bias) { return bias != 0.0f; });
@@ -180,12 +197,17 @@ void Cache::KeepHead(HeadCache& head, const LayerGeometry& geometry, const int32
       target = NewPage(layout_->element, geometry.head_dim, geometry.head_dim_v);
     }
     const int32_t end = std::min(count, (index + 1) * kPageSize);
-    for (int32_t slot = index * kPageSize; slot < end; slot++) {
+    for (int32_t slot = index * kPageSize; slot < end;) {
       const int32_t from = slots[slot];
-      const int32_t from_page = from / kPageSize;
-      const Page* source = head.pages[from_page];
-      if (source == target && from % kPageSize == slot % kPageSize) continue;
-      CopySlot(*source, from % kPageSize, *target, slot % kPageSize);
+      const Page* source = head.pages[from / kPageSize];
+      // Slots that lie one behind the other in a page move together: a list that drops one slot moves all behind it.
+      const int32_t most = std::min(end - slot, kPageSize - from % kPageSize);
+      int32_t run = 1;
+      while (run < most && slots[slot + run] == from + run) run++;
+      if (source != target || from % kPageSize != slot % kPageSize) {
+        MoveSlots(*source, from % kPageSize, *target, slot % kPageSize, run);
+      }
+      slot += run;
     }
     target->has_bias = AnyBias(*target, end - index * kPageSize);
     head.pages[index] = target;
@@ -218,9 +240,9 @@ Status Cache::CheckSlots(const char* op, int32_t layer, const int32_t* slots, in
 Status Cache::Keep(int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens) {
   WINNOW_TRY(CheckSlots("cacheKeep", layer, slots, stride, lens));
   const LayerGeometry& shape = geometry(layer);
-  for (int32_t h = 0; h < shape.num_kv_heads; h++) {
+  Pool::Instance().ParallelFor(shape.num_kv_heads, [&](int64_t h) {
     if (lens[h] >= 0) KeepHead(heads_[shape.first_head + h], shape, slots + h * stride, lens[h]);
-  }
+  });
   return Status();
 }
 

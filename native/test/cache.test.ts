@@ -76,6 +76,33 @@ describe('the KV cache through the binding', () => {
     addon.cacheFree(cache);
   });
 
+  test('keeping slots of several rows in one call is keeping them one by one', () => {
+    const lists = [
+      [0, 1, 2, 64, 65, 99, 7, 8, 9, 10, 11, 12],
+      [1, 2, 3, 4, 5, 6, 0, 63, 64, 66, 98, 99],
+    ];
+    const [alone, together] = [0, 1].map(() => lists.map((_, row) => filledCache(addon, shape, 100, row)));
+    const lens = [
+      [6, -1],
+      [0, 6],
+    ];
+    const ids = (values: number[]) => tensorOf(addon, 'i32', [2, 6], Int32Array.from(values));
+    lists.forEach((list, row) => {
+      addon.cacheKeep(alone![row]!, 1, ids(list), tensorOf(addon, 'i32', [2], Int32Array.from(lens[row]!)));
+    });
+    const all = tensorOf(addon, 'i32', [2, 2, 6], Int32Array.from(lists.flat()));
+    addon.cacheKeepRows(
+      Int32Array.from(together!),
+      1,
+      all,
+      tensorOf(addon, 'i32', [2, 2], Int32Array.from(lens.flat())),
+    );
+    together!.forEach((cache, row) => {
+      assert.equal(addon.cacheHash(cache), addon.cacheHash(alone![row]!));
+    });
+    for (const cache of [...alone!, ...together!]) addon.cacheFree(cache);
+  });
+
   test('freeing the last cache gives every byte back', () => {
     const before = addon.memory().cacheBytes;
     const cache = filledCache(addon, shape, 300, 2);
