@@ -1,7 +1,7 @@
 import { median } from '../core/statistics.js';
 import { createTokenMeter } from '../engine/prompt-meter.js';
 import { loadTokenizer } from '../engine/tokenizer.js';
-import { tasks } from '../suites/index.js';
+import { generatedTasks } from '../suites/tasks/index.js';
 import { alone, type BenchRow } from './bench-rows.js';
 
 const LENGTH = 131_072;
@@ -17,8 +17,7 @@ const TASK_BUDGET_MS = 1500;
  */
 export function* benchSuites(modelPath: string): Generator<BenchRow> {
   const meter = createTokenMeter(loadTokenizer(modelPath), true);
-  for (const task of tasks()) {
-    if (task.datasets !== undefined || task.datasetsOf !== undefined) continue;
+  for (const task of generatedTasks()) {
     const samples = task.generate({
       params: task.defaults,
       length: LENGTH,
