@@ -61,12 +61,13 @@ export const judgeSetting = (cells: readonly (readonly PairedSample[])[], option
   const shares = clusterShares(groups);
   // A mean of `n` clusters with this mean square has the variance of the sum of the shares.
   const meanSquare = shares.length * shares.reduce((sum, share) => sum + share * share, 0);
-  const oneCell = groups.length === 1 && isBinary(Array.from(groups[0]!.values));
+  const binary = groups.every(({ values }) => isBinary(Array.from(values)));
+  const oneCell = groups.length === 1 && binary;
   return {
     ...countsOf(cells),
     difference: clusteredMean(groups, range, options.bootstrapOptions),
     ...testOf(oneCell ? Array.from(groups[0]!.values) : shares.map((share) => share * shares.length), options),
-    ...powerOf(shares.length, meanSquare, oneCell, options),
+    ...powerOf(shares.length, meanSquare, binary, options),
   };
 };
 
