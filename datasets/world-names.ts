@@ -55,7 +55,19 @@ const SHORTEST = 4;
 
 /** Whether a name of one word holds another that could be given (Coroon: Oroon) or stands in a name of people: then it is not given. */
 const isAmbiguous = (word: string): boolean => {
-  const name = word.toLowerCase();
+  const before = ambiguous.get(word);
+  if (before !== undefined) return before;
+  const is = findsOther(word.toLowerCase());
+  if (ambiguous.size >= MOST_KEPT) ambiguous.clear();
+  ambiguous.set(word, is);
+  return is;
+};
+
+/** Worlds of millions of words draw the same names again and again. */
+const ambiguous = new Map<string, boolean>();
+const MOST_KEPT = 200_000;
+
+const findsOther = (name: string): boolean => {
   if (PEOPLE.some((other) => other.includes(name))) return true;
   for (let start = 0; start + SHORTEST <= name.length; start++) {
     for (let end = start + SHORTEST; end <= name.length; end++) {
@@ -73,7 +85,9 @@ export const createNames = (random: Random) => {
   /** `make` gets a middle part for names, empty while short names are easily found. */
   const fresh = (middles: readonly string[], make: (middle: string) => string, isOneWord = false): string => {
     for (let tries = 0; tries < 10_000; tries++) {
-      const name = make(tries < 20 ? '' : random.pick(middles));
+      // Names of one word run out first: two middles make twenty times as many.
+      const longer = isOneWord && tries >= 200 ? random.pick(middles) : '';
+      const name = make(tries < 20 ? '' : random.pick(middles) + longer);
       if (given.has(name) || (isOneWord && (TITLE_WORDS.has(name.toLowerCase()) || isAmbiguous(name)))) continue;
       given.add(name);
       return name;

@@ -4,7 +4,7 @@ import { preparePrompt, templateOf } from './prompt.js';
 import type { Tokenizer } from './tokenizer.js';
 
 /** Texts whose count is kept; tasks measure the same sentences again and again while they fit a length. */
-const keptCounts = 65_536;
+const keptCounts = 1 << 18;
 /** Longer texts are whole contexts, which seldom repeat. */
 const longestKeptText = 4_096;
 

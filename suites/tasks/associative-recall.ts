@@ -37,6 +37,8 @@ export const mqar = defineTask<MqarParams>({
   version: 1,
   scorer: 'ruler/string_match_all',
   maxNewTokens: 32,
+  // Whoever names one of the words that stand in the text is right for one key in so many.
+  chance: ({ pairs }) => pairs.reduce((sum, count) => sum + 1 / count, 0) / pairs.length,
   parameters: z.strictObject({
     pairs: z.array(z.int().min(2).max(MOST_PAIRS)).min(1).default([4, 8, 16, 32]),
     queries: z.int().min(1).max(32).default(1),

@@ -39,6 +39,7 @@ export const entityBinding = defineTask<EntityBindingParams>({
   version: 1,
   scorer: 'first-named',
   maxNewTokens: 8,
+  chance: ({ groups }) => 1 / groups,
   parameters: z
     .strictObject({
       groups: z.int().min(2).max(24).default(6),

@@ -41,6 +41,7 @@ export const grammar = defineTask<GrammarParams>({
   version: 1,
   scorer: 'first-named',
   maxNewTokens: 6,
+  chance: ({ ambiguityDepth }) => 1 / ambiguityDepth,
   parameters: z
     .strictObject({
       plain: z.int().min(2).max(64).default(8),

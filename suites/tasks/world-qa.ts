@@ -55,6 +55,10 @@ const worldQa = (
     scorer,
     maxNewTokens: 32,
     parameters: parametersWith(answerable),
+    // Scored by abstention alone, the same reply to every question is right for the larger share.
+    ...(scorer === 'abstention'
+      ? { chance: (params: WorldParams) => Math.max(params.answerable, 1 - params.answerable) }
+      : {}),
     makeSample: (order) => makeSample(id, ask, order),
   });
 
