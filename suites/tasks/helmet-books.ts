@@ -4,7 +4,8 @@ import type { SampleOrder } from './define-task.js';
 import type { LongText } from './fit-long-text.js';
 import { drawExamples, helmetSource } from './helmet.js';
 import { ChoiceRecord, InfiniteBenchRecord, letterOf } from './infinitebench.js';
-import { checkRecord, defineRecordTask } from './record-task.js';
+import { checkRecord } from './read-record.js';
+import { defineRecordTask } from './record-task.js';
 
 export interface HelmetBooksParams {
   /** Questions and answers about other books, without their texts. */

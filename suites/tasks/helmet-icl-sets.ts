@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { WinnowError } from '../../core/errors.js';
 import type { DatasetFile, OpenDataset } from '../../datasets/index.js';
-import { checkRecord } from './record-task.js';
+import { checkRecord } from './read-record.js';
 
 /** A text with its class. */
 export interface LabelledText {

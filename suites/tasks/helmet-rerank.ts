@@ -3,7 +3,8 @@ import type { Task } from '../contract.js';
 import type { SampleOrder } from './define-task.js';
 import type { DocumentPrompt } from './fit-documents.js';
 import { drawExamples, helmetSource } from './helmet.js';
-import { checkRecord, defineRecordTask } from './record-task.js';
+import { checkRecord } from './read-record.js';
+import { defineRecordTask } from './record-task.js';
 
 const PASSAGES = [14, 50, 130, 285, 600, 1000] as const;
 

@@ -45,7 +45,7 @@ const keyValueTurns = (
       url: 'https://github.com/microsoft/MInference',
       licence: 'generated here (upstream: MIT)',
     },
-    version: 1,
+    version: 2,
     scorer: 'ruler/string_match_all',
     maxNewTokens: 64,
     parameters: z.strictObject({ tokens: z.enum(['uuids', 'words', 'numbers']).default('uuids'), ...fields }),
@@ -64,7 +64,7 @@ const INSTRUCTION = 'The following JSON object gives a value for every key.';
 const lookup = (pairs: readonly Pair[], pair: number): Question => {
   const { key, value } = pairs[pair]!;
   return {
-    ...{ kind: 'lookup', pair, answer: value, answerPrefix: `The value of "${key}" is` },
+    ...{ kind: 'lookup', pair, answer: value, answerPrefix: `"${key}": "` },
     question: `\nWhat is the value of the key "${key}" in the object above?`,
   };
 };
@@ -81,7 +81,7 @@ const withEdits = (pairs: readonly Pair[], turns: number): Question[] =>
       return { ...asked, kind: 'edit', question: `${change} ${asked.question.trimStart()}` };
     }
     return {
-      ...{ kind: 'edited', answer: changed.edited, answerPrefix: `The value of "${changed.key}" is now` },
+      ...{ kind: 'edited', answer: changed.edited, answerPrefix: `"${changed.key}": "` },
       question: `\nWhat is the value of the key "${changed.key}" after the change?`,
     };
   });

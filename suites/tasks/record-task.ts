@@ -1,12 +1,12 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { WinnowError } from '../../core/errors.js';
-import { createRandom } from '../../core/random.js';
 import type { DatasetFile } from '../../datasets/index.js';
 import type { Task } from '../contract.js';
-import { checkData, formatPath } from '../schema-problem.js';
 import { defineTask, type SampleOrder } from './define-task.js';
 import { type DocumentPrompt, fitDocuments } from './fit-documents.js';
 import { fitLongText, type LongText } from './fit-long-text.js';
+import { checkRecord } from './read-record.js';
+import { RECORDS_FIELDS, type RecordsParams, recordIndex } from './set-records.js';
 
 export interface RecordTaskDefinition<P extends object, R> extends Omit<Task<P>, 'parse' | 'generate' | 'defaults'> {
   /** A strict object; `records` is added to its keys. */
@@ -21,9 +21,6 @@ export interface RecordTaskDefinition<P extends object, R> extends Omit<Task<P>,
   /** `item` counts the samples of the record. Either a text that may lose its middle, or documents that may be left out. */
   prompt(record: R, order: SampleOrder<P>, item: number): LongText | DocumentPrompt;
 }
-
-/** Which record is the i-th sample: the i-th of an order that the seed draws, so that a few samples stand for all, or of the file. */
-const RECORDS = z.enum(['shuffled', 'file']).default('shuffled');
 
 /**
  * A task of real data: samples are the records of a file, each once, and there are no more samples than records give. A text that is too
@@ -55,7 +52,7 @@ export const defineRecordTask = <P extends object, R>(definition: RecordTaskDefi
   const sizeOf = (source: DatasetFile, params: P): number => placesOf(source, params)?.length ?? source.size;
   return defineTask<P>({
     ...fields,
-    parameters: (fields.parameters as unknown as z.ZodObject).extend({ records: RECORDS }) as unknown as z.ZodType<P>,
+    parameters: (fields.parameters as unknown as z.ZodObject).extend(RECORDS_FIELDS) as unknown as z.ZodType<P>,
     size(order) {
       const source = open(order);
       const count = sizeOf(source, order.params);
@@ -66,8 +63,8 @@ export const defineRecordTask = <P extends object, R>(definition: RecordTaskDefi
     makeSample(order) {
       const source = open(order);
       const places = placesOf(source, order.params);
-      const { records } = order.params as { records?: z.output<typeof RECORDS> };
-      const at = records === 'file' ? order.index : shuffled(sizeOf(source, order.params), order.seed)[order.index]!;
+      const drawn = order.params as P & RecordsParams;
+      const at = recordIndex(drawn, sizeOf(source, order.params), order.seed, order.index);
       const { record, item } = places === undefined ? { record: at, item: 0 } : places[at]!;
       const where = source.where(record);
       const made = prompt(checkRecord(schema, source.record(record), where), order, item);
@@ -78,25 +75,7 @@ export const defineRecordTask = <P extends object, R>(definition: RecordTaskDefi
   });
 };
 
-const shuffled = (size: number, seed: number): number[] =>
-  createRandom(seed, 'records').shuffle(Array.from({ length: size }, (_, i) => i));
-
 interface Place {
   readonly record: number;
   readonly item: number;
 }
-
-/** Throws ERR_DATASET_FORMAT with `where` and the field. */
-export const checkRecord = <R>(schema: z.ZodType<R>, data: unknown, where: string): R => {
-  const checked = checkData(schema, data);
-  if ('value' in checked) return checked.value;
-  const { path, expected, actual, fix } = checked.problem;
-  const field = formatPath(path);
-  throw new WinnowError(
-    'ERR_DATASET_FORMAT',
-    field === '' ? where : `${where} ${field}`,
-    expected,
-    typeof actual === 'string' && actual.length > 80 ? `${actual.slice(0, 80)}…` : actual,
-    fix ?? 'Fetch the file again, or correct the record.',
-  );
-};

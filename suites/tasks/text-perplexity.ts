@@ -4,7 +4,7 @@ import { createRandom } from '../../core/random.js';
 import { datasetEntry, type OpenDataset } from '../../datasets/index.js';
 import { proseSentences } from '../../datasets/prose.js';
 import { defineTask, type MadeSample, type SampleOrder } from './define-task.js';
-import { checkRecord } from './record-task.js';
+import { checkRecord } from './read-record.js';
 import { longestEnd } from './truncate-middle.js';
 
 export interface TextPerplexityParams {

@@ -22,7 +22,7 @@ export const worldTurns = defineTask<WorldTurnsParams>({
   family: 'multi-turn',
   description: 'Facts from the documents of one generated world, one question after the other.',
   source: { title: 'Winnow', licence: 'Apache-2.0' },
-  version: 1,
+  version: 2,
   scorer: 'substring-match',
   maxNewTokens: 24,
   parameters: z.strictObject({
@@ -51,9 +51,9 @@ function makeSample(order: SampleOrder<WorldTurnsParams>) {
     .flatMap(({ decoys }) => decoys)
     .filter(({ entity }) => !written.has(entity.name))
     .map(({ entity }) => writeDocument(world, entity, random));
-  const wordings = questions.map(({ question, answer }) => ({
+  const wordings = questions.map(({ question, answerPrefix, answer }) => ({
     question: `\nQuestion: ${question}`,
-    answerPrefix: 'Answer:',
+    answerPrefix,
     references: [answer],
   }));
   const { context, documents, documentIds, meta } = worldSample(
