@@ -4,7 +4,7 @@ import { preparePrompt, templateOf } from './prompt.js';
 import type { Tokenizer } from './tokenizer.js';
 
 /** Texts whose count is kept; tasks measure the same sentences again and again while they fit a length. */
-const keptCounts = 1 << 18;
+const keptCounts = 65_536;
 /** Longer texts are whole contexts, which seldom repeat. */
 const longestKeptText = 4_096;
 
@@ -20,17 +20,25 @@ const seamProbes = [
   'The U.S. Army. Élan vital... And so on.\nÜber 12. Ähren.',
 ];
 
+/** A piece cut from a context is a view of it: kept, it would keep the whole context in memory. */
+const ownCopy = (piece: string): string => ` ${piece}`.slice(1);
+
 /** `chatTemplate`: prompts are framed by the model's template, as the suite says; a sample may still be plain text. */
 export function createTokenMeter(tokenizer: Tokenizer, chatTemplate: boolean): TokenMeter {
   const template = templateOf(tokenizer);
-  const kept = new Map<string, number>();
+  let kept = new Map<string, number>();
+  let keptBefore = new Map<string, number>();
   const keep = (text: string, measure: (text: string) => number): number => {
-    const before = kept.get(text);
-    if (before !== undefined) return before;
-    const count = measure(text);
+    const known = kept.get(text);
+    if (known !== undefined) return known;
+    const count = keptBefore.get(text) ?? measure(text);
     if (text.length <= longestKeptText) {
-      if (kept.size >= keptCounts) kept.clear();
-      kept.set(text, count);
+      // What was used since the last change stays: a text of more pieces than one table holds is not forgotten while it is fitted.
+      if (kept.size >= keptCounts) {
+        keptBefore = kept;
+        kept = new Map();
+      }
+      kept.set(ownCopy(text), count);
     }
     return count;
   };
