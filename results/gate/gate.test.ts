@@ -159,7 +159,7 @@ test('a waiver holds through its day, names its owner, and notes when it has exp
   const held = judge(base, more, waive('method: snapkv, check: counted'));
   assert.deepEqual([held.exitCode, held.counts.waived], [0, 2]);
   assert.match(gateText(held), /waived .*\(waived by ada until 2026-11-26: padded keys\)/);
-  assert.equal(judge(base, more, waive('method: snapkv, task: vt')).counts.regression, 1);
+  assert.equal(judge(base, more, waive('method: snapkv, task: kv_turns')).counts.regression, 1);
   assert.equal(judge(base, more, waive('method: quest')).exitCode, 1);
   const late = gate([base], [more], policy(waive('method: snapkv')), '2026-11-27');
   assert.equal(late.exitCode, 1);

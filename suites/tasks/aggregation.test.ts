@@ -63,7 +63,7 @@ test('fwe: frequencies fall as the power law says, dots first, then the answers'
       const [sample] = [...fwe.generate({ params: fwe.defaults, ...order(length, seed) })];
       const words = sample!.context.split('\n').at(-1)!.split(' ');
       const counts = [...counted(words)].sort(([, a], [, b]) => b - a);
-      const total = sample!.meta['haystackUnits'] as number;
+      const total = sample!.meta.haystackUnits as number;
       assert.equal(counts[0]![0], '...');
       assert.deepEqual(new Set(counts.slice(1, 4).map(([word]) => word)), new Set(sample!.references));
       counts.slice(0, 8).forEach(([, count], i) => {

@@ -20,7 +20,7 @@ const keyOf = ({ id, version }: Task): string => `${id} v${version}`;
 test('three samples of every generated task have the hash that was recorded for its version', () => {
   // WINNOW_RECORD=1 adds what is missing and never replaces: a changed hash needs a raised version.
   const recorded = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string>;
-  if (process.env['WINNOW_RECORD'] === '1') {
+  if (process.env.WINNOW_RECORD === '1') {
     const all = Object.fromEntries(generated.map((task) => [keyOf(task), recorded[keyOf(task)] ?? hashOf(task)]));
     writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`);
     return;

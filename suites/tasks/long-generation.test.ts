@@ -11,7 +11,7 @@ const make = (id: string, params: object, seed: number, length = 6000): Sample =
   const order = { params: task.parse(params), length, samples: 1, seed, meter: wordMeter() };
   return [...task.generate(order)][0]!;
 };
-const runs = { numRuns: Number(process.env['PROBE_RUNS'] ?? 40) };
+const runs = { numRuns: Number(process.env.PROBE_RUNS ?? 40) };
 const sizes = fc.record({
   solved: fc.integer({ min: 0, max: 8 }),
   steps: fc.integer({ min: 9, max: 60 }),
@@ -33,7 +33,7 @@ const checkEvidence = (sample: Sample, facts: ReadonlySet<string>): void => {
 /** The given lines stand in the answer prefix, the others are the references. */
 const checkAnswer = ({ answerPrefix, references, meta }: Sample, states: readonly string[]): void => {
   const lines = states.map((state, i) => `Step ${i + 1}: ${state}`);
-  const solved = Number(meta['solved']);
+  const solved = Number(meta.solved);
   assert.deepEqual(references, lines.slice(solved));
   assert.equal(answerPrefix, [...lines.slice(0, solved), `Step ${solved + 1}:`].join('\n'));
 };

@@ -11,7 +11,7 @@ const make = (id: string, params: object = {}, seed = 0, length = 1500, index = 
   const order = { params: task.parse(params), length, samples: index + 1, first: index, seed, meter: wordMeter() };
   return [...task.generate({ ...order, maxNewTokens: 24 })][0]!;
 };
-const runs = { numRuns: Number(process.env['PROBE_RUNS'] ?? 60) };
+const runs = { numRuns: Number(process.env.PROBE_RUNS ?? 60) };
 const seeds = fc.nat(1_000_000);
 const evidenceOf = ({ context, evidence }: Sample): string[] =>
   evidence.map(({ start, end }) => context.slice(start, end));
@@ -23,14 +23,14 @@ test('needle_grid: the needle lies at the depth of its index, as a share of the 
     fc.property(seeds, fc.nat(30), fc.array(fc.nat(100), { minLength: 1, maxLength: 7 }), (seed, index, depths) => {
       const sample = make('needle_grid', { depths, keys: 3 }, seed, 1500, index);
       const depth = depths[index % depths.length]!;
-      assert.equal(sample.meta['depth'], depth);
+      assert.equal(sample.meta.depth, depth);
       const [needle] = evidenceOf(sample) as [string];
       assert.ok(needle.includes(sample.references[0]!) && sample.evidence.length === 1);
       const text = sample.context.slice(sample.context.indexOf('\n') + 1);
       const before = text.slice(0, text.indexOf(needle));
       const isHay = (sentence: string): boolean => sentence !== '' && !sentence.includes('One of the secret');
       const count = (part: string): number => part.split(/(?<=[.!?]) /).filter(isHay).length;
-      assert.equal(count(before), Math.floor((Number(sample.meta['haystackUnits']) * depth) / 100));
+      assert.equal(count(before), Math.floor((Number(sample.meta.haystackUnits) * depth) / 100));
       assert.equal(text.split('One of the secret').length - 1, 3);
     }),
     runs,
@@ -87,7 +87,7 @@ test('mqar: no word is in two pairs, and the keys asked for have the references 
         asked.map((key) => value.get(key)),
         sample.references,
       );
-      assert.equal(sample.meta['pairs'], count);
+      assert.equal(sample.meta.pairs, count);
       const others = pairs.filter(([key]) => !asked.includes(key!)).map(([, one]) => one!);
       assert.equal(score('mqar', others.join(' '), sample), 0);
     }),
@@ -96,7 +96,7 @@ test('mqar: no word is in two pairs, and the keys asked for have the references 
 });
 
 test('mqar: 512 pairs can be made', () => {
-  assert.equal(make('mqar', { pairs: [512] }, 1, 4000).meta['pairs'], 512);
+  assert.equal(make('mqar', { pairs: [512] }, 1, 4000).meta.pairs, 512);
 });
 
 test('entity_binding: each entity stands once; the answer is the one bound to what the question names', () => {
