@@ -62,7 +62,9 @@ test('sign flips count what listing all patterns counts, on a lattice and off it
     fc.integer({ min: -4, max: 4 }).map((k) => k / 4),
     { minLength: 1, maxLength: 11 },
   );
-  const any = fc.array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: 1, maxLength: 11 });
+  // Sizes near the rounding that both sides pass over are neither differences nor ties.
+  const size = fc.double({ min: -1, max: 1, noNaN: true }).map((value) => (Math.abs(value) < 1e-6 ? 0 : value));
+  const any = fc.array(size, { minLength: 1, maxLength: 11 });
   fc.assert(
     fc.property(fc.oneof(quarters, any), (values) => {
       const moved = values.filter((value) => Math.abs(value) > 1e-12);
