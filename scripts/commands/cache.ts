@@ -1,7 +1,7 @@
+import { CACHE_KINDS } from '../../engine/cache-content.js';
 import { defineCommand } from '../command.js';
 import { choice, choices, flag, json, required, whole } from '../flags.js';
 
-const KINDS = ['models', 'hub', 'datasets', 'peers', 'other'] as const;
 const DAY_MS = 86_400_000;
 
 export const cache = defineCommand({
@@ -10,7 +10,7 @@ export const cache = defineCommand({
   positionals: { action: required(choice('prune shows what would go; with --yes it goes.', ['list', 'prune'])) },
   required: 1,
   flags: {
-    kind: choices('Only these kinds. Default: all to list; hub and other to prune.', KINDS),
+    kind: choices('Only these kinds. Default: all to list; hub and other to prune.', CACHE_KINDS),
     olderThan: whole('Only what was last written so many days ago.', 'DAYS', 0),
     yes: flag('Remove; without it nothing is removed.'),
     json,
@@ -25,7 +25,7 @@ export const cache = defineCommand({
       import('../../engine/models-cache.js'),
       import('../columns.js'),
     ]);
-    const kinds = kind ?? (action === 'prune' ? ['hub', 'other'] : KINDS);
+    const kinds = kind ?? (action === 'prune' ? ['hub', 'other'] : CACHE_KINDS);
     const before = Date.now() - (olderThan ?? 0) * DAY_MS;
     const chosen = cacheEntries().filter((entry) => kinds.includes(entry.kind) && entry.changedAt.getTime() <= before);
     const removes = action === 'prune' && yes;

@@ -62,8 +62,8 @@ export const retrieval = defineCommand({
     const services = openPromptServices(model.path, model, () => terminal.signal.throwIfAborted());
     try {
       const rows: RetrievalRow[] = [];
+      const set = await setOf(values, model.path);
       for (const word of wanted) {
-        const set = await setOf(values, model.path);
         const bound = await bindMethod(methodRef(word), resolveMethod);
         const queries = [];
         const started = performance.now();
@@ -124,5 +124,6 @@ const setOf = async ({ what, samples, length: tokens, cut, seed, split }: SetFla
     seed: seed ?? 0,
     meter: createTokenMeter(loadTokenizer(modelPath), true),
   });
-  return retrievalOfSamples(task.id, made, cut);
+  // Once for all methods.
+  return retrievalOfSamples(task.id, [...made], cut);
 };
