@@ -7,6 +7,7 @@
 #define WINNOW_CUDA_H
 
 #include "winnow_cuda/argmax.h"
+#include "winnow_cuda/attention_any.h"
 #include "winnow_cuda/cache_write.h"
 #include "winnow_cuda/decode_attention.h"
 #include "winnow_cuda/decode_attention_int4.h"

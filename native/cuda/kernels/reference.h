@@ -26,6 +26,8 @@ double half_value(uint16_t bits);
 void prefill_attention_ref(const WnPrefillAttentionParams& p, double* out, double* lse);
 /// Whether query row `row` of query head `head` sees key `column`.
 bool prefill_visible(const WnPrefillAttentionParams& p, int head, int row, int column);
+/// `lse` and `probs` may be null.
+void attention_any_ref(const WnAttentionAnyParams& p, double* out, double* lse, double* probs);
 void decode_attention_ref(const WnDecodeAttentionParams& p, double* out, double* lse);
 void decode_attention_int4_ref(const WnDecodeAttentionInt4Params& p, double* out, double* lse);
 void window_scores_ref(const WnWindowScoresParams& p, double* scores);

@@ -46,6 +46,7 @@ struct Case {
   std::function<void(Outcome&)> run;
 };
 using Cases = std::vector<Case>;
+void add_any_cases(Cases& cases);
 void add_prefill_cases(Cases& cases);
 void add_decode_cases(Cases& cases);
 void add_score_cases(Cases& cases);
