@@ -10,6 +10,7 @@ import { configFromGguf } from './config-gguf.js';
 import { configFromHuggingFace } from './config-huggingface.js';
 import type { Gguf } from './gguf.js';
 import { openGgufShards, type ShardedGguf } from './gguf-shards.js';
+import { isRandomModel, randomCheckpoint } from './random-model.js';
 import { readSafetensors, shardNames } from './safetensors.js';
 
 export interface CheckpointTensor {
@@ -32,7 +33,8 @@ export interface CheckpointTensor {
 
 export interface Checkpoint {
   readonly path: string;
-  readonly format: 'gguf' | 'safetensors';
+  /** `random`: made from a seed (random-model.ts), no file. */
+  readonly format: 'gguf' | 'safetensors' | 'random';
   readonly config: ModelConfig;
   /** By canonical name. Every tensor that the configuration asks for is there, with the right shape. */
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
@@ -40,10 +42,11 @@ export interface Checkpoint {
 }
 
 /**
- * Opens a GGUF file or a directory with `config.json` and safetensors; reads headers only.
+ * Opens a GGUF file, a directory with `config.json` and safetensors, or `random:SHAPE`; reads headers only.
  * Throws: ERR_MISSING, ERR_MODEL_FORMAT (file, offset, expected, actual), ERR_UNSUPPORTED.
  */
 export function openCheckpoint(path: string): Checkpoint {
+  if (isRandomModel(path)) return randomCheckpoint(path);
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined)
     throw new WinnowError('ERR_MISSING', path, 'a GGUF file or a model directory', 'nothing there', 'Check the path.');
@@ -57,6 +60,8 @@ export function tensorOf(checkpoint: Checkpoint, name: string): CheckpointTensor
     throw new WinnowError('ERR_INTERNAL', `${checkpoint.path}, ${name}`, 'a tensor of the checkpoint', 'none');
   return tensor;
 }
+
+type FileFormat = 'gguf' | 'safetensors';
 
 interface StoredTensor {
   readonly type: WeightType;
@@ -153,7 +158,7 @@ export function readJson(path: string): unknown {
 function collect(
   path: string,
   config: ModelConfig,
-  format: Checkpoint['format'],
+  format: FileFormat,
   find: (expected: ExpectedTensor) => StoredTensor | undefined,
   names: Iterable<string>,
 ): Map<string, CheckpointTensor> {
@@ -201,12 +206,7 @@ function collect(
 }
 
 /** A layer's tensor that the recipe has no place for would be left out in silence: a bias, a norm, an expert. */
-function refuseUnknown(
-  path: string,
-  format: Checkpoint['format'],
-  stored: Iterable<string>,
-  wanted: ReadonlySet<string>,
-): void {
+function refuseUnknown(path: string, format: FileFormat, stored: Iterable<string>, wanted: ReadonlySet<string>): void {
   const ofLayer = format === 'gguf' ? /^blk\.\d+\./ : /^model\.layers\.\d+\./;
   for (const name of stored) {
     // Old files keep the rotary frequencies, which follow from the configuration.

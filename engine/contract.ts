@@ -1,5 +1,6 @@
 /** What the runner asks of an engine and what it gets back. The engine runs in a worker thread; everything here can be cloned. */
 import type { ModelFacts, Protocol, TokenSpan } from '../methods/contract.js';
+import type { DeviceFacts } from '../native/addon-types.js';
 
 export type BackendName = 'cpu' | 'cuda' | 'ort';
 export type NumericsName = 'native' | 'reference';
@@ -268,8 +269,13 @@ export interface PerplexityOutcome {
 /** An open model. One at a time per engine; calls are queued. `signal` cancels between chunks and steps with ERR_INTERRUPTED. */
 export interface Engine {
   readonly facts: ModelFacts;
-  /** What was chosen: instruction set, threads, activation dtype. */
-  readonly machine: { readonly isa: string; readonly threads: number; readonly activations: 'f32' | 'bf16' };
+  /** What was chosen: instruction set (of a device: its architecture), threads, activation dtype; the device if there is one. */
+  readonly machine: {
+    readonly isa: string;
+    readonly threads: number;
+    readonly activations: 'f32' | 'bf16';
+    readonly device?: DeviceFacts;
+  };
   evaluate(request: SampleRequest, signal?: AbortSignal): Promise<SampleOutcome>;
   /** Several samples, of any lengths, decoded as one batch that reads the weights once; the answers are those that `evaluate` gives. */
   evaluateBatch(requests: readonly SampleRequest[], signal?: AbortSignal): Promise<readonly SampleOutcome[]>;

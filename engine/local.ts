@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { WinnowError } from '../core/errors.js';
 import type { Method, ModelFacts } from '../methods/contract.js';
 import type { Addon } from '../native/addon-types.js';
-import { loadAddon } from '../native/index.js';
+import { openBackend } from './backend.js';
 import { openCheckpoint } from './checkpoint.js';
 import type {
   CalibrateRequest,
@@ -36,6 +36,7 @@ import { timeSample } from './core/time.js';
 import { createTransformer } from './core/transformer.js';
 import { createEncoderServices, encoderOpener } from './encoder/services.js';
 import type { ProfileHeader } from './profile-file.js';
+import { isRandomModel, parameterCount, randomModel } from './random-model.js';
 import { runningText } from './running-text.js';
 import { openTextModel } from './text-model.js';
 
@@ -62,7 +63,7 @@ export interface ServedEngine {
   close(): void | Promise<void>;
 }
 
-/** An open model of the cpu backend. */
+/** An open model of a native backend. */
 export interface LocalEngine extends ServedEngine {
   readonly context: ModelContext;
   readonly text: TextModel;
@@ -79,32 +80,27 @@ export interface LocalOptions extends OpenOptions {
   cancelled(): void;
 }
 
-/** Opens a checkpoint on the cpu backend: chooses the instruction set, packs the weights, reads tokenizer and template. */
+/** Random shapes beyond it are for devices: 8 GB of weights, and minutes for a prompt. */
+const MOST_RANDOM_PARAMETERS_ON_HOST = 4e9;
+
+const refuseHugeOnHost = (path: string, { backend }: LocalOptions): void => {
+  if (backend !== 'cpu' || !isRandomModel(path)) return;
+  const parameters = parameterCount(randomModel(path).config);
+  if (parameters <= MOST_RANDOM_PARAMETERS_ON_HOST) return;
+  throw new WinnowError(
+    'ERR_UNSUPPORTED',
+    path,
+    'at most 4 billion parameters on the cpu backend',
+    `${(parameters / 1e9).toFixed(1)} billion`,
+    'Use --backend cuda, or a smaller shape.',
+  );
+};
+
+/** Opens a checkpoint on the cpu or cuda backend: packs the weights, reads tokenizer and template. */
 export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
-  if (options.backend !== 'cpu') {
-    throw new WinnowError(
-      'ERR_UNSUPPORTED',
-      'backend',
-      'cpu or ort',
-      options.backend,
-      'The cuda backend is not built yet; use --backend cpu.',
-    );
-  }
-  const loaded = loadAddon();
-  const addon = options.wrapAddon?.(loaded) ?? loaded;
-  const facts = addon.cpuFacts();
-  const isa = options.isa === 'auto' ? facts.isas[0]! : options.isa;
-  if (!facts.isas.includes(isa)) {
-    throw new WinnowError(
-      'ERR_UNSUPPORTED',
-      'isa',
-      `one that this machine has (${facts.isas.join(', ')})`,
-      isa,
-      'Use --isa auto.',
-    );
-  }
-  const threads = options.threads > 0 ? options.threads : facts.cores;
-  const activations = addon.configure(isa, options.numerics, threads);
+  refuseHugeOnHost(path, options);
+  const { addon, host, machine } = openBackend(options, options.wrapAddon ?? ((loaded) => loaded));
+  const { activations, threads } = machine;
   const device = createDevice(addon, activations);
 
   const checkpoint = openCheckpoint(path);
@@ -135,7 +131,7 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     weights,
     openCheckpoint: () => openCheckpoint(path),
   });
-  const services = createEncoderServices(text.countTokens, encoderOpener(loaded, threads, options.cancelled));
+  const services = createEncoderServices(text.countTokens, encoderOpener(host, threads, options.cancelled));
   const profiles = createProfiles(device, model);
   const evaluateContext: EvaluateContext = {
     model: context,
@@ -150,7 +146,7 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     facts: model,
     context,
     text,
-    machine: { isa, threads, activations },
+    machine,
     evaluate: (request) => evaluateSample(evaluateContext, request),
     evaluateBatch: (requests) => evaluateSamples(evaluateContext, requests),
     time: (request) => timeSample(evaluateContext, request),

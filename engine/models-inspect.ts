@@ -1,6 +1,6 @@
 /** What is inside a model, for people: `winnow models inspect`. */
 import { statSync } from 'node:fs';
-import { openCheckpoint } from './checkpoint.js';
+import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 import type { OnProgress } from './download.js';
 import { ggufShardPaths } from './gguf-shards.js';
@@ -12,7 +12,7 @@ export interface ModelDescription {
   readonly path: string;
   readonly sha256: string;
   readonly licence?: string;
-  readonly format: 'gguf' | 'safetensors';
+  readonly format: Checkpoint['format'];
   /** Stored bytes of all tensors that the engine reads. */
   readonly weightBytes: number;
   readonly parameters: number;
@@ -46,12 +46,12 @@ export async function inspectModel(ref: string, onProgress?: OnProgress): Promis
       parameters += shape.reduce((product, size) => product * size, 1);
     }
     const licence = modelManifest.find(({ file }) => file.sha256 === model.sha256)?.licence;
-    const stat = statSync(model.path);
+    const isFile = statSync(model.path, { throwIfNoEntry: false })?.isFile() ?? false;
     return {
       ...model,
       ...(licence !== undefined && { licence }),
       format,
-      ...(stat.isFile() && {
+      ...(isFile && {
         fileBytes: ggufShardPaths(model.path).reduce((sum, path) => sum + statSync(path).size, 0),
       }),
       weightBytes,

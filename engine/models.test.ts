@@ -53,7 +53,7 @@ suite('resolveModel', () => {
 
   const refused: [string, string, RegExp][] = [
     ['smollm2-135m-instrct', 'ERR_USAGE', /Did you mean smollm2-135m-instruct\?/],
-    ['random:llama-1b', 'ERR_UNSUPPORTED', /come with the GPU backend/],
+    ['random:llama-3.1-1b', 'ERR_USAGE', /Did you mean random:llama-3/],
     ['./no/such/model.gguf', 'ERR_MISSING', /nothing there/],
     ['hf:name-without-owner', 'ERR_USAGE', /hf:org\/name/],
     ['hf:org/name@../../x', 'ERR_USAGE', /hf:org\/name/],

@@ -12,6 +12,7 @@ import manifestJson from './models.json' with { type: 'json' };
 import { cacheFolder } from './models-cache.js';
 import { hashModel } from './models-hash.js';
 import { requireAccepted, type Terms } from './models-licence.js';
+import { isRandomModel, randomModel } from './random-model.js';
 
 const sourceSchema = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -99,14 +100,9 @@ export async function pullModel(id: string, onProgress: OnProgress = silent): Pr
  * Throws: ERR_USAGE for an unknown name, ERR_UNSUPPORTED, ERR_MISSING, and what pulling throws.
  */
 export async function resolveModel(ref: string, onProgress: OnProgress = silent): Promise<ResolvedModel> {
-  if (ref.startsWith('random:')) {
-    throw new WinnowError(
-      'ERR_UNSUPPORTED',
-      `model ${ref}`,
-      'a model with weights',
-      'random weights',
-      'Random shapes come with the GPU backend.',
-    );
+  if (isRandomModel(ref)) {
+    const { id, sha256 } = randomModel(ref);
+    return { id, path: id, sha256 };
   }
   if (ref.startsWith('hf:')) return pullRepository(ref, onProgress);
   if (modelManifest.some(({ id }) => id === ref)) return pullModel(ref, onProgress);
@@ -122,7 +118,7 @@ export async function verifyModel(ref: string): Promise<ResolvedModel & { readon
   const entry = modelManifest.find(({ id }) => id === ref);
   if (entry === undefined) {
     const model = await resolveModel(ref);
-    return { ...model, sha256: await hashModel(model.path, true) };
+    return isRandomModel(ref) ? model : { ...model, sha256: await hashModel(model.path, true) };
   }
   const path = modelPath(entry);
   if (!existsSync(path))
@@ -141,7 +137,7 @@ export function manifestEntry(id: string): ModelEntry {
   throw new WinnowError(
     'ERR_USAGE',
     'model',
-    `one of ${ids.join(', ')}, a path, or hf:org/name`,
+    `one of ${ids.join(', ')}, a path, hf:org/name, or random:SHAPE`,
     id,
     near === undefined ? 'Run: winnow list models' : `Did you mean ${near}?`,
   );

@@ -3,6 +3,8 @@ import { statSync } from 'node:fs';
 import { WinnowError } from '../core/errors.js';
 import { openBoundedFile } from './checkpoint-file.js';
 import { readGguf } from './gguf.js';
+import { isRandomModel } from './random-model.js';
+import { randomTokenizer } from './random-model-tokenizer.js';
 import { characterDecoder } from './tokenizer-decode.js';
 import { tokenizerFromGguf } from './tokenizer-gguf.js';
 import { tokenizerFromDirectory } from './tokenizer-huggingface.js';
@@ -48,8 +50,9 @@ export interface Tokenizer {
   decode(ids: Iterable<number>): string;
 }
 
-/** The tokenizer of a GGUF file or a Hugging Face directory. Throws: ERR_MISSING, ERR_MODEL_FORMAT, ERR_UNSUPPORTED. */
+/** The tokenizer of a GGUF file, a Hugging Face directory or a random model. Throws: ERR_MISSING, ERR_MODEL_FORMAT, ERR_UNSUPPORTED. */
 export function loadTokenizer(path: string): Tokenizer {
+  if (isRandomModel(path)) return createTokenizer(randomTokenizer(path));
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined)
     throw new WinnowError('ERR_MISSING', path, 'a GGUF file or a model directory', 'nothing there', 'Check the path.');

@@ -66,6 +66,29 @@ export interface MemoryFacts {
   cacheBytes: number;
 }
 
+/** A device that is not the host, and what stands between it and us. */
+export interface DeviceFacts {
+  name: string;
+  /** Compute capability as compilers write it: `sm_90`; of the build without a device: `host`. */
+  architecture: string;
+  /** Versions as the driver and the runtime tell them, such as `13.0`; empty where there is none. */
+  driver: string;
+  runtime: string;
+  memoryBytes: number;
+  l2Bytes: number;
+  multiprocessors: number;
+}
+
+/** Since the last `resetDeviceMeters`. */
+export interface DeviceMeters {
+  /** Bytes of weights, tensors, workspaces and KV pages held at once, at most. */
+  peakBytes: number;
+  /** Held now. */
+  bytes: number;
+  /** Times the host waited for values of the device: downloads and whatever reads lens or positions back. */
+  hostReads: number;
+}
+
 export interface Addon {
   cpuFacts(): CpuFacts;
   /** Chooses instruction set, numerics and threads for everything that follows; returns the activation dtype. */
@@ -73,6 +96,13 @@ export interface Addon {
   memory(): MemoryFacts;
   /** Total time spent inside addon calls so far, for the meter of engine time outside native ops. */
   nativeNanoseconds(): number;
+
+  // ---- of a device; absent where ops run on the host and are done when they return ----
+  deviceFacts?(): DeviceFacts;
+  deviceMeters?(): DeviceMeters;
+  resetDeviceMeters?(): void;
+  /** Waits until everything asked for so far is done: before every reading of a clock. */
+  synchronise?(): void;
 
   // ---- tensors (row-major, 64-byte aligned, zero-filled) ----
   tensor(dtype: DType, shape: number[]): TensorId;

@@ -5,6 +5,7 @@ import { openCheckpoint } from '../engine/checkpoint.js';
 import type { OpenOptions } from '../engine/contract.js';
 import { modelFacts } from '../engine/core/load.js';
 import type { ResolvedModel } from '../engine/models.js';
+import { isRandomModel, parameterCount, randomModel } from '../engine/random-model.js';
 import type { ModelFacts } from '../methods/contract.js';
 import { type LoadedSuite, loadSuite, type Plan, planSuite } from '../suites/index.js';
 import { loadMethodFacts, type MethodFacts } from '../suites/method-facts.js';
@@ -92,6 +93,7 @@ const readFacts = ({ path: file, id, sha256 }: ResolvedModel, { numerics, backen
 };
 
 const sizeOf = (file: string): number => {
+  if (isRandomModel(file)) return 2 * parameterCount(randomModel(file).config);
   const stat = statSync(file);
   if (!stat.isDirectory()) return stat.size;
   return readdirSync(file).reduce((sum, name) => sum + statSync(path.join(file, name)).size, 0);
