@@ -7,7 +7,7 @@ import { tinyShape, writeSyntheticRun } from './fixtures/synthetic-run.js';
 import { floorNote, floorRows } from './floor.js';
 import { reportRun } from './report.js';
 import { runPaths } from './run-files.js';
-import type { SampleRecord } from './schema.js';
+import type { CellFacts, SampleRecord } from './schema.js';
 import { summariseRun } from './summary.js';
 import { terminalFloor } from './terminal-floor.js';
 
@@ -64,6 +64,20 @@ test('one right answer among many says that the samples are too few; an oracle f
   );
   assert.match(floorNote(rows[1]!), /too hard for this model, or 12 samples are too few to tell/);
   assert.match(floorNote(rows[0]!), /oracle below dense/);
+});
+
+const right = (sample: SampleRecord, cell: CellFacts): SampleRecord =>
+  sample.status === 'ok' ? { ...sample, score: cell.method.id === 'random' ? 0 : 1 } : sample;
+
+test('a run of many rows prints those with a note, a run of the controls alone prints all', () => {
+  const lengths = Array.from({ length: 14 }, (_, i) => 512 + i);
+  const printed = (methods: string[]): string => {
+    const dir = join(root, String(runs++));
+    writeSyntheticRun(dir, { ...tinyShape, tasks: ['vt'], methods, lengths, samples: 12 }, { alter: right });
+    return terminalFloor(summariseRun(dir), { colours: false })!;
+  };
+  assert.equal(printed(['dense', 'random', 'oracle']).split('\n').length, 2 + lengths.length);
+  assert.equal(printed(['dense', 'random', 'oracle', 'snapkv']), 'Floor check: every task is above chance');
 });
 
 test('the table stands in the report and on the terminal', async () => {

@@ -4,7 +4,7 @@ import { FLOOR_HEADS, floorCells } from './report-floor.js';
 import type { RunSummary } from './summary.js';
 import type { TableOptions } from './terminal-table.js';
 
-/** More rows than this are left to the report, but for those with a note. */
+/** More rows than this are left to the report, but for those with a note, unless there is nothing else to show. */
 const MOST_ROWS = 12;
 
 /** The floor check as `winnow run` prints it: dense, oracle and random beside chance by task. Undefined without dense cells. */
@@ -12,7 +12,8 @@ export const terminalFloor = ({ cells }: RunSummary, { colours }: TableOptions):
   const paint = picocolors.createColors(colours);
   const rows = floorRows(cells);
   if (rows.length === 0) return undefined;
-  const shown = rows.length <= MOST_ROWS ? rows : rows.filter((row) => floorNote(row) !== '');
+  const hasMethods = cells.some(({ facts }) => !facts.control);
+  const shown = !hasMethods || rows.length <= MOST_ROWS ? rows : rows.filter((row) => floorNote(row) !== '');
   const hard = rows.filter(({ tooHard }) => tooHard).length;
   const title = `Floor check: ${hard === 0 ? 'every task is above chance' : `${hard} of ${rows.length} rows are too hard for this model`}`;
   if (shown.length === 0) return paint.bold(title);

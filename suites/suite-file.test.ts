@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { WinnowError } from '../core/errors.js';
 import { listSuites, loadSuite, parseSuite } from './suite-file.js';
 import { suiteJsonSchema } from './suite-file-schema.js';
-import { taskIds } from './tasks/index.js';
+import { generatedTasks, taskIds } from './tasks/index.js';
 
 const GOOD = `id: example
 version: 1
@@ -280,6 +280,16 @@ test('every suite of the folder loads and is listed with its question', async ()
       .sort(),
   );
   for (const { id } of listed) assert.equal((await loadSuite(id)).suite.id, id);
+});
+
+test('the floor suite checks every generated task, with the controls alone', async () => {
+  const { suite } = await loadSuite('floor');
+  const ids = new Set(suite.tasks.map(({ id }) => id));
+  for (const { id } of generatedTasks()) assert.ok(ids.has(id), `${id} is missing in suites/floor.yaml`);
+  assert.deepEqual(
+    suite.methods.map((method) => ('id' in method ? method.id : undefined)),
+    ['dense', 'random', 'oracle'],
+  );
 });
 
 test('the JSON Schema names every key of a suite file', () => {

@@ -39,6 +39,7 @@ const dialogue = (
   description: string,
   scorer: string,
   remember: (params: DialogueParams, random: Random) => Memory,
+  chance?: (params: DialogueParams) => number,
 ): Task<DialogueParams> =>
   defineTask<DialogueParams>({
     id,
@@ -48,6 +49,7 @@ const dialogue = (
     version: 1,
     scorer,
     maxNewTokens: 24,
+    ...(chance === undefined ? {} : { chance }),
     parameters: z.strictObject({
       otherFacts: z.int().min(0).max(8).default(1),
       mentions: z.int().min(2).max(8).default(2),
@@ -157,12 +159,14 @@ export const DIALOGUE_TASKS = [
     'first-named',
     knowledgeUpdate,
   ),
-  dialogue('dialogue_temporal', 'Which of two things was told first.', 'first-named', temporal),
+  dialogue('dialogue_temporal', 'Which of two things was told first.', 'first-named', temporal, () => 1 / 2),
   dialogue(
     'dialogue_abstention',
     'Something told or never told, beside what is easily taken for it.',
     'answer-or-abstain',
     abstention,
+    // Whoever always abstains.
+    ({ answerable }) => 1 - answerable,
   ),
 ] as const;
 

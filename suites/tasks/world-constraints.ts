@@ -39,6 +39,7 @@ export const worldConstraints = defineTask<ConstraintParams>({
   version: 1,
   scorer: 'set-f1',
   maxNewTokens: 64,
+  chance,
   parameters: z.strictObject({
     members: z.int().min(2).max(128).default(4),
     constraints: z.union([z.literal(1), z.literal(2)]).default(1),
@@ -48,12 +49,13 @@ export const worldConstraints = defineTask<ConstraintParams>({
   makeSample,
 });
 
+const KINDS: readonly EntityKind[] = ['person', 'organisation', 'town', 'event'];
 const INSTRUCTION = 'Answer the question at the end from all of the following documents.\n\n';
 
 function makeSample(order: SampleOrder<ConstraintParams>) {
   const { params, length, seed, index } = order;
   const random = createRandom(seed, 'world_constraints', length, index);
-  const corpus = drawClass(params.members, params.nearMisses, ['person', 'organisation', 'town', 'event'], random);
+  const corpus = drawClass(params.members, params.nearMisses, KINDS, random);
   const { world, members, outsiders, shared, scale, phrase, keepOut } = corpus;
   const { constraints, satisfying } = drawConstraints(corpus, params.constraints, random);
   const facts = constraints.some(({ type }) => type === 'number') ? [shared, scale.fact] : [shared];
@@ -85,6 +87,19 @@ function makeSample(order: SampleOrder<ConstraintParams>) {
     },
     random,
   );
+}
+
+/** Mean F1 of naming every candidate, over draws of the same kind as the samples: how many satisfy follows from names and numbers. */
+function chance({ members, constraints }: ConstraintParams): number {
+  const draws = 100;
+  let sum = 0;
+  for (let draw = 0; draw < draws; draw++) {
+    const random = createRandom(0, 'world_constraints chance', draw);
+    const corpus = drawClass(members, 0, KINDS, random);
+    const { satisfying } = drawConstraints(corpus, constraints, random);
+    sum += (2 * satisfying.length) / (satisfying.length + members);
+  }
+  return sum / draws;
 }
 
 /** Constraints of different types that at least one member satisfies and one does not, whether there are one or two. */

@@ -37,6 +37,7 @@ const globalTask = (
   maxNewTokens: number,
   members: number,
   ask: (corpus: CorpusClass, params: GlobalParams, random: Random) => GlobalQuestion,
+  chance?: (params: GlobalParams) => number,
 ): Task<GlobalParams> =>
   defineTask<GlobalParams>({
     id,
@@ -46,6 +47,7 @@ const globalTask = (
     version: 1,
     scorer,
     maxNewTokens,
+    ...(chance === undefined ? {} : { chance }),
     parameters: z
       .strictObject({
         members: z.int().min(2).max(128).default(members),
@@ -75,6 +77,8 @@ export const GLOBAL_TASKS = [
       references: [String(members.length)],
       needsNumbers: false,
     }),
+    // The numbers from 1 on come equally often.
+    ({ members }) => 1 / members,
   ),
   globalTask(
     'global_extremum',
@@ -107,6 +111,8 @@ export const GLOBAL_TASKS = [
         needsNumbers: true,
       };
     },
+    // All names in any order.
+    () => 1 / 2,
   ),
   globalTask(
     'global_top_k',
@@ -123,6 +129,8 @@ export const GLOBAL_TASKS = [
         needsNumbers: true,
       };
     },
+    // Every name of the kind.
+    ({ k, members }) => (2 * k) / (k + members),
   ),
 ] as const;
 

@@ -44,7 +44,7 @@ const worldQa = (
   id: string,
   description: string,
   ask: (params: WorldParams, random: Random) => WorldQuestion,
-  { scorer = 'answer-or-abstain', answerable = 1 } = {},
+  { scorer = 'answer-or-abstain', answerable = 1 }: { scorer?: keyof typeof GUESSED; answerable?: number } = {},
 ): Task<WorldParams> =>
   defineTask<WorldParams>({
     id,
@@ -55,12 +55,13 @@ const worldQa = (
     scorer,
     maxNewTokens: 32,
     parameters: parametersWith(answerable),
-    // Scored by abstention alone, the same reply to every question is right for the larger share.
-    ...(scorer === 'abstention'
-      ? { chance: (params: WorldParams) => Math.max(params.answerable, 1 - params.answerable) }
-      : {}),
+    // The same reply to every question: whether there is an answer, one of two names where two are compared, or that there is none.
+    chance: (params) => Math.max(params.answerable * GUESSED[scorer], 1 - params.answerable),
     makeSample: (order) => makeSample(id, ask, order),
   });
+
+/** By scorer, the share of the questions with an answer that one reply to all of them gets right. */
+const GUESSED = { 'answer-or-abstain': 0, 'first-named-or-abstain': 1 / 2, abstention: 1 } as const;
 
 const hops = (count: number) => (params: WorldParams, random: Random) =>
   bridgeQuestion(count, params.nearMisses, random);
