@@ -32,6 +32,13 @@ const plan = fc.record({
   needed: fc.array(fc.boolean(), { maxLength: 25 }),
 });
 
+test('documents that seem to fit by their single counts, and do not together, are left out', () => {
+  // Numbers of two digits and rounding: the counts of all ten add up to less than their prompt has.
+  const sizes = [3, 25, 58, 38, 20, 47, 41, 31, 38, 2];
+  const order = { task: 't', length: 407, maxNewTokens: 10, meter: byteMeter() };
+  assert.equal(fitDocuments(order, promptOf({ sizes, needed: [] })).meta.droppedDocuments, 2);
+});
+
 test('the prompt fits, holds all that is needed, in order and numbered, and has no room for one document more', () => {
   for (const meter of [wordMeter(), byteMeter()]) {
     fc.assert(

@@ -58,6 +58,7 @@ export const fitDocuments = (order: FitOrder, { pool, ...prompt }: DocumentPromp
   if (tokensOf(fillers.length) <= room) return fitLongText(order, build(fillers.length));
   const count = fitUnits({
     ...order,
+    most: fillers.length - 1,
     promptTokens: tokensOf,
     unitTokens: (i) => order.meter.count(separator + documents[fillers[i]!]!.write(1).text),
   });

@@ -25,8 +25,10 @@ test('three samples of every generated task have the hash that was recorded for 
     writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`);
     return;
   }
-  const known = generated.filter((task) => keyOf(task) in recorded);
-  assert.ok(known.length > 30);
-  for (const task of known)
-    assert.equal(hashOf(task), recorded[keyOf(task)], `${keyOf(task)} generates other samples than before`);
+  for (const task of generated)
+    assert.equal(
+      hashOf(task),
+      recorded[keyOf(task)],
+      `${keyOf(task)} generates other samples than recorded (WINNOW_RECORD=1 records a new version)`,
+    );
 });

@@ -36,7 +36,7 @@ export const worldConstraints = defineTask<ConstraintParams>({
   family: 'global',
   description: 'All names of a kind that satisfy constraints on their letters, words, years or numbers.',
   source: { title: 'Winnow', licence: 'Apache-2.0' },
-  version: 1,
+  version: 2,
   scorer: 'set-f1',
   maxNewTokens: 64,
   chance,
@@ -159,7 +159,9 @@ const makeConstraint = (
     }
     case 'number': {
       const isBelow = random.float() < 0.5;
-      const limit = numberOf(world, pivot, fact) + (isBelow ? 1 : -1) * random.integer(1, kind === 'town' ? 5000 : 20);
+      const distance = (isBelow ? 1 : -1) * random.integer(1, kind === 'town' ? 5000 : 20);
+      // No town has fewer than no inhabitants.
+      const limit = Math.max(1, numberOf(world, pivot, fact) + distance);
       const written = kind === 'town' ? limit.toLocaleString('en-US') : String(limit);
       const number = (entity: Entity): number => numberOf(world, entity, fact);
       return {
