@@ -180,6 +180,7 @@ export interface TimingRequest
   extends Omit<SampleRequest, 'settings' | 'traceKept' | 'continuation' | 'turns' | 'turnsContinue'> {
   readonly setting: SettingRequest;
 }
+/** Times are those of a clock that is read when the device has done what it was asked. */
 export interface TimingOutcome {
   readonly prefillMs: number;
   readonly timeToFirstTokenMs: number;
@@ -187,6 +188,10 @@ export interface TimingOutcome {
   readonly compressionMs: number;
   readonly generatedTokens: number;
   readonly peakResidentBytes: number;
+  /** Only of a device: bytes held there at once, weights included. */
+  readonly peakDeviceBytes?: number;
+  /** Only of a device: times that the host waited for values of it, mean over the decode steps; the chosen token is one. */
+  readonly hostReadsPerStep?: number;
 }
 
 /** How tokens are drawn. Absent: greedy. */

@@ -21,6 +21,9 @@ export const defaultOpenOptions: OpenOptions = {
   prefillChunk: 1024,
 };
 
+/** Tokens of one prefill chunk on a device: enough to fill it, at under a gigabyte of scratch for an 8B model. */
+export const DEVICE_PREFILL_CHUNK = 8192;
+
 type Call = WorkerCall extends infer C ? (C extends WorkerCall ? Omit<C, 'id'> : never) : never;
 
 /**

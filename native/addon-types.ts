@@ -79,6 +79,14 @@ export interface DeviceFacts {
   multiprocessors: number;
 }
 
+/** What the device's own counters say at a moment; a value that they do not give is absent. */
+export interface DeviceState {
+  smClockMhz?: number;
+  memoryClockMhz?: number;
+  temperatureCelsius?: number;
+  powerWatts?: number;
+}
+
 /** Since the last `resetDeviceMeters`. */
 export interface DeviceMeters {
   /** Bytes of weights, tensors, workspaces and KV pages held at once, at most. */
@@ -99,10 +107,13 @@ export interface Addon {
 
   // ---- of a device; absent where ops run on the host and are done when they return ----
   deviceFacts?(): DeviceFacts;
+  deviceState?(): DeviceState;
   deviceMeters?(): DeviceMeters;
   resetDeviceMeters?(): void;
   /** Waits until everything asked for so far is done: before every reading of a clock. */
   synchronise?(): void;
+  /** GB/s read plus written by copies on the device, the best of a few: the yardstick of decode steps. */
+  deviceCopyBandwidth?(): number;
 
   // ---- tensors (row-major, 64-byte aligned, zero-filled) ----
   tensor(dtype: DType, shape: number[]): TensorId;

@@ -7,6 +7,7 @@ import { differenceWithInterval, mebibytesText, scoreWithInterval, share } from 
 import { evidenceSections } from './report-evidence.js';
 import { floorSection } from './report-floor.js';
 import { turnSections } from './report-turns.js';
+import type { RunRecord } from './schema.js';
 import { type CellSummary, groupKey, type RunSummary, settingLabel } from './summary.js';
 
 /** The report of a run as Markdown, with its charts by relative path. The same run gives the same text. */
@@ -65,6 +66,7 @@ const facts = ({ run, cells }: RunSummary, protocols: readonly string[]): string
     ['lengths', lengthsCounted(run)],
     ['data', (run.datasets ?? []).map(dataText).join('; ')],
     ['numerics', `${run.numerics}, backend ${run.backend}, ${plain(run.isa)}, ${run.threads} threads`],
+    ['device', run.device === undefined ? '' : deviceText(run.device)],
     [
       'machine',
       `${plain(machine.cpu)}, ${machine.cores} cores, ${(machine.memoryBytes / 2 ** 30).toFixed(1)} GiB; ${plain(software.os)}, Node ${plain(software.node)}`,
@@ -96,6 +98,9 @@ const facts = ({ run, cells }: RunSummary, protocols: readonly string[]): string
     ['left', 'left'],
   );
 };
+
+const deviceText = ({ name, architecture, driver, memoryBytes, multiprocessors }: NonNullable<RunRecord['device']>) =>
+  `${plain(name)}, ${plain(architecture)}, ${multiprocessors} multiprocessors, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB; driver ${plain(driver)}`;
 
 /** Every length of a report is in these tokens. */
 const lengthsCounted = ({ tokenizer, suite }: RunSummary['run']): string => {

@@ -189,6 +189,8 @@ export const timingSchema = z.strictObject({
   generatedTokens: count,
   peakResidentBytes: measured.optional(),
   peakDeviceBytes: measured.optional(),
+  /** Of a device: times a decode step that the host waited for its values; the chosen token is one. */
+  hostReadsPerStep: measured.optional(),
 });
 export type TimingRecord = z.infer<typeof timingSchema>;
 
@@ -240,6 +242,18 @@ export const runHeaderSchema = z.strictObject({
   backend: z.enum(['cpu', 'cuda', 'ort']),
   isa: text,
   threads: count,
+  /** What computed, where that was not the host. */
+  device: z
+    .strictObject({
+      name: text,
+      architecture: text,
+      driver: text,
+      runtime: text,
+      memoryBytes: count,
+      l2Bytes: count,
+      multiprocessors: count,
+    })
+    .optional(),
 });
 export type RunHeader = z.infer<typeof runHeaderSchema>;
 

@@ -1,7 +1,7 @@
 import { WinnowError } from '../core/errors.js';
 import type { Engine } from '../engine/contract.js';
 import type { DownloadProgress } from '../engine/download.js';
-import { defaultOpenOptions, openEngine } from '../engine/index.js';
+import { DEVICE_PREFILL_CHUNK, defaultOpenOptions, openEngine } from '../engine/index.js';
 import { defaultModelId, manifestTerms, type ResolvedModel, resolveModel } from '../engine/models.js';
 import { acceptLicences } from '../engine/models-licence.js';
 import type { Values } from './command.js';
@@ -45,6 +45,7 @@ export type EngineValues = Values<typeof engineFlags>;
 export const openOptionsOf = (values: EngineValues) => ({
   ...defaultOpenOptions,
   ...(values.backend === undefined ? {} : { backend: values.backend }),
+  ...(values.backend === 'cuda' ? { prefillChunk: DEVICE_PREFILL_CHUNK } : {}),
   ...(values.numerics === undefined ? {} : { numerics: values.numerics }),
   ...(values.isa === undefined ? {} : { isa: values.isa }),
   ...(values.threads === undefined ? {} : { threads: values.threads }),
@@ -60,9 +61,10 @@ export const openModel = async (
   const engine = await openEngine(model.path, openOptionsOf(values), { id: model.id, sha256: model.sha256 });
   const openMs = performance.now() - started;
   if (terminal.verbose) {
-    const { isa, threads, activations } = engine.machine;
+    const { isa, threads, activations, device } = engine.machine;
+    const where = device === undefined ? isa : `${device.name} (${isa}, driver ${device.driver})`;
     const opened = `opened in ${(openMs / 1000).toFixed(2)} s, ${(process.memoryUsage.rss() / MEGABYTE).toFixed(0)} MB resident`;
-    terminal.note(`${model.id} on ${isa}, ${threads} threads, ${activations} activations; ${opened}`);
+    terminal.note(`${model.id} on ${where}, ${threads} threads, ${activations} activations; ${opened}`);
   }
   return { engine, model };
 };

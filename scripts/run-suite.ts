@@ -5,6 +5,7 @@ import { encoderFolder } from '../engine/encoder/manifest.js';
 import { openEngine } from '../engine/index.js';
 import { createTokenMeter } from '../engine/prompt-meter.js';
 import { loadTokenizer } from '../engine/tokenizer.js';
+import { loadCudaAddon } from '../native/cuda-addon.js';
 import { loadAddon } from '../native/index.js';
 import { createProgress } from '../results/progress.js';
 import type { Report } from '../results/report.js';
@@ -72,7 +73,9 @@ export const runPlanned = async (
       traceKept,
       openEngine: () => openEngine(model.path, options, { id: model.id, sha256: model.sha256 }),
       openMeter: () => createTokenMeter(loadTokenizer(model.path), loaded.suite.chatTemplate),
-      peakOf: (request) => peakInChild({ path: model.path, options, request }, terminal.signal),
+      // A device has counters of its own; a second process would have to load all weights again.
+      peakOf: async (request) =>
+        options.backend === 'cuda' ? undefined : peakInChild({ path: model.path, options, request }, terminal.signal),
       createProgress: (total) =>
         createProgress({
           stream: process.stderr,
@@ -120,6 +123,14 @@ const headerOf = ({ loaded, model, options, datasets }: PlannedSuite, command: s
 /** What `auto` and `all cores` mean here. */
 const machineOf = ({ isa, threads, backend }: PlannedSuite['options']) => {
   const facts = loadAddon().cpuFacts();
+  if (backend === 'cuda') {
+    const device = loadCudaAddon().deviceFacts?.();
+    return {
+      isa: device?.architecture ?? backend,
+      threads: threads > 0 ? threads : facts.cores,
+      ...(device === undefined ? {} : { device }),
+    };
+  }
   if (backend === 'ort') return { isa: 'onnxruntime', threads: threads > 0 ? threads : facts.cores };
   return { isa: isa === 'auto' ? (facts.isas[0] ?? 'scalar') : isa, threads: threads > 0 ? threads : facts.cores };
 };

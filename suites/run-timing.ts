@@ -14,6 +14,8 @@ export interface TimingRun {
   readonly group: CellGroup;
   readonly sample: Sample;
   readonly engine: Pick<Engine, 'time'>;
+  /** Measured rounds; TIMED_ROUNDS unless the suite says fewer. */
+  readonly rounds?: number;
   requestOf(sample: Sample, setting: SettingRequest): TimingRequest;
   settingOf(cell: PlannedCell): SettingRequest;
   /** Peak resident bytes of this one setting in a process of its own; undefined where it cannot be measured. */
@@ -32,7 +34,8 @@ export const timeGroup = async (run: TimingRun): Promise<TimingRecord[]> => {
   const requests = run.group.cells.map((cell) => ({ cell, request: run.requestOf(run.sample, run.settingOf(cell)) }));
   const timed: { cell: PlannedCell; round: number; outcome: TimingOutcome }[] = [];
   const untimed = new Set<PlannedCell>();
-  for (let round = 0; round <= TIMED_ROUNDS; round++) {
+  const rounds = run.rounds ?? TIMED_ROUNDS;
+  for (let round = 0; round <= rounds; round++) {
     for (let i = 0; i < requests.length; i++) {
       run.signal?.throwIfAborted();
       const { cell, request } = requests[(i + round) % requests.length]!;
@@ -68,6 +71,8 @@ export const timeGroup = async (run: TimingRun): Promise<TimingRecord[]> => {
         decodeMsPerToken: outcome.decodeMsPerToken,
         generatedTokens: outcome.generatedTokens,
         ...(peak === undefined ? {} : { peakResidentBytes: peak }),
+        ...(outcome.peakDeviceBytes === undefined ? {} : { peakDeviceBytes: outcome.peakDeviceBytes }),
+        ...(outcome.hostReadsPerStep === undefined ? {} : { hostReadsPerStep: outcome.hostReadsPerStep }),
       };
     });
 };

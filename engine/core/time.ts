@@ -30,8 +30,15 @@ export const timeSample = async (context: EvaluateContext, request: TimingReques
       'Its time is not measured yet.',
     );
   }
+  const { addon } = context.model.device;
+  /** Milliseconds, once the device has done what it was asked. */
+  const clock = (): number => {
+    addon.synchronise?.();
+    return performance.now();
+  };
   resetPeak();
-  const started = performance.now();
+  const started = clock();
+  addon.resetDeviceMeters?.();
   let prefilled = started;
   let compressed = started;
   const model = context.model.convert(resolved);
@@ -47,19 +54,20 @@ export const timeSample = async (context: EvaluateContext, request: TimingReques
       companions: (asking) => companionPrompts(request.prompt, text.prepare, asking),
       watch: {
         prefilled: () => {
-          prefilled = performance.now();
+          prefilled = clock();
         },
         compressed: () => {
-          compressed = performance.now();
+          compressed = clock();
         },
       },
     },
     [resolved],
   );
   const tokens: number[] = [];
+  const reads: number[] = [];
   try {
     for (const error of sample.failures.values()) throw error;
-    const opened = performance.now();
+    const opened = clock();
     const job = {
       sample,
       tailIds: tailOf(prompt, request.protocol),
@@ -69,19 +77,26 @@ export const timeSample = async (context: EvaluateContext, request: TimingReques
     decode(model, [job], {
       isStop: () => false,
       recallSteps: 0,
-      onToken: () => tokens.push(performance.now() - opened),
+      onToken() {
+        tokens.push(clock() - opened);
+        reads.push(addon.deviceMeters?.().hostReads ?? 0);
+      },
     });
   } finally {
     sample.close();
   }
   const first = tokens[0]!;
+  const meters = addon.deviceMeters?.();
+  const perStep = (values: readonly number[]): number =>
+    values.length > 1 ? (values.at(-1)! - values[0]!) / (values.length - 1) : Number.NaN;
   return {
     prefillMs: prefilled - started,
     compressionMs: compressed - prefilled,
     timeToFirstTokenMs: compressed - started + first,
-    decodeMsPerToken: tokens.length > 1 ? (tokens.at(-1)! - first) / (tokens.length - 1) : Number.NaN,
+    decodeMsPerToken: perStep(tokens),
     generatedTokens: tokens.length,
     peakResidentBytes: peakResident(),
+    ...(meters === undefined ? {} : { peakDeviceBytes: meters.peakBytes, hostReadsPerStep: perStep(reads) }),
   };
 };
 
