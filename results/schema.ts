@@ -1,5 +1,6 @@
 /** The records of a run directory, as schemas that also check what is read back from disk. */
 import { z } from 'zod';
+import { deviceSchema } from './device-schema.js';
 
 const text = z.string();
 const count = z.number().int().nonnegative();
@@ -243,17 +244,7 @@ export const runHeaderSchema = z.strictObject({
   isa: text,
   threads: count,
   /** What computed, where that was not the host. */
-  device: z
-    .strictObject({
-      name: text,
-      architecture: text,
-      driver: text,
-      runtime: text,
-      memoryBytes: count,
-      l2Bytes: count,
-      multiprocessors: count,
-    })
-    .optional(),
+  device: deviceSchema.optional(),
 });
 export type RunHeader = z.infer<typeof runHeaderSchema>;
 
