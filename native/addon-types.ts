@@ -144,6 +144,8 @@ export interface Addon {
   packWeight(sources: WeightSource[], interleave: number): WeightId;
   /** A vector (norm gain, bias) as f32. */
   packVector(bytes: Uint8Array, byteOffset: number, type: WeightType, length: number): TensorId;
+  /** A matrix of bf16 values `deviation` times standard normal, by (seed, place); fits `linearGated` where rows are a multiple of 64. */
+  randomWeight?(rows: number, cols: number, seed: number, deviation: number): WeightId;
   freeWeight(w: WeightId): void;
   weightShape(w: WeightId): [rows: number, cols: number];
 

@@ -1,5 +1,6 @@
 // Builds native/build/winnow.node with the machine's own compiler. Run by `npm ci`, by hand, or by the loader's advice.
-// --force builds even where nothing changed; --sanitize builds native/build/sanitize/winnow.node with sanitizers.
+// --force builds even where nothing changed; --sanitize builds native/build/sanitize/winnow.node with sanitizers;
+// --cuda-host builds native/build/cuda-host/winnow_cuda_host.node, the CUDA backend with this machine in the place of a GPU.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync, utimesSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,8 +9,10 @@ import { fileURLToPath } from 'node:url';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const sanitize = process.argv.includes('--sanitize');
-const build = path.join(here, 'build', sanitize ? 'sanitize' : '');
-const output = path.join(build, 'winnow.node');
+const cudaHost = process.argv.includes('--cuda-host');
+const build = path.join(here, 'build', cudaHost ? 'cuda-host' : sanitize ? 'sanitize' : '');
+const output = path.join(build, cudaHost ? 'winnow_cuda_host.node' : 'winnow.node');
+const source = cudaHost ? path.join(here, 'cuda', 'host') : here;
 // CMake's own files: some are named *.ts, so they live in a hidden folder that the TypeScript compiler passes over.
 const tree = path.join(build, '.cmake');
 
@@ -48,8 +51,11 @@ const newest = (folder) => {
 /** True when every source is older than the binary: then not even CMake is started. */
 const upToDate = () => {
   if (!existsSync(output)) return false;
-  const folders = ['kernels', 'binding', 'test', 'bench'].map((name) => path.join(here, name)).filter(existsSync);
-  const sources = Math.max(statSync(path.join(here, 'CMakeLists.txt')).mtimeMs, ...folders.map(newest));
+  const names = cudaHost
+    ? ['kernels', 'binding', ...['engine', 'binding', 'kernels', 'include', 'host'].map((name) => `cuda/${name}`)]
+    : ['kernels', 'binding', 'test', 'bench'];
+  const folders = names.map((name) => path.join(here, name)).filter(existsSync);
+  const sources = Math.max(statSync(path.join(source, 'CMakeLists.txt')).mtimeMs, ...folders.map(newest));
   return statSync(output).mtimeMs >= sources;
 };
 
@@ -66,7 +72,7 @@ const run = (command, args) => {
 const cmakeBuild = (include) => {
   run('cmake', [
     '-S',
-    here,
+    source,
     '-B',
     tree,
     '-DCMAKE_BUILD_TYPE=Release',

@@ -9,7 +9,8 @@ export type * from './addon-types.js';
 
 /** What the binary exports beyond the contract: the loader hands it the error class once. */
 interface LoadedAddon extends Addon {
-  useErrorClass(errorClass: typeof WinnowError): void;
+  /** Absent where a binary says in `noDevice` that it can do nothing here. */
+  useErrorClass?(errorClass: typeof WinnowError): void;
 }
 
 /** WINNOW_NATIVE_BINARY names another build of the same sources, such as the one with sanitizers. */
@@ -30,7 +31,7 @@ export const openAddon = (file: string): Addon => {
   }
   try {
     const addon = createRequire(import.meta.url)(file) as LoadedAddon;
-    addon.useErrorClass(WinnowError);
+    addon.useErrorClass?.(WinnowError);
     return addon;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);

@@ -97,7 +97,8 @@ constexpr int kNumReplayedOps = static_cast<int>(sizeof(kReplayedOps) / sizeof(k
 
 // One per group of functions; each lives in binding/<group>.cpp.
 void init_facts(napi_env env, napi_value exports, Runtime& runtime);      ///< cpuFacts, configure, memory, bench*, parity, …
-void init_tensors(napi_env env, napi_value exports, Runtime& runtime);    ///< tensor, slice, upload, copyRows, …
+void init_tensors(napi_env env, napi_value exports, Runtime& runtime);    ///< tensor, slice, …, then RegisterTransfers
+void RegisterTransfers(napi_env env, napi_value exports, Runtime& runtime);  ///< upload, download, copyRows: each backend its own
 void init_dense(napi_env env, napi_value exports, Runtime& runtime);      ///< packWeight … argmax, except ropeAppend
 void init_cache(napi_env env, napi_value exports, Runtime& runtime);      ///< cache*, ropeAppend (Rope() of kernels/rope.h, then append)
 void init_attention(napi_env env, napi_value exports, Runtime& runtime);  ///< attendPrefill, attendDecode, mergeLse

@@ -13,11 +13,14 @@ class Call;         // call.h
 class WeightTable;  // kernels/weights.h
 class CacheTable;   // kernels/cache.h
 
-/// Everything one JavaScript environment owns; the thread pool alone belongs to the process.
+/// Everything one JavaScript environment owns; the thread pool alone belongs to the process. The CUDA backend adds its own.
 struct Runtime {
+  explicit Runtime(std::shared_ptr<BlockSource> blocks = HostBlocks()) : tensors(memory, std::move(blocks)) {}
+  virtual ~Runtime() = default;
+
   MemoryCounters memory;
   Context context;
-  TensorTable tensors{memory};
+  TensorTable tensors;
   std::shared_ptr<WeightTable> weights;  ///< made by init_dense
   std::shared_ptr<CacheTable> caches;    ///< made by init_cache
   napi_ref error_class = nullptr;        ///< WinnowError, given by the loader

@@ -1,8 +1,3 @@
-#include <algorithm>
-#include <cstring>
-
-#include "../kernels/copy_rows.h"
-#include "../kernels/numerics.h"
 #include "call.h"
 
 namespace winnow {
@@ -81,73 +76,6 @@ napi_value Keep(Call& call) {
   return call.Nothing();
 }
 
-napi_typedarray_type HostType(DType dtype) {
-  switch (dtype) {
-    case DType::kI32: return napi_int32_array;
-    case DType::kU8: return napi_uint8_array;
-    default: return napi_float32_array;
-  }
-}
-
-napi_value Upload(Call& call) {
-  Tensor t = call.AnyTensor(0, "t");
-  napi_typedarray_type type;
-  size_t length = 0;
-  void* data = nullptr;
-  if (call.count < 2 ||
-      napi_get_typedarray_info(call.env, call.arguments[1], &type, &length, &data, nullptr, nullptr) != napi_ok) {
-    call.Refuse("data", "a typed array", "a value of another type");
-  }
-  bool raw_bf16 = t.dtype == DType::kBf16 && type == napi_uint16_array;
-  if (!raw_bf16 && type != HostType(t.dtype)) call.Refuse("data", "an array that holds " + Describe(t), "another element type");
-  if (static_cast<int64_t>(length) != t.size()) {
-    call.Refuse("data", std::to_string(t.size()) + " values for " + Describe(t), std::to_string(length));
-  }
-  if (t.dtype == DType::kBf16 && !raw_bf16) {
-    auto* source = static_cast<const float*>(data);
-    for (size_t i = 0; i < length; i++) t.as<Bf16>()[i] = ToBf16(source[i]);
-  } else if (length > 0) {
-    std::memcpy(t.data, data, t.bytes());
-  }
-  return call.Nothing();
-}
-
-napi_value Download(Call& call) {
-  Tensor t = call.AnyTensor(0, "t");
-  size_t bytes = static_cast<size_t>(t.size()) * (t.dtype == DType::kU8 ? 1 : 4);
-  void* data = nullptr;
-  napi_value buffer, array;
-  if (napi_create_arraybuffer(call.env, bytes, &data, &buffer) != napi_ok) throw std::bad_alloc();
-  if (t.dtype == DType::kBf16) {
-    for (int64_t i = 0; i < t.size(); i++) static_cast<float*>(data)[i] = FromBf16(t.as<Bf16>()[i]);
-  } else if (bytes > 0) {
-    std::memcpy(data, t.data, bytes);
-  }
-  napi_create_typedarray(call.env, HostType(t.dtype), static_cast<size_t>(t.size()), buffer, 0, &array);
-  return array;
-}
-
-napi_value CopyRowsCall(Call& call) {
-  Tensor src = call.AnyTensor(0, "src"), dst = call.AnyTensor(2, "dst");
-  int64_t src_row = call.Int(1, "srcRow", 0, int64_t{1} << 40), dst_row = call.Int(3, "dstRow", 0, int64_t{1} << 40);
-  int64_t count = call.Int(4, "count", 0, int64_t{1} << 40);
-  auto width = [](const Tensor& t) {
-    int64_t n = 1;
-    for (int i = 1; i < t.rank; i++) n *= t.dims[i];
-    return n;
-  };
-  if (width(src) != width(dst)) call.Refuse("dst", "rows of " + std::to_string(width(src)) + " values", Describe(dst));
-  if (src_row > src.dims[0] - count) call.Refuse("srcRow", "rows inside " + Describe(src), std::to_string(src_row) + " + " + std::to_string(count));
-  if (dst_row > dst.dims[0] - count) call.Refuse("dstRow", "rows inside " + Describe(dst), std::to_string(dst_row) + " + " + std::to_string(count));
-  int64_t w = width(src);
-  call.Check(CopyValues(call.runtime.context, {.src = src.data + static_cast<size_t>(src_row * w) * SizeOf(src.dtype),
-                                               .src_type = src.dtype,
-                                               .dst = dst.data + static_cast<size_t>(dst_row * w) * SizeOf(dst.dtype),
-                                               .dst_type = dst.dtype,
-                                               .count = count * w}));
-  return call.Nothing();
-}
-
 }  // namespace
 
 void init_tensors(napi_env env, napi_value exports, Runtime& runtime) {
@@ -159,10 +87,8 @@ void init_tensors(napi_env env, napi_value exports, Runtime& runtime) {
             {"free", Free},
             {"openScope", OpenScope},
             {"closeScope", CloseScope},
-            {"keep", Keep},
-            {"upload", Upload},
-            {"download", Download},
-            {"copyRows", CopyRowsCall}});
+            {"keep", Keep}});
+  RegisterTransfers(env, exports, runtime);
 }
 
 }  // namespace winnow

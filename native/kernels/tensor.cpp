@@ -68,11 +68,29 @@ std::string Describe(DType dtype, std::initializer_list<int64_t> dims) {
   return s + "]";
 }
 
+namespace {
+
+class HostBlockSource final : public BlockSource {
+ public:
+  std::byte* Allocate(size_t bytes) override { return AllocateAligned(bytes).release(); }
+  void Free(std::byte* block, size_t) override { AlignedDelete()(block); }
+  void Zero(std::byte* block, size_t bytes) override { std::memset(block, 0, bytes); }
+  size_t cache_limit() const override { return kCacheLimit; }
+};
+
+}  // namespace
+
+std::shared_ptr<BlockSource> HostBlocks() { return std::make_shared<HostBlockSource>(); }
+
 struct TensorTable::Arena {
-  explicit Arena(MemoryCounters& counters) : counters(counters) {}
-  ~Arena() {
+  Arena(MemoryCounters& counters, std::shared_ptr<BlockSource> source) : counters(counters), source(std::move(source)) {}
+  ~Arena() { ReleaseAll(); }
+
+  void ReleaseAll() {
     for (auto& [size, blocks] : free_blocks)
-      for (std::byte* p : blocks) AlignedDelete()(p);
+      for (std::byte* p : blocks) source->Free(p, size);
+    free_blocks.clear();
+    cached = 0;
   }
 
   std::byte* Take(size_t size) {
@@ -82,10 +100,14 @@ struct TensorTable::Arena {
       it->second.pop_back();
       cached -= size;
     } else {
-      p = AllocateAligned(size).release();
+      p = source->Allocate(size);
+      if (p == nullptr && cached > 0) {  // what lies idle in other sizes may be what is missing
+        ReleaseAll();
+        p = source->Allocate(size);
+      }
       if (p == nullptr) return nullptr;
     }
-    std::memset(p, 0, size);
+    source->Zero(p, size);
     int64_t now = counters.tensor_bytes += static_cast<int64_t>(size);
     if (now > counters.tensor_peak_bytes) counters.tensor_peak_bytes = now;
     return p;
@@ -93,8 +115,8 @@ struct TensorTable::Arena {
 
   void Give(std::byte* p, size_t size) {
     counters.tensor_bytes -= static_cast<int64_t>(size);
-    if (cached + size > kCacheLimit) {
-      AlignedDelete()(p);
+    if (cached + size > source->cache_limit()) {
+      source->Free(p, size);
       return;
     }
     free_blocks[size].push_back(p);
@@ -102,11 +124,13 @@ struct TensorTable::Arena {
   }
 
   MemoryCounters& counters;
+  std::shared_ptr<BlockSource> source;
   std::unordered_map<size_t, std::vector<std::byte*>> free_blocks;
   size_t cached = 0;
 };
 
-TensorTable::TensorTable(MemoryCounters& counters) : slots_(1), arena_(std::make_shared<Arena>(counters)) {}
+TensorTable::TensorTable(MemoryCounters& counters, std::shared_ptr<BlockSource> source)
+    : slots_(1), arena_(std::make_shared<Arena>(counters, std::move(source))) {}
 TensorTable::~TensorTable() = default;
 
 Status TensorTable::Make(DType dtype, const int64_t* dims, int rank, TensorId* out) {

@@ -32,6 +32,19 @@ struct AlignedDelete {
 using AlignedBytes = std::unique_ptr<std::byte[], AlignedDelete>;
 AlignedBytes AllocateAligned(size_t bytes);
 
+/// Where tensors live: memory of this machine, or of a device that orders its work by a stream. The block source outlives its blocks.
+class BlockSource {
+ public:
+  virtual ~BlockSource() = default;
+  /// 64-byte aligned; null when memory is out.
+  virtual std::byte* Allocate(size_t bytes) = 0;
+  virtual void Free(std::byte* block, size_t bytes) = 0;
+  virtual void Zero(std::byte* block, size_t bytes) = 0;
+  /// Bytes of freed blocks that the table keeps for reuse.
+  virtual size_t cache_limit() const = 0;
+};
+std::shared_ptr<BlockSource> HostBlocks();
+
 /// One row-major tensor. Copies share storage; `data` stays valid as long as any copy or table entry lives.
 struct Tensor {
   DType dtype = DType::kF32;
@@ -64,7 +77,7 @@ using TensorId = uint32_t;  ///< 0 is never valid
 /// Storage comes zero-filled from size-class free lists (a fresh mapping costs a page fault per 4 KiB).
 class TensorTable {
  public:
-  explicit TensorTable(MemoryCounters& counters);
+  explicit TensorTable(MemoryCounters& counters, std::shared_ptr<BlockSource> source = HostBlocks());
   ~TensorTable();
 
   Status Make(DType dtype, const int64_t* dims, int rank, TensorId* out);

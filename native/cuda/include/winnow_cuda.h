@@ -16,6 +16,7 @@
 #include "winnow_cuda/kv_quantise.h"
 #include "winnow_cuda/lse_merge.h"
 #include "winnow_cuda/prefill_attention.h"
+#include "winnow_cuda/random_normal.h"
 #include "winnow_cuda/rms_norm.h"
 #include "winnow_cuda/rope.h"
 #include "winnow_cuda/status.h"

@@ -42,6 +42,7 @@ void rms_norm_ref(const WnRmsNormParams& p, double* out, uint16_t* residual);
 void rope_ref(const WnRopeParams& p, double* out);
 void swiglu_ref(const WnSwigluParams& p, double* out);
 void argmax_ref(const WnArgmaxParams& p, int32_t* index);
+void random_normal_ref(const WnRandomNormalParams& p, double* out);
 
 }  // namespace winnow
 

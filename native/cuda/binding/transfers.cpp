@@ -1,0 +1,56 @@
+#include "../../binding/transfers.h"
+
+#include "../../kernels/numerics.h"
+#include "backend.h"
+
+namespace winnow {
+
+namespace {
+
+napi_value Upload(Call& call) {
+  const UploadRequest request = ReadUpload(call);
+  if (request.count == 0) return call.Nothing();
+  gpu::Device& device = gpu::DeviceOf(call);
+  if (!request.rounds) {
+    call.Check(device.CopyUp(request.to.data, request.data, request.to.bytes()));
+    return call.Nothing();
+  }
+  std::vector<Bf16> rounded(static_cast<size_t>(request.count));
+  auto* source = static_cast<const float*>(request.data);
+  for (int64_t i = 0; i < request.count; i++) rounded[static_cast<size_t>(i)] = ToBf16(source[i]);
+  call.Check(device.CopyUp(request.to.data, rounded.data(), rounded.size() * 2));
+  return call.Nothing();
+}
+
+napi_value Download(Call& call) {
+  const Tensor t = call.AnyTensor(0, "t");
+  void* data = nullptr;
+  const napi_value array = NewHostArray(call, t, &data);
+  if (t.size() == 0) return array;
+  call.Check(gpu::DeviceOf(call).CopyDown(data, t.data, t.bytes()));
+  if (t.dtype != DType::kBf16) return array;
+  // In place from the back: a value of two bytes never lies behind the four it becomes.
+  for (int64_t i = t.size() - 1; i >= 0; i--) static_cast<float*>(data)[i] = FromBf16(static_cast<Bf16*>(data)[i]);
+  return array;
+}
+
+napi_value CopyRowsCall(Call& call) {
+  const CopyRequest request = ReadCopyRows(call);
+  if (request.source_type != request.target_type) {
+    call.Check(Status::Fail(Code::kUnsupported, "copyRows", "rows of one dtype on cuda",
+                            std::string(NameOf(request.source_type)) + " and " + NameOf(request.target_type), "Use --backend cpu."));
+  }
+  if (request.count > 0) {
+    call.Check(gpu::DeviceOf(call).CopyAcross(request.target, request.source,
+                                              static_cast<size_t>(request.count) * SizeOf(request.source_type)));
+  }
+  return call.Nothing();
+}
+
+}  // namespace
+
+void RegisterTransfers(napi_env env, napi_value exports, Runtime& runtime) {
+  Register(env, exports, runtime, {{"upload", Upload}, {"download", Download}, {"copyRows", CopyRowsCall}});
+}
+
+}  // namespace winnow

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "../../kernels/status.h"
+#include "../../kernels/tensor.h"
+#include "winnow_cuda/status.h"
+
+/// Where the engine's memory lives and its work runs: a GPU, or this machine standing in for one (the host build, in which
+/// every wn_* op is its own reference). All calls come from one thread; work is ordered by one stream.
+namespace winnow::gpu {
+
+struct DeviceFacts {
+  std::string name;
+  int compute_major = 0, compute_minor = 0, num_multiprocessors = 0;
+  int driver_version = 0, runtime_version = 0;  ///< as CUDA reports them, 13000 = 13.0; 0 on the host
+  int64_t memory_bytes = 0, l2_bytes = 0;
+  bool is_host = false;
+};
+
+struct DeviceCounters {
+  int64_t bytes = 0, peak_bytes = 0;  ///< everything taken from the device
+  int64_t host_reads = 0;             ///< copies that made the host wait for results
+};
+
+/// Addresses that never move while the memory behind them grows: kernels take one base pointer for all pages.
+class GrowingRange {
+ public:
+  virtual ~GrowingRange() = default;
+  std::byte* base() const { return base_; }
+  size_t bytes() const { return bytes_; }
+  /// At least `bytes` usable from base(), new ones zero. ERR_OUT_OF_MEMORY changes nothing.
+  virtual Status Grow(size_t bytes) = 0;
+
+ protected:
+  std::byte* base_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+class Device : public BlockSource {
+ public:
+  virtual const DeviceFacts& facts() const = 0;
+  /// cudaStream_t, for wn_* calls.
+  virtual void* stream() const = 0;
+
+  /// Host bytes may be reused on return; the device is not waited for.
+  virtual Status CopyUp(void* to, const void* from, size_t bytes) = 0;
+  /// Waits for the device; one host read.
+  virtual Status CopyDown(void* to, const void* from, size_t bytes) = 0;
+  virtual Status CopyAcross(void* to, const void* from, size_t bytes) = 0;
+  virtual Status Fill(void* to, uint8_t byte, size_t bytes) = 0;
+  virtual Status Synchronise() = 0;
+  /// GB/s read plus written by large copies, the best of a few.
+  virtual Status CopyBandwidth(double* gigabytes_per_second) = 0;
+  /// Address space for up to `most` bytes, none of them in use.
+  virtual Status Reserve(size_t most, std::unique_ptr<GrowingRange>* out) = 0;
+
+  /// A copy of host bytes on the device for the op that is issued next, 16-byte aligned. Null when memory is out.
+  template <class T>
+  const T* Stage(const T* host, size_t count) {
+    return static_cast<const T*>(StageBytes(host, count * sizeof(T)));
+  }
+
+  const DeviceCounters& counters() const { return counters_; }
+  void ResetCounters() { counters_ = {.bytes = counters_.bytes, .peak_bytes = counters_.bytes}; }
+  void CountBytes(int64_t delta) {
+    counters_.bytes += delta;
+    if (counters_.bytes > counters_.peak_bytes) counters_.peak_bytes = counters_.bytes;
+  }
+
+ protected:
+  virtual const void* StageBytes(const void* host, size_t bytes) = 0;
+  DeviceCounters counters_;
+};
+
+/// The device of this build: GPU 0, or the host. ERR_UNSUPPORTED without a driver or device.
+Status OpenDevice(std::shared_ptr<Device>* out);
+
+/// What a wn_* op answered, as the engine's own; `op` is the Addon's name for it.
+Status FromWn(const WnStatus& status, const char* op);
+
+/// Device memory that an op keeps between calls, such as a workspace. Grows, never shrinks; new bytes are zero.
+class Buffer {
+ public:
+  explicit Buffer(std::shared_ptr<Device> device) : device_(std::move(device)) {}
+  ~Buffer() { Drop(); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  Buffer(Buffer&& other) noexcept : device_(std::move(other.device_)), data_(other.data_), bytes_(other.bytes_) {
+    other.data_ = nullptr;
+    other.bytes_ = 0;
+  }
+
+  std::byte* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+  template <class T>
+  T* as() const {
+    return reinterpret_cast<T*>(data_);
+  }
+  /// At least this many bytes; contents are lost (and zero) when it has to grow.
+  Status Need(size_t bytes);
+
+ private:
+  void Drop();
+  std::shared_ptr<Device> device_;
+  std::byte* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+}  // namespace winnow::gpu

@@ -1,0 +1,259 @@
+#include <cuda.h>
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "device.h"
+#include "staging.h"
+
+/// GPU 0. Blocks come from the driver's stream-ordered pool, which keeps what was freed; page ranges are mapped piece by piece.
+namespace winnow::gpu {
+
+namespace {
+
+constexpr size_t kRangeStep = size_t{64} << 20;
+
+Status Failed(cudaError_t error, const char* where) {
+  if (error == cudaSuccess) return {};
+  cudaGetLastError();
+  if (error == cudaErrorMemoryAllocation) {
+    return Status::Fail(Code::kOutOfMemory, where, "enough device memory", "none", "Use a shorter context or fewer forks.");
+  }
+  return Status::Fail(Code::kInternal, where, "no CUDA error", cudaGetErrorName(error));
+}
+
+/// Functions of the driver, looked up at run time so that the addon loads where there is none.
+struct DriverMemory {
+  decltype(&cuMemAddressReserve) reserve = nullptr;
+  decltype(&cuMemAddressFree) free_address = nullptr;
+  decltype(&cuMemCreate) create = nullptr;
+  decltype(&cuMemRelease) release = nullptr;
+  decltype(&cuMemMap) map = nullptr;
+  decltype(&cuMemUnmap) unmap = nullptr;
+  decltype(&cuMemSetAccess) set_access = nullptr;
+
+  Status Load() {
+    WINNOW_TRY(Find("cuMemAddressReserve", &reserve));
+    WINNOW_TRY(Find("cuMemAddressFree", &free_address));
+    WINNOW_TRY(Find("cuMemCreate", &create));
+    WINNOW_TRY(Find("cuMemRelease", &release));
+    WINNOW_TRY(Find("cuMemMap", &map));
+    WINNOW_TRY(Find("cuMemUnmap", &unmap));
+    return Find("cuMemSetAccess", &set_access);
+  }
+
+ private:
+  template <class F>
+  static Status Find(const char* name, F* out) {
+    void* symbol = nullptr;
+    cudaDriverEntryPointQueryResult found;
+    WINNOW_TRY(Failed(cudaGetDriverEntryPointByVersion(name, &symbol, 12000, cudaEnableDefault, &found), name));
+    if (found != cudaDriverEntryPointSuccess) return Status::Fail(Code::kUnsupported, "cuda", std::string("a driver with ") + name, "an older one");
+    *out = reinterpret_cast<F>(symbol);
+    return {};
+  }
+};
+
+class CudaRange final : public GrowingRange {
+ public:
+  CudaRange(const DriverMemory& driver, int device, cudaStream_t stream) : driver_(driver), device_(device), stream_(stream) {}
+  ~CudaRange() override {
+    cudaStreamSynchronize(stream_);
+    for (const Piece& piece : pieces_) {
+      driver_.unmap(piece.at, piece.bytes);
+      driver_.release(piece.handle);
+    }
+    if (base_ != nullptr) driver_.free_address(reinterpret_cast<CUdeviceptr>(base_), most_);
+  }
+
+  Status Open(size_t most) {
+    CUdeviceptr base = 0;
+    if (driver_.reserve(&base, most, 0, 0, 0) != CUDA_SUCCESS) return OutOf(most);
+    base_ = reinterpret_cast<std::byte*>(base);
+    most_ = most;
+    return {};
+  }
+
+  Status Grow(size_t bytes) override {
+    if (bytes <= bytes_) return {};
+    const size_t more = (bytes - bytes_ + kRangeStep - 1) / kRangeStep * kRangeStep;
+    if (bytes_ + more > most_) return OutOf(bytes_ + more);
+    CUmemAllocationProp properties{};
+    properties.type = CU_MEM_ALLOCATION_TYPE_PINNED;
+    properties.location = {CU_MEM_LOCATION_TYPE_DEVICE, device_};
+    CUmemGenericAllocationHandle handle;
+    if (driver_.create(&handle, more, &properties, 0) != CUDA_SUCCESS) return OutOf(more);
+    const CUdeviceptr at = reinterpret_cast<CUdeviceptr>(base_) + bytes_;
+    CUmemAccessDesc access{};
+    access.location = properties.location;
+    access.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+    if (driver_.map(at, more, 0, handle, 0) != CUDA_SUCCESS) {
+      driver_.release(handle);
+      return OutOf(more);
+    }
+    pieces_.push_back({at, more, handle});
+    if (driver_.set_access(at, more, &access, 1) != CUDA_SUCCESS) return OutOf(more);
+    bytes_ += more;
+    // A masked weight is 0, and 0 * NaN would be NaN: slots never written hold zeros.
+    return Failed(cudaMemsetAsync(reinterpret_cast<void*>(at), 0, more, stream_), "cuda pages");
+  }
+
+ private:
+  struct Piece {
+    CUdeviceptr at;
+    size_t bytes;
+    CUmemGenericAllocationHandle handle;
+  };
+  static Status OutOf(size_t bytes) {
+    return Status::Fail(Code::kOutOfMemory, "cuda", std::to_string(bytes) + " bytes of device memory for pages", "none",
+                        "Use a shorter context or fewer forks.");
+  }
+  const DriverMemory& driver_;
+  int device_;
+  cudaStream_t stream_;
+  size_t most_ = 0;
+  std::vector<Piece> pieces_;
+};
+
+class CudaDevice final : public Device {
+ public:
+  ~CudaDevice() override {
+    if (stream_ != nullptr) cudaStreamSynchronize(stream_);
+    staging_.reset();
+    if (stream_ != nullptr) cudaStreamDestroy(stream_);
+  }
+
+  Status Open() {
+    int count = 0;
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    if (error != cudaSuccess || count == 0) {
+      cudaGetLastError();
+      return Status::Fail(Code::kUnsupported, "backend cuda", "an NVIDIA driver and a GPU",
+                          error == cudaSuccess ? "no device" : cudaGetErrorName(error), "Use --backend cpu.");
+    }
+    WINNOW_TRY(Failed(cudaSetDevice(0), "cudaSetDevice"));
+    cudaDeviceProp properties{};
+    WINNOW_TRY(Failed(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties"));
+    facts_.name = properties.name;
+    facts_.compute_major = properties.major;
+    facts_.compute_minor = properties.minor;
+    facts_.num_multiprocessors = properties.multiProcessorCount;
+    facts_.memory_bytes = static_cast<int64_t>(properties.totalGlobalMem);
+    facts_.l2_bytes = properties.l2CacheSize;
+    cudaDriverGetVersion(&facts_.driver_version);
+    cudaRuntimeGetVersion(&facts_.runtime_version);
+    if (facts_.compute_major < 8) {
+      return Status::Fail(Code::kUnsupported, "backend cuda", "compute capability 8.0 or newer",
+                          std::to_string(facts_.compute_major) + "." + std::to_string(facts_.compute_minor), "Use --backend cpu.");
+    }
+    WINNOW_TRY(Failed(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate"));
+    cudaMemPool_t pool;
+    WINNOW_TRY(Failed(cudaDeviceGetDefaultMemPool(&pool, 0), "cudaDeviceGetDefaultMemPool"));
+    uint64_t keep = UINT64_MAX;
+    WINNOW_TRY(Failed(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep), "cudaMemPoolSetAttribute"));
+    WINNOW_TRY(driver_.Load());
+    staging_ = std::make_unique<Staging>(stream_);
+    return Failed(staging_->Open(), "cudaMallocHost");
+  }
+
+  const DeviceFacts& facts() const override { return facts_; }
+  void* stream() const override { return stream_; }
+
+  std::byte* Allocate(size_t bytes) override {
+    void* block = nullptr;
+    if (cudaMallocAsync(&block, bytes, stream_) != cudaSuccess) {
+      cudaGetLastError();
+      return nullptr;
+    }
+    CountBytes(static_cast<int64_t>(bytes));
+    return static_cast<std::byte*>(block);
+  }
+  void Free(std::byte* block, size_t bytes) override {
+    if (cudaFreeAsync(block, stream_) == cudaSuccess) CountBytes(-static_cast<int64_t>(bytes));
+  }
+  void Zero(std::byte* block, size_t bytes) override { cudaMemsetAsync(block, 0, bytes, stream_); }
+  // The driver's pool keeps freed blocks itself; the table's own lists only spare calls for small ones.
+  size_t cache_limit() const override { return size_t{256} << 20; }
+
+  Status CopyUp(void* to, const void* from, size_t bytes) override {
+    auto* target = static_cast<std::byte*>(to);
+    auto* source = static_cast<const std::byte*>(from);
+    while (bytes > 0) {
+      const size_t part = bytes < Staging::kMost ? bytes : Staging::kMost;
+      const Staging::Place place = staging_->Put(source, part);
+      if (place.host == nullptr) return Failed(cudaErrorUnknown, "cuda staging");
+      WINNOW_TRY(Failed(cudaMemcpyAsync(target, place.host, part, cudaMemcpyHostToDevice, stream_), "cuda upload"));
+      target += part;
+      source += part;
+      bytes -= part;
+    }
+    return {};
+  }
+  Status CopyDown(void* to, const void* from, size_t bytes) override {
+    counters_.host_reads++;
+    WINNOW_TRY(Failed(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_), "cuda download"));
+    return Synchronise();
+  }
+  Status CopyAcross(void* to, const void* from, size_t bytes) override {
+    return Failed(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "cuda copy");
+  }
+  Status Fill(void* to, uint8_t byte, size_t bytes) override { return Failed(cudaMemsetAsync(to, byte, bytes, stream_), "cuda fill"); }
+  Status Synchronise() override { return Failed(cudaStreamSynchronize(stream_), "cuda synchronise"); }
+  Status CopyBandwidth(double* rate) override {
+    constexpr size_t kBytes = size_t{1} << 30;
+    *rate = 0;
+    std::byte *from = Allocate(kBytes), *to = Allocate(kBytes);
+    Status status;
+    if (from == nullptr || to == nullptr) status = Status::Fail(Code::kOutOfMemory, "deviceCopyBandwidth", "2 GiB of device memory", "less");
+    cudaEvent_t start = nullptr, end = nullptr;
+    if (status.ok()) status = Failed(cudaEventCreate(&start), "cudaEventCreate");
+    if (status.ok()) status = Failed(cudaEventCreate(&end), "cudaEventCreate");
+    for (int run = 0; run < 6 && status.ok(); run++) {
+      cudaEventRecord(start, stream_);
+      cudaMemcpyAsync(to, from, kBytes, cudaMemcpyDeviceToDevice, stream_);
+      cudaEventRecord(end, stream_);
+      float milliseconds = 0;
+      status = Failed(cudaEventSynchronize(end), "deviceCopyBandwidth");
+      if (status.ok()) status = Failed(cudaEventElapsedTime(&milliseconds, start, end), "deviceCopyBandwidth");
+      if (status.ok()) *rate = std::max(*rate, 2e-6 * kBytes / milliseconds);
+    }
+    if (start != nullptr) cudaEventDestroy(start);
+    if (end != nullptr) cudaEventDestroy(end);
+    if (from != nullptr) Free(from, kBytes);
+    if (to != nullptr) Free(to, kBytes);
+    return status;
+  }
+  Status Reserve(size_t most, std::unique_ptr<GrowingRange>* out) override {
+    auto range = std::make_unique<CudaRange>(driver_, 0, stream_);
+    WINNOW_TRY(range->Open((most + kRangeStep - 1) / kRangeStep * kRangeStep));
+    *out = std::move(range);
+    return {};
+  }
+
+ private:
+  const void* StageBytes(const void* host, size_t bytes) override {
+    if (bytes > Staging::kMost) return nullptr;
+    const Staging::Place place = staging_->Put(host, bytes);
+    if (place.host == nullptr || cudaMemcpyAsync(place.device, place.host, bytes, cudaMemcpyHostToDevice, stream_) != cudaSuccess) {
+      return nullptr;
+    }
+    return place.device;
+  }
+
+  DeviceFacts facts_;
+  cudaStream_t stream_ = nullptr;
+  DriverMemory driver_;
+  std::unique_ptr<Staging> staging_;
+};
+
+}  // namespace
+
+Status OpenDevice(std::shared_ptr<Device>* out) {
+  auto device = std::make_shared<CudaDevice>();
+  WINNOW_TRY(device->Open());
+  *out = std::move(device);
+  return {};
+}
+
+}  // namespace winnow::gpu
