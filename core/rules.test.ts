@@ -58,6 +58,7 @@ test('only the places that own a setting read the environment, so no variable ch
   const mayRead = (path: string): boolean =>
     path === 'native/index.ts' ||
     path === 'native/cuda-addon.ts' ||
+    path === 'results/provenance.ts' ||
     /^engine\/models[^/]*\.ts$/.test(path) ||
     path.startsWith('scripts/') ||
     isTest(path);

@@ -1,5 +1,6 @@
 /** What is inside a model, for people: `winnow models inspect`. */
 import { statSync } from 'node:fs';
+import { sha256Hex } from '../core/canonical-json.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 import type { OnProgress } from './download.js';
@@ -36,15 +37,7 @@ export async function inspectModel(ref: string, onProgress?: OnProgress): Promis
   const checkpoint = openCheckpoint(model.path);
   try {
     const tokenizer = loadTokenizer(model.path);
-    const { config, tensors, format } = checkpoint;
-    const tensorTypes: Record<string, number> = {};
-    let weightBytes = 0;
-    let parameters = 0;
-    for (const { type, byteLength, shape } of tensors.values()) {
-      tensorTypes[type] = (tensorTypes[type] ?? 0) + 1;
-      weightBytes += byteLength;
-      parameters += shape.reduce((product, size) => product * size, 1);
-    }
+    const { config, format } = checkpoint;
     const licence = modelManifest.find(({ file }) => file.sha256 === model.sha256)?.licence;
     const isFile = statSync(model.path, { throwIfNoEntry: false })?.isFile() ?? false;
     return {
@@ -54,9 +47,7 @@ export async function inspectModel(ref: string, onProgress?: OnProgress): Promis
       ...(isFile && {
         fileBytes: ggufShardPaths(model.path).reduce((sum, path) => sum + statSync(path).size, 0),
       }),
-      weightBytes,
-      parameters,
-      tensorTypes,
+      ...countTensors(checkpoint),
       kvBytesPerToken: config.numLayers * config.numKvHeads * config.headDim * 2 * 2,
       config,
       tokenizer: {
@@ -70,3 +61,31 @@ export async function inspectModel(ref: string, onProgress?: OnProgress): Promis
     checkpoint.close();
   }
 }
+
+const countTensors = ({
+  tensors,
+}: Checkpoint): Pick<ModelDescription, 'weightBytes' | 'parameters' | 'tensorTypes'> => {
+  const tensorTypes: Record<string, number> = {};
+  let weightBytes = 0;
+  let parameters = 0;
+  for (const { type, byteLength, shape } of tensors.values()) {
+    tensorTypes[type] = (tensorTypes[type] ?? 0) + 1;
+    weightBytes += byteLength;
+    parameters += shape.reduce((product, size) => product * size, 1);
+  }
+  return { weightBytes, parameters, tensorTypes };
+};
+
+/** Shape and storage of a model for the run record: what a reader needs to count its work, and to see that two files are one model. */
+export const recordedFacts = (checkpoint: Checkpoint, chatTemplate: string | undefined) => {
+  const { architecture, numLayers, hiddenSize, ffnSize, numQueryHeads, numKvHeads, headDim } = checkpoint.config;
+  const { vocabSize, maxPositions, ropeTheta, ropeScaling } = checkpoint.config;
+  return {
+    format: checkpoint.format,
+    architecture,
+    ...countTensors(checkpoint),
+    ...{ numLayers, hiddenSize, ffnSize, numQueryHeads, numKvHeads, headDim, vocabSize, maxPositions, ropeTheta },
+    ropeScaling: JSON.parse(JSON.stringify(ropeScaling)) as never,
+    ...(chatTemplate === undefined ? {} : { chatTemplateSha256: sha256Hex(chatTemplate) }),
+  };
+};

@@ -14,7 +14,7 @@ interface LoadedAddon extends Addon {
 }
 
 /** WINNOW_NATIVE_BINARY names another build of the same sources, such as the one with sanitizers. */
-const binary =
+export const addonFile =
   process.env.WINNOW_NATIVE_BINARY ?? path.join(path.dirname(fileURLToPath(import.meta.url)), 'build', 'winnow.node');
 
 let loaded: Addon | undefined;
@@ -47,6 +47,6 @@ export const openAddon = (file: string): Addon => {
 
 /** The native addon of this machine, loaded on first call. */
 export const loadAddon = (): Addon => {
-  loaded ??= openAddon(binary);
+  loaded ??= openAddon(addonFile);
   return loaded;
 };

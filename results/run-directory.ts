@@ -69,10 +69,13 @@ export interface Run {
     },
   ): CellRecord;
   /** Times of one interleaved pass; a pass that was cut short is run again as a whole. */
-  finishPass(passId: string, timings: TimingPass['timings']): void;
+  finishPass(passId: string, timings: TimingPass['timings'], how?: Pick<TimingPass, 'load' | 'protocol'>): void;
   readonly counts: Readonly<RunCounts>;
-  /** Writes run.json and checksums.json and gives the folder free. Without it the lock dies with the process. */
-  close(status: Exclude<RunStatus, 'running'>): void;
+  /**
+   * Writes run.json and checksums.json and gives the folder free. `failure` is the code of the error that ended a failed run. Without it
+   * the lock dies with the process.
+   */
+  close(status: Exclude<RunStatus, 'running'>, failure?: string): void;
 }
 
 /** The name that the same suite and configuration always get, so that the same command finds its run again. */
@@ -164,9 +167,9 @@ const openLocked = (
       pending.forget(cell.cellId);
       return cellRecord;
     },
-    finishPass(passId, timings) {
+    finishPass(passId, timings, how = {}) {
       refuseFinished(finishedPasses, passId, paths.timing(passId));
-      const pass = timingPassSchema.parse({ schemaVersion: 1, passId, machine: provenance.machine, timings });
+      const pass = timingPassSchema.parse({ schemaVersion: 1, passId, machine: provenance.machine, ...how, timings });
       markRunning();
       writeFileAtomic(paths.timing(passId), recordText(pass));
       finishedPasses.add(passId);
@@ -174,13 +177,13 @@ const openLocked = (
     get counts() {
       return pending.counts;
     },
-    close(status) {
+    close(status, failure) {
       if (!isOpen) return;
       isOpen = false;
       try {
         for (const folder of [paths.samples, paths.cells]) syncFolder(folder);
         const isUnchanged = isWritten && record.status === status && existsSync(paths.checksums);
-        if (!isUnchanged) write(closedRecord(record, status, pending.counts, now()));
+        if (!isUnchanged) write(closedRecord(record, status, pending.counts, now(), failure));
         // After run.json: a kill in between leaves a journal that holds the same counts, and the journal is the one that is read.
         pending.close();
         if (!isUnchanged) writeChecksums(dir);

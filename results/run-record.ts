@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { contentHash, describeDifferences } from '../core/canonical-json.js';
 import { WinnowError } from '../core/errors.js';
 import { intervalStatistics } from './aggregate.js';
+import { readLoad } from './machine.js';
 import type { Provenance } from './provenance.js';
 import { readRunRecord, runPaths } from './run-files.js';
 import { isLockFile } from './run-lock.js';
@@ -40,6 +41,7 @@ export const firstRecord = (
     configuration,
     ...header,
     ...provenance,
+    load: readLoad(),
     continuations: [],
     statistics: intervalStatistics,
     prefills: 0,
@@ -56,16 +58,23 @@ export const continued = (record: RunRecord, provenance: Provenance, now: () => 
 };
 
 export const reopened = (record: RunRecord): RunRecord => {
-  const { finishedAt: _, ...kept } = record;
+  const { finishedAt: _, failure: __, ...kept } = record;
   return { ...kept, status: 'running' };
 };
 
-export const closedRecord = (record: RunRecord, status: RunStatus, counts: RunCounts, at: Date): RunRecord => {
-  const { finishedAt: _, engineOverheadShare: __, ...kept } = record;
+export const closedRecord = (
+  record: RunRecord,
+  status: RunStatus,
+  counts: RunCounts,
+  at: Date,
+  failure?: string,
+): RunRecord => {
+  const { finishedAt: _, engineOverheadShare: __, failure: ___, ...kept } = record;
   return {
     ...kept,
     ...counts,
     status,
+    ...(status === 'failed' && failure !== undefined ? { failure } : {}),
     ...(status === 'finished' ? { finishedAt: at.toISOString() } : {}),
     ...(counts.totalMs > 0 ? { engineOverheadShare: Math.max(0, 1 - counts.nativeMs / counts.totalMs) } : {}),
   };

@@ -1,6 +1,7 @@
 /** The records of a run directory, as schemas that also check what is read back from disk. */
 import { z } from 'zod';
 import { deviceSchema } from './device-schema.js';
+import { codeSchema, loadSchema, machineSchema, modelFactsSchema, softwareSchema } from './provenance-schema.js';
 
 const text = z.string();
 const count = z.number().int().nonnegative();
@@ -73,6 +74,11 @@ const metaSchema = z.record(z.string(), z.union([text, z.number(), z.boolean()])
 const sampleHead = {
   sampleId: text,
   index: count,
+  /** First 16 hex digits of the sha256 of what was asked: the sample's parts before any method changed them. */
+  promptHash: z
+    .string()
+    .regex(/^[0-9a-f]{16}$/)
+    .optional(),
   meta: metaSchema.optional(),
 };
 
@@ -199,31 +205,21 @@ export type TimingRecord = z.infer<typeof timingSchema>;
 export const timingPassSchema = z.strictObject({
   schemaVersion: z.literal(1),
   passId: cellIdSchema,
-  machine: z.lazy(() => machineSchema),
+  machine: machineSchema,
+  /** Before the first and after the last round. */
+  load: z.strictObject({ before: loadSchema, after: loadSchema }).optional(),
+  /** Rounds that warmed up and were not kept, rounds kept, tokens under the clock; every round runs each setting once. */
+  protocol: z
+    .strictObject({ warmups: count, rounds: count, tokens: count, order: z.literal('interleaved') })
+    .optional(),
   timings: z.array(timingSchema),
 });
 export type TimingPass = z.infer<typeof timingPassSchema>;
 
-export const machineSchema = z.strictObject({
-  cpu: text,
-  cores: count,
-  /** Instruction-set flags that our kernels look at. */
-  flags: z.array(text),
-  memoryBytes: count,
-});
-export const codeSchema = z.strictObject({
-  version: text,
-  /** Absent outside a git checkout. */
-  commit: text.optional(),
-  dirty: z.boolean().optional(),
-  lockfileSha256: hash.optional(),
-});
-export const softwareSchema = z.strictObject({ node: text, os: text });
-
 export const runHeaderSchema = z.strictObject({
   /** What a person types to get this run again. */
   command: text,
-  model: z.strictObject({ id: text, sha256: hash, bytes: count }),
+  model: z.strictObject({ id: text, sha256: hash, bytes: count, facts: modelFactsSchema.optional() }),
   suite: z.strictObject({ id: text, version: count, fileSha256: hash, resolvedSha256: hash, resolved: json }),
   seeds: z.record(z.string(), z.number().int()),
   /** What counted the tokens of lengths and prompts. */
@@ -265,12 +261,16 @@ export const runSchema = z.strictObject({
   status: runStatusSchema,
   createdAt: z.iso.datetime(),
   finishedAt: z.iso.datetime().optional(),
+  /** Code of the error that ended a failed run. */
+  failure: text.optional(),
   configurationSha256: hash,
   configuration: json,
   ...runHeaderSchema.shape,
   code: codeSchema,
   machine: machineSchema,
   software: softwareSchema,
+  /** When the run began. */
+  load: loadSchema.optional(),
   /** Later starts of the same run by other code or on another machine. */
   continuations: z.array(
     z.strictObject({ startedAt: z.iso.datetime(), code: codeSchema, machine: machineSchema, software: softwareSchema }),

@@ -168,9 +168,17 @@ const checkSharedSamples = (
   const ids = canonicalJson(
     samples.map(({ sampleId, ...rest }) => [sampleId, 'references' in rest ? rest.references : []]),
   );
-  const first = sampleIds.get(key) ?? ids;
-  sampleIds.set(key, first);
-  if (first !== ids) say('has other samples or references than the other methods of its task');
+  const isSame = (name: string, value: string): boolean => {
+    const first = sampleIds.get(name) ?? value;
+    sampleIds.set(name, first);
+    return first === value;
+  };
+  if (!isSame(key, ids)) say('has other samples or references than the other methods of its task');
+  // Older records have no hash of what was asked.
+  else if (
+    samples.some(({ sampleId, promptHash }) => promptHash !== undefined && !isSame(`${key} ${sampleId}`, promptHash))
+  )
+    say('was asked other texts than the other methods of its task');
 };
 
 /** Records are text that packs by a factor of 5 to 60; a file that claims a thousand is made to fill the memory. */

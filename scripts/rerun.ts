@@ -56,11 +56,11 @@ export const rerun = async (
       'Give the right file with --model.',
     );
   const now = collectProvenance();
-  const changed = describeDifferences(
-    { code: run.code, machine: run.machine, software: run.software },
-    { code: now.code, machine: now.machine, software: now.software },
-    12,
-  );
+  const changed = [
+    ...describeDifferences(run.code, knownThen(run.code, now.code), 6),
+    ...describeDifferences(run.machine, knownThen(run.machine, now.machine), 6),
+    ...describeDifferences(run.software, knownThen(run.software, now.software), 6),
+  ];
   for (const line of changed) terminal.note(`Other than then: ${line}`);
   const target = out ?? `${path.resolve(dir)}-rerun`;
   const command = shellCommand(['npx', 'winnow', ...process.argv.slice(2)]);
@@ -87,6 +87,10 @@ export const rerun = async (
   }
   return differences.length === 0 ? 0 : 1;
 };
+
+/** What an older record does not hold is no change. */
+const knownThen = (then: object, now: object): object =>
+  Object.fromEntries(Object.entries(now).filter(([name]) => name in then));
 
 const optionsOf = ({ configuration }: RunRecord): OpenOptions => ({
   ...defaultOpenOptions,

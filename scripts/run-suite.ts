@@ -1,10 +1,12 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ExitCode, WinnowError } from '../core/errors.js';
+import { openCheckpoint } from '../engine/checkpoint.js';
 import { encoderFolder } from '../engine/encoder/manifest.js';
 import { openEngine } from '../engine/index.js';
+import { recordedFacts } from '../engine/models-inspect.js';
 import { createTokenMeter } from '../engine/prompt-meter.js';
-import { loadTokenizer } from '../engine/tokenizer.js';
+import { loadTokenizer, type Tokenizer } from '../engine/tokenizer.js';
 import { loadCudaAddon } from '../native/cuda-addon.js';
 import { loadAddon } from '../native/index.js';
 import { createProgress } from '../results/progress.js';
@@ -102,23 +104,35 @@ const interrupted = (dir: string, command: string): WinnowError =>
     `What was finished is saved. To continue: ${command}`,
   );
 
-const headerOf = ({ loaded, model, options, datasets }: PlannedSuite, command: string) => ({
-  command,
-  model: { id: model.id, sha256: model.sha256, bytes: model.bytes },
-  suite: {
-    id: loaded.suite.id,
-    version: loaded.suite.version,
-    fileSha256: loaded.fileSha256,
-    resolvedSha256: loaded.sha256,
-    resolved: JSON.parse(JSON.stringify(loaded.suite)),
-  },
-  seeds: { suite: loaded.suite.seed },
-  tokenizer: loadTokenizer(model.path).name,
-  ...(datasets.length === 0 ? {} : { datasets: [...datasets] }),
-  numerics: options.numerics,
-  backend: options.backend,
-  ...machineOf(options),
-});
+const headerOf = ({ loaded, model, options, datasets }: PlannedSuite, command: string) => {
+  const tokenizer = loadTokenizer(model.path);
+  return {
+    command,
+    model: { id: model.id, sha256: model.sha256, bytes: model.bytes, facts: factsOfModel(model.path, tokenizer) },
+    suite: {
+      id: loaded.suite.id,
+      version: loaded.suite.version,
+      fileSha256: loaded.fileSha256,
+      resolvedSha256: loaded.sha256,
+      resolved: JSON.parse(JSON.stringify(loaded.suite)),
+    },
+    seeds: { suite: loaded.suite.seed },
+    tokenizer: tokenizer.name,
+    ...(datasets.length === 0 ? {} : { datasets: [...datasets] }),
+    numerics: options.numerics,
+    backend: options.backend,
+    ...machineOf(options),
+  };
+};
+
+const factsOfModel = (file: string, { chatTemplate }: Tokenizer) => {
+  const checkpoint = openCheckpoint(file);
+  try {
+    return recordedFacts(checkpoint, chatTemplate);
+  } finally {
+    checkpoint.close();
+  }
+};
 
 /** What `auto` and `all cores` mean here. */
 const machineOf = ({ isa, threads, backend }: PlannedSuite['options']) => {

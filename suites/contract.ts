@@ -126,6 +126,11 @@ export interface ResolvedSuite {
   readonly tokenBudgets: readonly number[];
   readonly protocols: readonly Protocol[];
   readonly chatTemplate: boolean;
+  /** Which groups the timing pass is for; all when absent. Not part of what a cell is. */
+  readonly timed?: {
+    readonly tasks?: readonly string[] | undefined;
+    readonly protocols?: readonly Protocol[] | undefined;
+  };
   /** Ids of methods claimed to be better before the run; absent when none is. Not part of what a cell is. */
   readonly superiority?: readonly string[];
   readonly exclude: readonly {

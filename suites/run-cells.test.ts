@@ -7,6 +7,7 @@ import type { PlannedCell, ResolvedSuite, Sample } from './contract.js';
 import { type GroupRun, type RunSink, runGroup, type SampleEntry } from './run-cells.js';
 import { groupCells, workOfSample } from './run-groups.js';
 import { sampleRequest } from './run-requests.js';
+import { promptHash } from './sample-record.js';
 
 const cellOf = (method: string, contextLength = 1024): PlannedCell => ({
   cellId: `${method}-${contextLength}`,
@@ -125,7 +126,13 @@ test('a setting that fails ends its own cell with its error and the others go on
     [2, 2, 1],
   );
   assert.deepEqual(finished, ['snapkv-1024', 'dense-1024']);
-  assert.deepEqual(sink.sampleOf('snapkv-1024', 's1'), { sampleId: 's1', index: 1, status: 'unsupported', error });
+  assert.deepEqual(sink.sampleOf('snapkv-1024', 's1'), {
+    sampleId: 's1',
+    index: 1,
+    promptHash: promptHash(samples[1]!),
+    status: 'unsupported',
+    error,
+  });
 });
 
 test('samples and cells that are on disk are not evaluated again', async () => {

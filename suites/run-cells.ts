@@ -3,7 +3,7 @@ import type { Engine, SampleOutcome, SampleRequest, SettingOutcome } from '../en
 import type { RunCounts, SampleRecord } from '../results/schema.js';
 import type { PlannedCell, Sample } from './contract.js';
 import type { CellGroup } from './run-groups.js';
-import { recordOf, type ScoreOf, type StepsOf } from './sample-record.js';
+import { promptHash, recordOf, type ScoreOf, type StepsOf } from './sample-record.js';
 
 /** What one evaluated prompt gave: a record for each cell it served, and what it cost. */
 export interface SampleEntry {
@@ -94,9 +94,10 @@ const entryOf = (
   { outcomes, prefills, prefillsUnshared, nativeMs, totalMs }: SampleOutcome,
 ): SampleEntry => {
   const samples: Record<string, SampleRecord[]> = {};
+  const hash = promptHash(sample);
   for (const { cellId } of cells) {
     const outcome = outcomes.find(({ key }) => key === cellId) ?? forgotten(cellId);
-    samples[cellId] = [recordOf(sample, index, outcome, run.scoreOf, run.stepsOf)];
+    samples[cellId] = [{ ...recordOf(sample, index, outcome, run.scoreOf, run.stepsOf), promptHash: hash }];
   }
   return { counts: { prefills, prefillsUnshared, nativeMs, totalMs }, samples };
 };

@@ -8,11 +8,11 @@ import type { Engine, SampleRequest, SettingOutcome } from '../engine/contract.j
 import { defaultOpenOptions } from '../engine/index.js';
 import type { ModelFacts } from '../methods/contract.js';
 import { reportRun } from '../results/report.js';
-import { readRunRecord } from '../results/run-files.js';
+import { listIds, readRunRecord, readTimingPass, runPaths } from '../results/run-files.js';
 import type { TokenMeter } from './contract.js';
 import { loadMethodFacts } from './method-facts.js';
 import { planSuite } from './plan.js';
-import { runConfiguration, runSuite, type SuiteRunOptions } from './run.js';
+import { passIdOf, runConfiguration, runSuite, type SuiteRunOptions } from './run.js';
 import { parseSuite } from './suite-file.js';
 
 const yaml = `
@@ -237,15 +237,16 @@ test('a setting that fails is a record; the run goes on', async () => {
   assert.ok(rows.every((row) => row.includes('failed') && row.includes('ERR_CONTRACT')));
 });
 
-test('a model that does not open ends the run with its error and leaves it to be continued', async () => {
+test('a model that does not open ends the run with its error and leaves it to be continued, its code in the record', async () => {
   const dir = newFolder();
   const options = await setUp(dir);
   const broken = new WinnowError('ERR_MODEL_FORMAT', 'x.gguf', 'a header', 'noise');
   await assert.rejects(runSuite({ ...options, openEngine: () => Promise.reject(broken) }), {
     code: 'ERR_MODEL_FORMAT',
   });
+  assert.deepEqual([readRunRecord(dir).status, readRunRecord(dir).failure], ['failed', 'ERR_MODEL_FORMAT']);
   await runSuite(await setUp(dir));
-  assert.equal(readRunRecord(dir).status, 'finished');
+  assert.deepEqual([readRunRecord(dir).status, readRunRecord(dir).failure], ['finished', undefined]);
 });
 
 test('a timing pass adds times to the cells and is not repeated', async () => {
@@ -257,4 +258,23 @@ test('a timing pass adds times to the cells and is not repeated', async () => {
   const again = await setUp(dir);
   await runSuite({ ...again, pass: 'timing' });
   assert.equal(again.fake.opened, 0);
+  const [pass] = listIds(runPaths(dir).timings, '.json');
+  const { load, protocol } = readTimingPass(dir, pass!);
+  assert.ok(load !== undefined && load.before.average >= 0);
+  assert.deepEqual(protocol, { warmups: 1, rounds: 5, tokens: 16, order: 'interleaved' });
+});
+
+test('a suite may say which groups are timed', async () => {
+  const dir = newFolder();
+  const options = await setUp(dir);
+  const { suite } = options.loaded;
+  const timed = { tasks: [suite.tasks[0]!.name], protocols: ['query-agnostic' as const] };
+  await runSuite({ ...options, loaded: { ...options.loaded, suite: { ...suite, timed } }, pass: 'both' });
+  assert.deepEqual(
+    listIds(runPaths(dir).timings, '.json'),
+    options.plan.groups
+      .filter(({ taskName, protocol }) => taskName === timed.tasks[0] && protocol === 'query-agnostic')
+      .map(passIdOf)
+      .sort(),
+  );
 });

@@ -1,6 +1,7 @@
-import { WinnowError } from '../core/errors.js';
+import { asWinnowError, WinnowError } from '../core/errors.js';
 import { formatLength } from '../core/units.js';
 import type { Engine, OpenOptions, TimingRequest } from '../engine/contract.js';
+import { readLoad } from '../results/machine.js';
 import type { Progress } from '../results/progress.js';
 import { openRun, type Run } from '../results/run-directory.js';
 import type { CellFacts, RunHeader } from '../results/schema.js';
@@ -11,7 +12,7 @@ import type { Plan } from './plan.js';
 import { type GroupRun, type RunSink, runGroup } from './run-cells.js';
 import { type CellGroup, workOfSample } from './run-groups.js';
 import { sampleRequest, settingOf, timingRequest } from './run-requests.js';
-import { timeGroup } from './run-timing.js';
+import { TIMED_ROUNDS, TIMED_TOKENS, timeGroup } from './run-timing.js';
 import { scorerById, scoreSample } from './scorers/index.js';
 import type { LoadedSuite } from './suite-file.js';
 import { findTask } from './tasks/index.js';
@@ -54,16 +55,18 @@ export const runSuite = async (options: SuiteRunOptions): Promise<SuiteRunOutcom
   const late = openLate(options);
   const untimed: { cell: PlannedCell; message: string }[] = [];
   let status: 'finished' | 'interrupted' | 'failed' = 'failed';
+  let failure: string | undefined;
   try {
     if (pass !== 'timing') await runAccuracy(options, run, late);
     if (pass !== 'accuracy') untimed.push(...(await runTiming(options, run, late)));
     status = plan.cells.every(({ cellId }) => run.finished.has(cellId)) ? 'finished' : 'interrupted';
   } catch (error) {
     if (options.signal?.aborted === true || isInterrupt(error)) status = 'interrupted';
+    else failure = asWinnowError(error, 'run').code;
     throw error;
   } finally {
     await late.close();
-    closeQuietly(run, status);
+    closeQuietly(run, status, failure);
   }
   const finished = plan.cells.filter(({ cellId }) => run.finished.has(cellId)).length;
   return { resumed: run.resumed, cells: { planned: plan.cells.length, finished }, counts: run.counts, untimed };
@@ -72,9 +75,9 @@ export const runSuite = async (options: SuiteRunOptions): Promise<SuiteRunOutcom
 const isInterrupt = (error: unknown): boolean => error instanceof WinnowError && error.code === 'ERR_INTERRUPTED';
 
 /** When the disk is full, the error that ended the run is the one to tell, and the journal already holds everything. */
-const closeQuietly = (run: Run, status: 'finished' | 'interrupted' | 'failed'): void => {
+const closeQuietly = (run: Run, status: 'finished' | 'interrupted' | 'failed', failure: string | undefined): void => {
   try {
-    run.close(status);
+    run.close(status, failure);
   } catch (error) {
     if (status === 'finished') throw error;
   }
@@ -218,9 +221,10 @@ const runTiming = async (
 ): Promise<{ cell: PlannedCell; message: string }[]> => {
   const { plan, loaded, signal } = options;
   const untimed: { cell: PlannedCell; message: string }[] = [];
-  const progress = options.createProgress(plan.cells.length);
+  const groups = plan.groups.filter((group) => isTimed(loaded.suite, group));
+  const progress = options.createProgress(groups.reduce((sum, { cells }) => sum + cells.length, 0));
   try {
-    for (const group of plan.groups) {
+    for (const group of groups) {
       const passId = passIdOf(group);
       if (run.finishedPasses.has(passId)) {
         progress.skip(group.cells.length);
@@ -229,6 +233,7 @@ const runTiming = async (
       progress.group(`${labelOf(group)}, timing`);
       const [sample] = late.samplesOf(group, 1);
       if (sample === undefined) continue;
+      const before = readLoad();
       const timings = await timeGroup({
         group,
         sample,
@@ -239,7 +244,10 @@ const runTiming = async (
         onUntimed: (cell, { message }) => untimed.push({ cell, message }),
         ...(signal === undefined ? {} : { signal }),
       });
-      run.finishPass(passId, timings);
+      run.finishPass(passId, timings, {
+        load: { before, after: readLoad() },
+        protocol: { warmups: 1, rounds: TIMED_ROUNDS, tokens: TIMED_TOKENS, order: 'interleaved' },
+      });
       progress.advance(group.cells.length);
     }
     progress.end();
@@ -249,6 +257,9 @@ const runTiming = async (
   }
   return untimed;
 };
+
+const isTimed = ({ timed }: LoadedSuite['suite'], { taskName, protocol }: CellGroup): boolean =>
+  (timed?.tasks?.includes(taskName) ?? true) && (timed?.protocols?.includes(protocol) ?? true);
 
 /** The name of a group's timing pass in the run directory. */
 export const passIdOf = ({ taskName, contextLength, protocol }: CellGroup): string =>

@@ -1,3 +1,4 @@
+import { contentHash } from '../core/canonical-json.js';
 import type { SettingOutcome, SettingResult, TurnResult } from '../engine/contract.js';
 import type { SampleRecord, ScoredSample, TurnRecord } from '../results/schema.js';
 import type { Sample, Scorer } from './contract.js';
@@ -7,6 +8,17 @@ export type ScoredOutcome = Pick<SettingResult, 'text' | 'given'>;
 export type ScoreOf = (asked: Parameters<Scorer>[1], outcome: ScoredOutcome) => number;
 /** Of answers in steps: the score of each. */
 export type StepsOf = (asked: Parameters<Scorer>[1], outcome: ScoredOutcome) => readonly number[];
+
+/** What identifies what was asked, before any method changed it: equal for all settings and runs that asked the same. */
+export const promptHash = ({ context, documents, question, answerPrefix, continuation, turns }: Sample): string =>
+  contentHash([
+    context,
+    documents,
+    question,
+    answerPrefix,
+    continuation ?? null,
+    (turns ?? []).map((turn) => [turn.question, turn.answerPrefix]),
+  ]).slice(0, 16);
 
 /** What is written for one sample of one cell: the outcome of its setting, scored. `index` is the sample's place in the cell. */
 export const recordOf = (

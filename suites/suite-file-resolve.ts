@@ -64,9 +64,16 @@ export const resolveSuite = async (file: SuiteFile, context: ResolveContext): Pr
     const name = file.superiority![unclaimed]!;
     throw problem(['superiority', unclaimed], 'a method of this suite', name, suggestName(name, ids));
   }
+  const names = tasks.map(({ name }) => name);
+  const untimed = file.timed?.tasks?.findIndex((name) => !names.includes(name)) ?? -1;
+  if (untimed >= 0) {
+    const name = file.timed!.tasks![untimed]!;
+    throw problem(['timed', 'tasks', untimed], 'a task of this suite', name, suggestName(name, names));
+  }
   return {
     ...{ id, version, question, model, seed, samples, lengths, tasks, methods },
     ...{ keptFractions, tokenBudgets, protocols, chatTemplate },
+    ...(file.timed === undefined ? {} : { timed: file.timed }),
     ...(file.superiority === undefined ? {} : { superiority: file.superiority }),
     exclude: file.exclude.map((entry, i) => {
       if (ids.includes(entry.method)) return resolveExclusion(entry);

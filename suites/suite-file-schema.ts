@@ -86,6 +86,10 @@ export const suiteFileSchema = z.strictObject({
   protocols: z.array(protocol).min(1).default(['query-aware']),
   chatTemplate: z.boolean().default(true),
   exclude: z.array(exclusion).default([]),
+  timed: z
+    .strictObject({ tasks: z.array(z.string()).min(1).optional(), protocols: z.array(protocol).min(1).optional() })
+    .optional()
+    .meta({ description: 'What the timing pass is for, where time differs little between tasks; all unless given.' }),
   superiority: z.array(z.string()).min(1).optional().meta({
     description: 'Methods that are claimed to be better, said before the run: only they may be called better after it.',
   }),

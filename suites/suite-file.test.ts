@@ -296,7 +296,7 @@ test('the JSON Schema names every key of a suite file', () => {
   const { properties } = suiteJsonSchema() as { properties: object };
   assert.deepEqual(Object.keys(properties).sort(), [
     ...['chatTemplate', 'exclude', 'id', 'keptFractions', 'lengths', 'methods', 'model', 'protocols'],
-    ...['question', 'samples', 'seed', 'superiority', 'tasks', 'tokenBudgets', 'version'],
+    ...['question', 'samples', 'seed', 'superiority', 'tasks', 'timed', 'tokenBudgets', 'version'],
   ]);
 });
 
@@ -316,4 +316,12 @@ test('superiority names methods of the suite, from the file or before the run fr
   const { suite } = await loadSuite('smoke', { superiority: ['snapkv'], methods: ['snapkv'] });
   assert.deepEqual(suite.superiority, ['snapkv']);
   assert.equal((await failureOf(loadSuite('smoke', { superiority: ['tova'] }))).code, 'ERR_USAGE');
+});
+
+test('timed names tasks of the suite and is absent unless said', async () => {
+  assert.ok(!('timed' in (await parse(GOOD))));
+  const task = (await parse(GOOD)).tasks[0]!.name;
+  const timed = { tasks: [task], protocols: ['query-aware'] };
+  assert.deepEqual((await parse(`${GOOD}timed: ${JSON.stringify(timed)}\n`)).timed, timed);
+  await assert.rejects(parse(`${GOOD}timed: {tasks: [nothing]}\n`), { code: 'ERR_SUITE', message: /nothing/ });
 });

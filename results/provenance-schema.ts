@@ -1,0 +1,94 @@
+/** Who computed a run, as schemas. Everything beyond the first lines is optional: older records have less, and so do other systems. */
+import { z } from 'zod';
+
+const text = z.string();
+const count = z.number().int().nonnegative();
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** Numbers in bytes and whole units; what a system does not tell is absent. */
+export const machineSchema = z.strictObject({
+  cpu: text,
+  /** Threads of the processor that this process may use. */
+  cores: count,
+  /** Instruction-set flags that our kernels look at. */
+  flags: z.array(text),
+  memoryBytes: count,
+  architecture: text.optional(),
+  cpuFamily: count.optional(),
+  cpuModel: count.optional(),
+  stepping: count.optional(),
+  microcode: text.optional(),
+  physicalCores: count.optional(),
+  sockets: count.optional(),
+  numaNodes: count.optional(),
+  /** By level, of one core: `L1d`, `L2`, `L3`. */
+  cacheBytes: z.record(z.string(), count).optional(),
+  /** Of all cores; absent in most virtual machines. */
+  governors: z.array(text).optional(),
+  turbo: z.boolean().optional(),
+  transparentHugePages: text.optional(),
+  virtualised: z.boolean().optional(),
+  container: z
+    .strictObject({ kind: text, memoryLimitBytes: count.optional(), cpuLimit: z.number().positive().optional() })
+    .optional(),
+  swapBytes: count.optional(),
+  gpus: z.array(text).optional(),
+  gpuDriver: text.optional(),
+});
+
+export const codeSchema = z.strictObject({
+  version: text,
+  /** Absent outside a git checkout. */
+  commit: text.optional(),
+  dirty: z.boolean().optional(),
+  /** Host and path of the repository's origin, where it is one that others may reach. */
+  origin: text.optional(),
+  /** Of the changes since the commit and the files that git does not know, where there are any. */
+  diffSha256: hash.optional(),
+  lockfileSha256: hash.optional(),
+  /** The native addon: its bytes, and the compiler that it names. */
+  addonSha256: hash.optional(),
+  compiler: text.optional(),
+});
+
+export const softwareSchema = z.strictObject({
+  node: text,
+  os: text,
+  distribution: text.optional(),
+  libc: text.optional(),
+  v8: text.optional(),
+  locale: text.optional(),
+  /** Variables of a fixed list that steer threads, devices and allocation; a value that may hold a path or a secret is only `set`. */
+  environment: z.record(z.string(), text).optional(),
+});
+
+/** Of one start or one timing pass: how busy the machine was. */
+export const loadSchema = z.strictObject({
+  /** Mean number of processes that wanted to run in the last minute. */
+  average: z.number().nonnegative(),
+  availableMemoryBytes: count.optional(),
+});
+export type MachineLoad = z.infer<typeof loadSchema>;
+
+/** Shape and storage of a model, beside its hash. */
+export const modelFactsSchema = z.strictObject({
+  format: z.enum(['gguf', 'safetensors']),
+  architecture: text,
+  parameters: count,
+  /** Stored bytes of the tensors that are read. */
+  weightBytes: count,
+  /** Number of tensors by storage type. */
+  tensorTypes: z.record(z.string(), count),
+  numLayers: count,
+  hiddenSize: count,
+  ffnSize: count,
+  numQueryHeads: count,
+  numKvHeads: count,
+  headDim: count,
+  vocabSize: count,
+  maxPositions: count,
+  ropeTheta: z.number().positive(),
+  ropeScaling: z.json(),
+  chatTemplateSha256: hash.optional(),
+});
+export type ModelFactsRecord = z.infer<typeof modelFactsSchema>;
