@@ -70,9 +70,19 @@ export const loadSchema = z.strictObject({
 });
 export type MachineLoad = z.infer<typeof loadSchema>;
 
+/** How the times of a pass were taken. */
+export const timingConditions = {
+  /** Before the first and after the last round. */
+  load: z.strictObject({ before: loadSchema, after: loadSchema }).optional(),
+  /** Rounds that warmed up and were not kept, rounds kept, tokens under the clock; every round runs each setting once. */
+  protocol: z
+    .strictObject({ warmups: count, rounds: count, tokens: count, order: z.literal('interleaved') })
+    .optional(),
+};
+
 /** Shape and storage of a model, beside its hash. */
 export const modelFactsSchema = z.strictObject({
-  format: z.enum(['gguf', 'safetensors']),
+  format: z.enum(['gguf', 'safetensors', 'random']),
   architecture: text,
   parameters: count,
   /** Stored bytes of the tensors that are read. */

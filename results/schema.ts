@@ -1,13 +1,21 @@
 /** The records of a run directory, as schemas that also check what is read back from disk. */
 import { z } from 'zod';
 import { deviceSchema } from './device-schema.js';
-import { codeSchema, loadSchema, machineSchema, modelFactsSchema, softwareSchema } from './provenance-schema.js';
+import {
+  codeSchema,
+  loadSchema,
+  machineSchema,
+  modelFactsSchema,
+  softwareSchema,
+  timingConditions,
+} from './provenance-schema.js';
 
 const text = z.string();
 const count = z.number().int().nonnegative();
 const measured = z.number().nonnegative();
 const share = z.number().min(0).max(1);
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const promptHash = z.string().regex(/^[0-9a-f]{16}$/);
 const json = z.record(z.string(), z.json());
 
 /** Names become file names, so they hold nothing that a path could mean. */
@@ -75,10 +83,7 @@ const sampleHead = {
   sampleId: text,
   index: count,
   /** First 16 hex digits of the sha256 of what was asked: the sample's parts before any method changed them. */
-  promptHash: z
-    .string()
-    .regex(/^[0-9a-f]{16}$/)
-    .optional(),
+  promptHash: promptHash.optional(),
   meta: metaSchema.optional(),
 };
 
@@ -206,12 +211,7 @@ export const timingPassSchema = z.strictObject({
   schemaVersion: z.literal(1),
   passId: cellIdSchema,
   machine: machineSchema,
-  /** Before the first and after the last round. */
-  load: z.strictObject({ before: loadSchema, after: loadSchema }).optional(),
-  /** Rounds that warmed up and were not kept, rounds kept, tokens under the clock; every round runs each setting once. */
-  protocol: z
-    .strictObject({ warmups: count, rounds: count, tokens: count, order: z.literal('interleaved') })
-    .optional(),
+  ...timingConditions,
   timings: z.array(timingSchema),
 });
 export type TimingPass = z.infer<typeof timingPassSchema>;
