@@ -41,6 +41,12 @@ struct AttendGroup {
   const void* values;
   const void* const* key_rows;
   const void* const* value_rows;
+  /// The rows again where every panel in [first_panel, last_panel) is 64 of them, one behind the other: the first row of
+  /// each panel. Null where not: then key_rows and value_rows say it.
+  const void* const* key_panels;
+  const void* const* value_panels;
+  /// 64 rows of keys that are wanted next, one behind the other: they are asked for while the last values are read. Or null.
+  const void* next_keys;
   /// Panels [first_panel, last_panel) hold every visible entry.
   int32_t first_panel;
   int32_t last_panel;

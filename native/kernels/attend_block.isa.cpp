@@ -111,12 +111,23 @@ struct Attend {
     }
   }
 
+  /// Rows of entries that lie anywhere.
+  struct ListedRows {
+    const void* const* rows;
+    const char* operator[](int32_t i) const { return static_cast<const char*>(rows[i]); }
+  };
+  /// Rows that lie one behind the other.
+  struct RowRun {
+    const char* first;
+    int64_t bytes;
+    const char* operator[](int32_t i) const { return first + i * bytes; }
+  };
+
   /// Scores of MR rows against 16 NG entries that are transposed in registers; asks for the rows `ahead` meanwhile, line by
   /// line: asked for in one go, more than the core can have under way are dropped (measured: half the rate).
-  template <int MR, int NG>
-  static inline __attribute__((always_inline)) void ScoreDirect(const typename E::Step* const* q, int32_t steps,
-                                                                const void* const* rows, const void* const* ahead,
-                                                                float scale, float* out) {
+  template <int MR, int NG, class Rows>
+  static inline __attribute__((always_inline)) void ScoreDirect(const typename E::Step* const* q, int32_t steps, Rows rows,
+                                                                Rows ahead, float scale, float* out) {
 #if defined(WINNOW_ISA_AVX512)
     typename E::Acc c[MR][NG];
 #pragma GCC unroll 8
@@ -132,9 +143,8 @@ struct Attend {
         __m512i block[16];
 #pragma GCC unroll 16
         for (int r = 0; r < 16; r++) {
-          const auto* row = static_cast<const uint32_t*>(rows[16 * j + r]) + k;
-          block[r] = _mm512_loadu_si512(row);
-          __builtin_prefetch(static_cast<const uint32_t*>(ahead[16 * j + r]) + k, 0, 3);
+          block[r] = _mm512_loadu_si512(rows[16 * j + r] + k * 4);
+          __builtin_prefetch(ahead[16 * j + r] + k * 4, 0, 3);
         }
         Transpose16(block);
 #pragma GCC unroll 16
@@ -160,14 +170,28 @@ struct Attend {
   template <int MR>
   static void ScoreDirectRange(const AttendGroup& g, int32_t begin, int32_t end, float* x) {
     constexpr int NG = 2;
-    constexpr int32_t kAhead = kPanel;
     const typename E::Step* q[MR];
     for (int i = 0; i < MR; i++) q[i] = static_cast<const typename E::Step*>(g.q[i]);
-    for (int32_t e = begin; e < end; e += 16 * NG) {
-      const void* const* ahead = e + kAhead < end ? g.key_rows + e + kAhead : g.value_rows + begin + (e + kAhead - end);
-      ScoreDirect<MR, NG>(q, g.head_dim / E::kPerStep, g.key_rows + e, ahead, g.scale, x + e);
+    const int32_t steps = g.head_dim / E::kPerStep;
+    for (int32_t e = begin; g.key_panels == nullptr && e < end; e += 16 * NG) {
+      const void* const* ahead = e + kPanel < end ? g.key_rows + e + kPanel : g.value_rows + begin + (e + kPanel - end);
+      ScoreDirect<MR, NG, ListedRows>(q, steps, {g.key_rows + e}, {ahead}, g.scale, x + e);
+    }
+    if (g.key_panels == nullptr) return;
+    const int64_t key = RowBytes(g.head_dim);
+    const int64_t value = RowBytes(g.head_dim_v);
+    for (int32_t panel = begin / kPanel; panel < end / kPanel; panel++) {
+      const RowRun rows{static_cast<const char*>(g.key_panels[panel]), key};
+      const bool is_last = (panel + 1) * kPanel == end;
+      const RowRun ahead{static_cast<const char*>(is_last ? g.value_panels[begin / kPanel] : g.key_panels[panel + 1]),
+                         is_last ? value : key};
+      for (int32_t e = 0; e < kPanel; e += 16 * NG) {
+        ScoreDirect<MR, NG, RowRun>(q, steps, {rows[e], key}, {ahead[e], ahead.bytes}, g.scale, x + panel * kPanel + e);
+      }
     }
   }
+
+  static int64_t RowBytes(int32_t dim) { return int64_t{dim} * 4 / E::kPerStep; }
 
   /// The 64 values from `at` of a row.
   static inline void Ask(const void* row, int32_t at) {
@@ -175,12 +199,31 @@ struct Attend {
     for (int32_t byte = 0; byte < 256 / E::kPerStep; byte += 64) __builtin_prefetch(from + byte, 0, 3);
   }
 
+  template <int MR>
+  static inline __attribute__((always_inline)) void ValueStep(const typename E::Step* p, int32_t k, const void* even,
+                                                              const void* odd, int32_t at, typename E::Acc (&c)[MR][4]) {
+#if defined(WINNOW_ISA_AVX512)
+    typename E::Vec v[4];
+    E::LoadValues(even, odd, at, v);
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; i++) {
+      const typename E::Vec a = E::Broadcast(p + i * (kKeyBlock / E::kPerStep) + k);
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; j++) c[i][j] = E::Product(a, v[j], c[i][j]);
+    }
+#else
+    (void)p, (void)k, (void)even, (void)odd, (void)at, (void)c;
+#endif
+  }
+
   /// As ValueTile, from the rows themselves; four vectors of outputs.
   template <int MR>
   static void ValueDirectRange(const AttendGroup& g, const typename E::Step* p, int32_t first, int32_t last, const float* alpha,
                                const float* beta) {
-#if defined(WINNOW_ISA_AVX512)
-    constexpr int32_t kAhead = 32;
+    constexpr int kRows = E::kPerStep;
+    constexpr int32_t kPanelSteps = kPanel / kRows;
+    const int64_t bytes = RowBytes(g.head_dim_v);
+    const int64_t key = RowBytes(g.head_dim);
     for (int32_t at = 0; at < g.head_dim_v; at += 64) {
       typename E::Acc c[MR][4];
 #pragma GCC unroll 8
@@ -188,15 +231,21 @@ struct Attend {
 #pragma GCC unroll 4
         for (int j = 0; j < 4; j++) c[i][j] = E::Zero();
       }
-      for (int32_t k = first; k < last; k++) {
-        typename E::Vec v[4];
-        for (int u = 0; k + kAhead < last && u < E::kPerStep; u++) Ask(g.value_rows[(k + kAhead) * E::kPerStep + u], at);
-        E::LoadValues(g.value_rows[k * E::kPerStep], g.value_rows[k * E::kPerStep + E::kPerStep - 1], at, v);
-#pragma GCC unroll 8
-        for (int i = 0; i < MR; i++) {
-          const typename E::Vec a = E::Broadcast(p + i * (kKeyBlock / E::kPerStep) + k);
-#pragma GCC unroll 4
-          for (int j = 0; j < 4; j++) c[i][j] = E::Product(a, v[j], c[i][j]);
+      for (int32_t k = first; g.value_panels == nullptr && k < last; k++) {
+        for (int u = 0; k + kPanelSteps < last && u < kRows; u++) Ask(g.value_rows[(k + kPanelSteps) * kRows + u], at);
+        ValueStep<MR>(p, k, g.value_rows[k * kRows], g.value_rows[k * kRows + kRows - 1], at, c);
+      }
+      for (int32_t panel = first / kPanelSteps; g.value_panels != nullptr && panel < last / kPanelSteps; panel++) {
+        const auto* row = static_cast<const char*>(g.value_panels[panel]);
+        const bool is_last = (panel + 1) * kPanelSteps == last;
+        const bool has_keys = is_last && g.next_keys != nullptr && at < g.head_dim;
+        // Where nothing is known to come, lines that are there already are asked for.
+        const auto* ahead = !is_last ? static_cast<const char*>(g.value_panels[panel + 1])
+                            : has_keys ? static_cast<const char*>(g.next_keys) : row;
+        const int64_t stride = has_keys ? key : bytes;
+        for (int32_t s = 0; s < kPanelSteps; s++, row += kRows * bytes) {
+          for (int u = 0; u < kRows; u++, ahead += stride) Ask(ahead, at);
+          ValueStep<MR>(p, panel * kPanelSteps + s, row, row + (kRows - 1) * bytes, at, c);
         }
       }
 #pragma GCC unroll 8
@@ -208,9 +257,6 @@ struct Attend {
         }
       }
     }
-#else
-    (void)g, (void)p, (void)first, (void)last, (void)alpha, (void)beta;
-#endif
   }
 
   static bool HasDirect(int32_t head_dim, int32_t head_dim_v) {

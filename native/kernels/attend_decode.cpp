@@ -11,6 +11,8 @@ namespace {
 
 /// Up to this many queries on a list, blocks are spread over the threads and merged; beyond, tiles of queries are.
 constexpr int32_t kSplitRows = 48;
+/// Queries of several rows that are multiplied with one block at a time: enough that packing it is a small part.
+constexpr int32_t kSharedQueries = 48;
 
 std::string HeadName(int32_t row, int32_t head) { return "row " + std::to_string(row) + ", KV head " + std::to_string(head); }
 
@@ -112,8 +114,7 @@ struct Unit {
   AttendJob job;
   int32_t row;
   int32_t first_head;
-  int64_t first_task;   ///< among all (unit, block) tasks
-  int64_t state_floats; ///< where the unit's partial states begin
+  int64_t first_state;  ///< among the partial states, one a block
 };
 
 AttendJob MakeJob(const Context& context, const AttendDecodeParams& p, int32_t row, int32_t first_head, int32_t num_heads,
@@ -158,7 +159,7 @@ std::vector<Unit> MakeUnits(const Context& context, const AttendDecodeParams& p)
       const int32_t first_head = u * heads;
       const HeadCache& head = p.caches[r]->head(p.layer, first_head / group);
       const int64_t list = int64_t{r} * lists + (p.scope == Scope::kRow ? 0 : u);
-      units.push_back({MakeJob(context, p, r, first_head, heads, MakeList(p, head, list)), r, first_head, 0, 0});
+      units.push_back({MakeJob(context, p, r, first_head, heads, MakeList(p, head, list)), r, first_head, 0});
     }
   }
   return units;
@@ -176,15 +177,14 @@ void FinishProbabilities(const Unit& unit, int32_t head, float m, float l) {
 }
 
 /// Merges the partial states of a unit's blocks in order and writes its results.
-void MergeUnit(const Unit& unit, int32_t query_len, const float* partials, float* memory) {
+void MergeUnit(const Unit& unit, int32_t query_len, float* partials, float* memory) {
   const AttendJob& job = unit.job;
   const int32_t stride = job.value_stride();
   const int64_t rows = int64_t{job.num_heads} * query_len;
   const AttendState state = StateAt(memory, rows, stride);
   ResetState(state, rows, stride);
   for (int32_t block = 0; block < job.list.num_blocks(); block++) {
-    float* from = const_cast<float*>(partials) + unit.state_floats + block * StateFloats(rows, stride);
-    const AttendState part = StateAt(from, rows, stride);
+    const AttendState part = StateAt(partials + (unit.first_state + block) * StateFloats(rows, stride), rows, stride);
     for (int64_t i = 0; i < rows; i++) {
       job.kernels->merge(part.m[i], part.l[i], part.o + i * stride, stride, state.m + i, state.l + i, state.o + i * stride);
     }
@@ -196,29 +196,89 @@ void MergeUnit(const Unit& unit, int32_t query_len, const float* partials, float
 
 Status NoMemory() { return Status::Fail(Code::kOutOfMemory, "attendDecode", "memory for scratch", "none"); }
 
+void ResetQuery(const BlockQuery& query, int32_t stride) {
+  *query.m = -INFINITY;
+  *query.l = 0.0f;
+  std::fill(query.o, query.o + stride, 0.0f);
+}
+
+/// What blocks are computed by, kept between calls.
+struct Split {
+  std::vector<BlockQuery> queries;
+  std::vector<BlockTask> tasks;  ///< `queries` are set when all are there
+  std::vector<int64_t> firsts;   ///< of each task among the queries
+};
+
+/// One task for each block of each unit; units of consecutive rows that share the block's pages are one task.
+void CutBlocks(const AttendDecodeParams& p, const std::vector<Unit>& units, float* partials, Split& split) {
+  const int32_t stride = units[0].job.value_stride();
+  const int64_t rows = int64_t{units[0].job.num_heads} * p.query_len;
+  const int32_t per_row = static_cast<int32_t>(units.size()) / p.rows;
+  const auto most = static_cast<int32_t>(std::max<int64_t>(1, kSharedQueries / rows));
+  split.queries.clear();
+  split.tasks.clear();
+  split.firsts.clear();
+  const auto add = [&](const Unit& unit, int32_t block) {
+    const AttendState state = StateAt(partials + (unit.first_state + block) * StateFloats(rows, stride), rows, stride);
+    for (int64_t i = 0; i < rows; i++) {
+      split.queries.push_back({&unit.job, static_cast<int32_t>(i / p.query_len), static_cast<int32_t>(i % p.query_len),
+                               state.m + i, state.l + i, state.o + i * stride});
+    }
+  };
+  for (int32_t u = 0; u < per_row; u++) {
+    for (int32_t r = 0; r < p.rows;) {
+      const Unit& unit = units[int64_t{r} * per_row + u];
+      // Rows that share a block share those before it.
+      int32_t run = 1;
+      const auto shares = [&](int32_t other, int32_t block) {
+        return SharesBlock(unit.job, units[int64_t{other} * per_row + u].job, block);
+      };
+      while (run < most && r + run < p.rows && shares(r + run, 0)) run++;
+      for (int32_t first = 0; first < run; first++) {
+        const Unit& own = units[int64_t{r + first} * per_row + u];
+        for (int32_t block = 0; block < own.job.list.num_blocks(); block++) {
+          if (first > 0 && shares(r + first, block)) continue;
+          split.firsts.push_back(static_cast<int64_t>(split.queries.size()));
+          add(own, block);
+          for (int32_t other = first + 1; first == 0 && other < run; other++) {
+            if (shares(r + other, block)) add(units[int64_t{r + other} * per_row + u], block);
+          }
+          split.tasks.push_back({nullptr, static_cast<int32_t>(split.queries.size() - split.firsts.back()), block});
+        }
+      }
+      r += run;
+    }
+  }
+  for (size_t t = 0; t < split.tasks.size(); t++) split.tasks[t].queries = split.queries.data() + split.firsts[t];
+}
+
 Status RunSplit(const AttendDecodeParams& p, std::vector<Unit>& units) {
   const int32_t stride = units[0].job.value_stride();
   const int64_t rows = int64_t{units[0].job.num_heads} * p.query_len;
-  int64_t tasks = 0;
+  int64_t states = 0;
   for (Unit& unit : units) {
-    unit.first_task = tasks;
-    unit.state_floats = tasks * StateFloats(rows, stride);
-    tasks += unit.job.list.num_blocks();
+    unit.first_state = states;
+    states += unit.job.list.num_blocks();
   }
-  const size_t floats = static_cast<size_t>(tasks * StateFloats(rows, stride));
+  const size_t floats = static_cast<size_t>(states * StateFloats(rows, stride));
   auto* partials = static_cast<float*>(Pool::Scratch(3, std::max<size_t>(64, floats * sizeof(float))));
   if (partials == nullptr) return NoMemory();
+  static thread_local Split kept;
+  Split& split = kept;
+  CutBlocks(p, units, partials, split);
   std::atomic<bool> has_memory{true};
   Pool& pool = Pool::Instance();
-  pool.ParallelFor(tasks, [&](int64_t task) {
-    const auto after = std::upper_bound(units.begin(), units.end(), task,
-                                        [](int64_t t, const Unit& unit) { return t < unit.first_task; });
-    // Units that read nothing have no task; the last one that begins at or before the task and has blocks owns it.
-    const Unit& unit = *std::prev(after);
-    const int32_t block = static_cast<int32_t>(task - unit.first_task);
-    const AttendState state = StateAt(partials + task * StateFloats(rows, stride), rows, stride);
-    ResetState(state, rows, stride);
-    if (!AttendBlocks(unit.job, 0, p.query_len, block, block + 1, state)) has_memory = false;
+  // A few blocks of one head at a time where there are many, so that a thread reads on where it was.
+  const auto tasks = static_cast<int64_t>(split.tasks.size());
+  const int64_t together = std::clamp<int64_t>(tasks / (int64_t{pool.threads()} * 8), 1, 8);
+  pool.ParallelFor((tasks + together - 1) / together, [&](int64_t chunk) {
+    const int64_t end = std::min(tasks, (chunk + 1) * together);
+    for (int64_t t = chunk * together; t < end; t++) {
+      // The other threads are about to take a chunk each.
+      const int64_t next = t + 1 < end ? t + 1 : (chunk + pool.threads()) * together;
+      for (int32_t i = 0; i < split.tasks[t].count; i++) ResetQuery(split.tasks[t].queries[i], stride);
+      if (!AttendTask(split.tasks[t], next < tasks ? &split.tasks[next] : nullptr)) has_memory = false;
+    }
   });
   if (!has_memory) return NoMemory();
   pool.ParallelRanges(static_cast<int64_t>(units.size()), 8, [&](int64_t begin, int64_t end) {

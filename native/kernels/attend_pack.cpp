@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "attend_tile.h"
+#include "attend_job.h"
 #include "pool.h"
 #include "quantise.h"
 
