@@ -45,7 +45,8 @@ struct AttendDecodeParams {
 /// Error     f32 relative RMS <= 2e-6, bf16 <= 6e-3 against fp64; slots that are not listed are never read
 /// Numerics  a row's bits depend neither on the other rows, nor on query_len, nor on threads; a list of all slots gives the
 ///           bits of kAll; f32: the same on every instruction set
-/// Cost      reads each listed key and value once per list (with kQueryHead once per query head)
+/// Cost      reads each listed key and value once per list (with kQueryHead once per query head); blocks of 512 slots whose
+///           pages consecutive rows share are read once for up to 48 queries of theirs
 Status AttendDecode(const Context& context, const AttendDecodeParams& params);
 
 /// The same in fp64: out [rows * query_len, num_query_heads * head_dim_v], lse, probs (may be null).

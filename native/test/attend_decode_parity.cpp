@@ -16,6 +16,8 @@ struct DecodeCase {
   int32_t page_size = 0;
   float soft_cap = 0;
   int32_t sliding_window = 0;
+  /// Rows but every fourth are forks of the first one, some slots shorter.
+  bool forks = false;
 };
 
 const DecodeCase kCases[] = {
@@ -33,12 +35,16 @@ const DecodeCase kCases[] = {
     {{9, 3, 64, 64, 640}, 1, 40, Scope::kKvHead},
     {{9, 3, 64, 64, 300}, 2, 70},
     {{4, 2, 64, 64, 400, 20, true}, 2, 1, Scope::kKvHead, 0, 3.0f, 600},
+    {{9, 3, 64, 64, 1300, 70}, 6, 1, Scope::kAll, 0, 0, 0, true},
+    {{3, 1, 64, 64, 1030, 0, true}, 21, 1, Scope::kAll, 0, 0, 0, true},
+    {{4, 2, 128, 128, 1100, 30}, 7, 3, Scope::kAll, 0, 2.0f, 900, true},
+    {{6, 2, 64, 40, 1200, 5, true, 4}, 3, 2, Scope::kAll, 0, 0, 0, true},
 };
 
 std::string NameOf(const DecodeCase& c) {
   return Describe(c.cache) + " rows=" + std::to_string(c.rows) + " T=" + std::to_string(c.query_len) + " scope=" +
          std::to_string(static_cast<int>(c.scope)) + (c.page_size > 0 ? " page=" + std::to_string(c.page_size) : "") +
-         (c.soft_cap > 0 ? " cap" : "") + (c.sliding_window > 0 ? " sliding" : "");
+         (c.soft_cap > 0 ? " cap" : "") + (c.sliding_window > 0 ? " sliding" : "") + (c.forks ? " forks" : "");
 }
 
 struct Run {
@@ -60,8 +66,11 @@ struct Run {
     q.FillNoise(seed, 999999);
     for (int32_t r = 0; r < c.rows; r++) {
       CacheCase mine = c.cache;
-      mine.slots -= r * (c.cache.slots > 200 ? 13 : 0);
-      owned.push_back(MakeCache(mine, context.act(), seed + r));
+      const int32_t fewer = r * (c.cache.slots > 200 ? 13 : 0);
+      mine.slots -= fewer;
+      const bool is_fork = c.forks && r % 4 != 0;
+      owned.push_back(is_fork ? owned[0]->Fork() : MakeCache(mine, context.act(), seed + r));
+      if (is_fork) (void)owned.back()->DropLast(fewer);
       caches.push_back(owned.back().get());
     }
     MakeLists(c, seed);
@@ -162,6 +171,23 @@ void AttendDecodeInvariance(Report& report) {
     (void)AttendDecode(context, alone.params);
     report.Check({"attend_decode", context.isa, "other rows and threads" + name, seed},
                  DifferentBytes(together.out.data(), alone.out.data(), alone.out.bytes()), 0);
+
+    // Rows that share pages are computed together.
+    DecodeCase shared{{9, 3, 64, 64, 1300, 40}, 6, 1};
+    shared.forks = true;
+    Run forks(shared, context, seed);
+    (void)AttendDecode(context, forks.params);
+    shared.rows = 1;
+    for (int32_t r = 0; r < 6; r++) {
+      Run single(shared, context, seed);
+      const size_t bytes = single.out.bytes();
+      const Cache* cache = forks.caches[r];
+      std::memcpy(single.q.data(), static_cast<uint8_t*>(forks.q.data()) + r * single.q.bytes(), single.q.bytes());
+      single.params.caches = &cache;
+      (void)AttendDecode(context, single.params);
+      report.Check({"attend_decode", context.isa, "shared pages, row " + std::to_string(r) + name, seed},
+                   DifferentBytes(static_cast<uint8_t*>(forks.out.data()) + r * bytes, single.out.data(), bytes), 0);
+    }
 
     DecodeCase listed = one;
     listed.scope = Scope::kKvHead;
