@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 
 #include "index.h"
 #include "winnow_cuda/status.h"
@@ -54,6 +55,7 @@ inline int device_attribute(cudaDeviceAttr attribute) {
   return value;
 }
 
+#ifdef __CUDACC__
 WN_DEVICE float exp2_fast(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
@@ -65,6 +67,15 @@ WN_DEVICE uint32_t pack_bf16(float low, float high) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
   return word;
 }
+#else
+WN_DEVICE float exp2_fast(float x) { return std::exp2(x); }
+WN_DEVICE uint32_t pack_bf16(float low, float high) {
+  const __nv_bfloat162 pair(__float2bfloat16(low), __float2bfloat16(high));
+  uint32_t word;
+  std::memcpy(&word, &pair, sizeof(word));
+  return word;
+}
+#endif
 WN_DEVICE float low_bf16(uint32_t word) { return __uint_as_float(word << 16); }
 WN_DEVICE float high_bf16(uint32_t word) { return __uint_as_float(word & 0xffff0000u); }
 

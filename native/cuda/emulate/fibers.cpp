@@ -1,0 +1,213 @@
+/// Blocks as sets of fibers in one thread of the host.
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "emulate.h"
+
+// Saves the callee-saved registers and the stack pointer, takes those of another fiber.
+extern "C" void winnow_switch_fiber(void** save, void* take);
+asm(R"(
+.text
+.globl winnow_switch_fiber
+winnow_switch_fiber:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  ret
+)");
+
+namespace winnow::emulate {
+namespace {
+
+constexpr size_t kStackBytes = 128 << 10, kSharedBytes = 232448;
+alignas(1024) char shared_memory[kSharedBytes];
+
+struct Copy {
+  void* target;
+  const void* source;
+  int bytes;
+  bool valid;
+};
+struct Fiber {
+  void* stack_pointer = nullptr;
+  std::unique_ptr<char[]> stack;
+  uint3 index{};
+  bool done = false;
+  const int* waits_for = nullptr;  ///< a phase that must move on
+  int seen_phase = 0;
+  std::vector<std::vector<Copy>> groups;
+  std::vector<Copy> open;
+};
+struct Warp {
+  void* mine[32] = {};
+  uint32_t arrived = 0, live = 0;
+  int phase = 0;
+};
+struct Block {
+  std::vector<Fiber> fibers;
+  std::vector<Warp> warps;
+  int live = 0, arrived = 0, phase = 0;
+  Vote vote{1, 0, 0}, result{};
+  int current = 0;
+  void* scheduler = nullptr;
+  const std::function<void()>* body = nullptr;
+};
+Block* block = nullptr;
+
+void give_way() {
+  Fiber& self = block->fibers[block->current];
+  winnow_switch_fiber(&self.stack_pointer, block->scheduler);
+}
+void wait_for(const int& phase) {
+  Fiber& self = block->fibers[block->current];
+  self.waits_for = &phase;
+  self.seen_phase = phase;
+  give_way();
+}
+void release_block() {
+  block->result = block->vote;
+  block->vote = {1, 0, 0};
+  block->arrived = 0;
+  block->phase++;
+}
+[[noreturn]] void begin_fiber() {
+  (*block->body)();
+  Fiber& self = block->fibers[block->current];
+  self.done = true;
+  block->warps[block->current / 32].live &= ~(1u << (block->current % 32));
+  block->live--;
+  if (block->live > 0 && block->arrived == block->live) release_block();
+  give_way();
+  std::abort();
+}
+
+void prepare(Fiber& fiber) {
+  if (!fiber.stack) fiber.stack = std::make_unique<char[]>(kStackBytes);
+  auto top = reinterpret_cast<uintptr_t>(fiber.stack.get() + kStackBytes) & ~uintptr_t{15};
+  auto* words = reinterpret_cast<void**>(top) - 8;  // six registers, the entry and its return address
+  for (int i = 0; i < 8; i++) words[i] = nullptr;
+  words[6] = reinterpret_cast<void*>(&begin_fiber);
+  fiber.stack_pointer = words;
+  fiber.done = false;
+  fiber.waits_for = nullptr;
+  fiber.groups.clear();
+  fiber.open.clear();
+}
+
+void run_block(dim3 size, bool backwards) {
+  const int threads = static_cast<int>(size.x * size.y * size.z);
+  block->warps.assign((threads + 31) / 32, Warp{});
+  block->live = threads;
+  block->arrived = 0;
+  block->vote = {1, 0, 0};
+  for (int i = 0; i < threads; i++) {
+    Fiber& fiber = block->fibers[i];
+    prepare(fiber);
+    const unsigned n = static_cast<unsigned>(i);
+    fiber.index = {n % size.x, n / size.x % size.y, n / size.x / size.y};
+    block->warps[i / 32].live |= 1u << (i % 32);
+  }
+  std::memset(shared_memory, 0xff, sizeof(shared_memory));
+  while (block->live > 0) {
+    bool moved = false;
+    for (int step = 0; step < threads; step++) {
+      const int i = backwards ? threads - 1 - step : step;
+      Fiber& fiber = block->fibers[i];
+      if (fiber.done || (fiber.waits_for && *fiber.waits_for == fiber.seen_phase)) continue;
+      fiber.waits_for = nullptr;
+      moved = true;
+      block->current = i;
+      threadIdx = fiber.index;
+      winnow_switch_fiber(&block->scheduler, fiber.stack_pointer);
+    }
+    if (!moved) {
+      std::fprintf(stderr, "emulation: block (%u, %u, %u) waits for ever\n", blockIdx.x, blockIdx.y, blockIdx.z);
+      std::abort();
+    }
+  }
+}
+
+}  // namespace
+
+char* dynamic_shared() { return shared_memory; }
+int lane() { return block->current % 32; }
+
+void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>& body) {
+  if (shared_bytes > kSharedBytes) std::abort();
+  static Block state;
+  block = &state;
+  const size_t threads = size.x * size.y * size.z;
+  if (block->fibers.size() < threads) block->fibers.resize(threads);
+  block->body = &body;
+  gridDim = grid;
+  blockDim = size;
+  bool backwards = false;
+  for (unsigned z = 0; z < grid.z; z++)
+    for (unsigned y = 0; y < grid.y; y++)
+      for (unsigned x = 0; x < grid.x; x++, backwards = !backwards) {
+        blockIdx = {x, y, z};
+        run_block(size, backwards);
+      }
+}
+
+Vote block_vote(bool value) {
+  block->vote.all &= value;
+  block->vote.any |= value;
+  block->vote.count += value;
+  if (++block->arrived == block->live)
+    release_block();
+  else
+    wait_for(block->phase);
+  return block->result;
+}
+
+void meet(uint32_t mask, void* mine, const std::function<void(void* const (&of)[32])>& compute) {
+  Warp& warp = block->warps[block->current / 32];
+  const int own = block->current % 32;
+  warp.mine[own] = mine;
+  warp.arrived |= 1u << own;
+  const uint32_t expected = mask & warp.live;
+  if ((warp.arrived & expected) != expected) {
+    wait_for(warp.phase);
+    return;
+  }
+  void* of[32] = {};
+  for (int i = 0; i < 32; i++)
+    if (expected >> i & 1) of[i] = warp.mine[i];
+  compute(of);
+  warp.arrived &= ~expected;
+  warp.phase++;
+}
+
+void copy_later(void* target, const void* source, int bytes, bool valid) {
+  block->fibers[block->current].open.push_back({target, source, bytes, valid});
+}
+void commit_copies() {
+  Fiber& self = block->fibers[block->current];
+  self.groups.push_back(std::move(self.open));
+  self.open.clear();
+}
+void finish_copies(int groups_left) {
+  auto& groups = block->fibers[block->current].groups;
+  while (static_cast<int>(groups.size()) > groups_left) {
+    for (const Copy& copy : groups.front())
+      copy.valid ? static_cast<void>(std::memcpy(copy.target, copy.source, copy.bytes))
+                 : static_cast<void>(std::memset(copy.target, 0, copy.bytes));
+    groups.erase(groups.begin());
+  }
+}
+
+}  // namespace winnow::emulate
