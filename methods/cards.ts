@@ -20,11 +20,12 @@ export const methodCards = (methods: readonly Method[]): string => {
     '|---|---|---|---|---|',
     ...rows,
     '',
-    ...methods.flatMap(card),
+    ...methods.flatMap(methodCard),
   ].join('\n');
 };
 
-const card = (method: Method): string[] => {
+/** One card as lines of Markdown. */
+export const methodCard = (method: Method): string[] => {
   const agnostic = tryDeclare(method, 'query-agnostic');
   const declared = agnostic ?? tryDeclare(method, 'query-aware');
   return [

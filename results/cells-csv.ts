@@ -5,7 +5,7 @@ import type { MethodRecord, RunRecord } from './schema.js';
 import type { CellSummary, RunSummary } from './summary.js';
 import { turnMeans } from './turns.js';
 
-type Value = string | number | boolean | undefined;
+export type Value = string | number | boolean | undefined;
 
 /** One row per cell. Names, order and meaning are an interface: additions go to the end. */
 const columns: readonly (readonly [string, (cell: CellSummary, run: RunRecord, evidence: Evidence) => Value])[] = [
@@ -67,23 +67,26 @@ const turnsOf = ({ record, samples }: CellSummary) => (record.status === 'ok' ? 
 
 export const cellsCsvColumns: readonly string[] = columns.map(([name]) => name);
 
+/** Values of the columns, a list for each cell. A quantity that was not measured is undefined. */
+export const cellRows = ({ run, cells }: RunSummary): Value[][] => {
+  const evidence = evidenceDiagnoses(cells);
+  return cells.map((cell) => columns.map(([, read]) => read(cell, run, evidence)));
+};
+
 /**
  * RFC 4180 text with `\n` line ends. A quantity that was not measured is empty. Numbers are in their shortest round-trip form; text that a
  * spreadsheet would take for a formula gets a leading apostrophe.
  */
-export const cellsCsv = ({ run, cells }: RunSummary): string => {
-  const evidence = evidenceDiagnoses(cells);
-  return stringify(
-    cells.map((cell) => columns.map(([, read]) => read(cell, run, evidence))),
-    {
-      header: true,
-      columns: columns.map(([name]) => ({ key: name, header: name })),
-      record_delimiter: 'unix',
-      escape_formulas: true,
-      cast: { boolean: (value) => (value ? 'true' : 'false') },
-    },
-  );
-};
+export const cellsCsv = (summary: RunSummary): string => csvOf(cellsCsvColumns, cellRows(summary));
+
+export const csvOf = (names: readonly string[], rows: readonly (readonly Value[])[]): string =>
+  stringify(rows as Value[][], {
+    header: true,
+    columns: names.map((name) => ({ key: name, header: name })),
+    record_delimiter: 'unix',
+    escape_formulas: true,
+    cast: { boolean: (value) => (value ? 'true' : 'false') },
+  });
 
 export const errorText = ({ code, message }: { readonly code: string; readonly message: string }): string =>
   (message.startsWith('[') ? message : `[${code}] ${message}`).replace(/\s*\n\s*/g, ' ');

@@ -15,6 +15,7 @@ import { models } from './commands/models.js';
 import { perplexity } from './commands/perplexity.js';
 import { plan } from './commands/plan.js';
 import { profile } from './commands/profile.js';
+import { publish } from './commands/publish.js';
 import { report } from './commands/report.js';
 import { rerun } from './commands/rerun.js';
 import { retrieval } from './commands/retrieval.js';
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   status,
   score,
   merge,
+  publish,
   cache,
   retrieval,
   compare,

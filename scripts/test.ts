@@ -30,6 +30,7 @@ const checks: Check[] = [
   // An addon older than its sources answers wrongly where a binding has changed; nothing is built when nothing has.
   { name: 'native addon built from these sources', command: ['node', 'native/build.mjs'] },
   { name: 'types', command: ['node_modules/.bin/tsc', '-p', '.'] },
+  { name: 'types of pages', command: ['node_modules/.bin/tsc', '-p', 'results/site/page'] },
   { name: 'lint', command: ['node_modules/.bin/biome', 'check', '.'] },
   { name: 'cuda sources compile', command: ['bash', 'native/cuda/check.sh'], needs: 'native/cuda/check.sh' },
   { name: 'default model in the cache', command: ['node', 'scripts/winnow.mjs', 'models', 'pull'], optional: true },

@@ -1,4 +1,4 @@
-import { mean } from '../../core/statistics.js';
+import { mean, withoutNoise } from '../../core/statistics.js';
 import { distinct } from '../averages.js';
 import type { ScoredSample } from '../schema.js';
 import { type CellSummary, type RunSummary, settingLabel } from '../summary.js';
@@ -77,6 +77,22 @@ export const depthByLength = (
       resolve: { scale: { color: 'shared' } },
     }),
   };
+};
+
+/** Length, depth in percent, mean score and number of samples, of the cells whose task sweeps the depth. */
+export const depthScores = (cells: readonly CellSummary[]): [number, number, number, number][] => {
+  const fields = new Map<string, { length: number; depth: number; scores: number[] }>();
+  for (const { facts, samples } of cells.filter((cell) => isSweep(cell.samples)))
+    for (const sample of scored(samples))
+      for (const depth of depthOf(sample)) {
+        const key = `${facts.contextLength} ${depth}`;
+        const field = fields.get(key) ?? { length: facts.contextLength, depth, scores: [] };
+        field.scores.push(sample.score);
+        fields.set(key, field);
+      }
+  return [...fields.values()]
+    .sort((a, b) => a.length - b.length || a.depth - b.depth)
+    .map(({ length, depth, scores }) => [length, depth, withoutNoise(mean(scores)), scores.length]);
 };
 
 const scored = (samples: CellSummary['samples']): ScoredSample[] =>

@@ -3,7 +3,13 @@ import { type Alternative, type PairedTest, signFlipTest } from '../../core/stat
 import { detectableDifference, pairsFor } from '../../core/statistics/power.js';
 import { withoutNoise } from '../../core/statistics.js';
 import type { Bootstrap, BootstrapOptions, Estimate } from '../../core/statistics-bootstrap.js';
-import type { PairedSample } from './pairing.js';
+
+/** Two scores of one sample. The same sample at another length, or asked for something else, is of the same cluster. */
+export interface ScorePair {
+  readonly cluster: string;
+  readonly ours: { readonly score: number };
+  readonly theirs: { readonly score: number };
+}
 
 /** What paired scores say: ours − theirs, with all that is needed to judge it. */
 export interface PairedScores {
@@ -33,13 +39,13 @@ export interface JudgeOptions {
 }
 
 const range = { low: -1, high: 1 };
-const differencesOf = (pairs: readonly PairedSample[]): number[] =>
+const differencesOf = (pairs: readonly ScorePair[]): number[] =>
   pairs.map(({ ours, theirs }) => withoutNoise(ours.score - theirs.score));
 const isBinary = (differences: readonly number[]): boolean => differences.every((d) => d === 0 || Math.abs(d) === 1);
 const average = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** One cell against another: BCa interval, exact McNemar for right-or-wrong scores and sign flips for graded ones. */
-export const judgeCell = (pairs: readonly PairedSample[], options: JudgeOptions): PairedScores => {
+export const judgeCell = (pairs: readonly ScorePair[], options: JudgeOptions): PairedScores => {
   const differences = differencesOf(pairs);
   return {
     ...countsOf([pairs]),
@@ -53,7 +59,7 @@ export const judgeCell = (pairs: readonly PairedSample[], options: JudgeOptions)
  * One setting against another over several cells, each cell counted once. A sample of a task that stands in several cells is one cluster: it
  * is resampled and flipped as a whole.
  */
-export const judgeSetting = (cells: readonly (readonly PairedSample[])[], options: JudgeOptions): PairedScores => {
+export const judgeSetting = (cells: readonly (readonly ScorePair[])[], options: JudgeOptions): PairedScores => {
   const groups: ClusteredGroup[] = cells.map((pairs) => ({
     values: differencesOf(pairs),
     clusters: pairs.map(({ cluster }) => cluster),
@@ -71,9 +77,9 @@ export const judgeSetting = (cells: readonly (readonly PairedSample[])[], option
   };
 };
 
-const countsOf = (cells: readonly (readonly PairedSample[])[]) => {
+const countsOf = (cells: readonly (readonly ScorePair[])[]) => {
   const all = cells.flatMap(differencesOf);
-  const meanOf = (read: (pair: PairedSample) => number): number =>
+  const meanOf = (read: (pair: ScorePair) => number): number =>
     withoutNoise(average(cells.map((pairs) => average(pairs.map(read)))));
   return {
     pairs: all.length,
