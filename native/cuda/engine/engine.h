@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "cache.h"
 #include "device.h"
 #include "weights.h"
 
@@ -12,10 +13,11 @@ namespace winnow::gpu {
 /// What one environment owns of the CUDA backend besides its tensors. Ops are functions of the binding files: they check
 /// shapes and call a wn_* op on the stream.
 struct Engine {
-  explicit Engine(std::shared_ptr<Device> device) : device(device), weights(device) {}
+  explicit Engine(std::shared_ptr<Device> device) : device(device), weights(device), caches(device) {}
 
   std::shared_ptr<Device> device;
   WeightStore weights;
+  CacheStore caches;
 
   /// Memory of an op between calls, by the op's name: zero when new, at least `bytes`.
   Status Workspace(const std::string& op, size_t bytes, std::byte** out) {

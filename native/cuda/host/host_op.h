@@ -12,6 +12,9 @@ namespace winnow {
 inline void round_to(uint16_t* out, const std::vector<double>& values) {
   for (std::size_t i = 0; i < values.size(); i++) out[i] = to_bf16(values[i]);
 }
+inline void round_to(int32_t* out, const std::vector<double>& values) {
+  for (std::size_t i = 0; i < values.size(); i++) out[i] = static_cast<int32_t>(values[i]);
+}
 inline void round_to(float* out, const std::vector<double>& values) {
   for (std::size_t i = 0; i < values.size(); i++) out[i] = static_cast<float>(values[i]);
 }

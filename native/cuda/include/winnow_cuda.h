@@ -8,6 +8,9 @@
 
 #include "winnow_cuda/argmax.h"
 #include "winnow_cuda/attention_any.h"
+#include "winnow_cuda/cache_insert.h"
+#include "winnow_cuda/cache_read.h"
+#include "winnow_cuda/cache_view.h"
 #include "winnow_cuda/cache_write.h"
 #include "winnow_cuda/decode_attention.h"
 #include "winnow_cuda/decode_attention_int4.h"

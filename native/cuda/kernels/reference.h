@@ -42,6 +42,9 @@ void rms_norm_ref(const WnRmsNormParams& p, double* out, uint16_t* residual);
 void rope_ref(const WnRopeParams& p, double* out);
 void swiglu_ref(const WnSwigluParams& p, double* out);
 void argmax_ref(const WnArgmaxParams& p, int32_t* index);
+void cache_read_ref(const WnCacheReadParams& p, double* out);
+/// Writes into p.cache itself.
+void cache_insert_ref(const WnCacheInsertParams& p);
 void random_normal_ref(const WnRandomNormalParams& p, double* out);
 
 }  // namespace winnow

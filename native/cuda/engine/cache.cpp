@@ -1,0 +1,69 @@
+#include "cache.h"
+
+#include <algorithm>
+
+namespace winnow::gpu {
+
+uint64_t Cache::last_version_ = 0;
+
+Cache::Cache(std::shared_ptr<const CacheLayout> layout)
+    : layout_(std::move(layout)), heads_(static_cast<size_t>(layout_->total_heads)), state_(layout_->layers.size()) {
+  for (int32_t layer = 0; layer < static_cast<int32_t>(state_.size()); layer++) TouchTable(layer);
+}
+
+Cache::~Cache() {
+  for (int32_t layer = 0; layer < static_cast<int32_t>(state_.size()); layer++)
+    for (int32_t h = 0; h < geometry(layer).num_kv_heads; h++)
+      for (int32_t page : head(layer, h).pages) geometry(layer).pool->Release(page);
+}
+
+std::unique_ptr<Cache> Cache::Fork() const {
+  auto fork = std::make_unique<Cache>(layout_);
+  fork->heads_ = heads_;
+  fork->state_ = state_;
+  for (int32_t layer = 0; layer < static_cast<int32_t>(state_.size()); layer++)
+    for (int32_t h = 0; h < geometry(layer).num_kv_heads; h++)
+      for (int32_t page : head(layer, h).pages) geometry(layer).pool->Retain(page);
+  return fork;
+}
+
+int32_t Cache::MaxLen(int32_t layer) const {
+  int32_t longest = 0;
+  for (int32_t h = 0; h < geometry(layer).num_kv_heads; h++) longest = std::max(longest, head(layer, h).len);
+  return longest;
+}
+
+int32_t Cache::MinLen(int32_t layer) const {
+  int32_t shortest = INT32_MAX;
+  for (int32_t h = 0; h < geometry(layer).num_kv_heads; h++) shortest = std::min(shortest, head(layer, h).len);
+  return shortest;
+}
+
+void Cache::Truncate(int32_t layer, int32_t kv_head, int32_t len) {
+  HeadSlots& slots = head(layer, kv_head);
+  slots.len = len;
+  const auto pages = static_cast<size_t>(PagesFor(len));
+  if (pages == slots.pages.size()) return;
+  while (slots.pages.size() > pages) {
+    geometry(layer).pool->Release(slots.pages.back());
+    slots.pages.pop_back();
+  }
+  TouchTable(layer);
+}
+
+int64_t Cache::HeadBytes(int32_t layer, int32_t kv_head) const {
+  const HeadSlots& slots = head(layer, kv_head);
+  int64_t held = slots.len;
+  for (int32_t page : slots.pages)
+    if (page == kReleasedPage) held -= kPageSlots;
+  return held * geometry(layer).head_dim * 4;
+}
+
+int64_t Cache::Bytes() const {
+  int64_t bytes = 0;
+  for (int32_t layer = 0; layer < static_cast<int32_t>(state_.size()); layer++)
+    for (int32_t h = 0; h < geometry(layer).num_kv_heads; h++) bytes += HeadBytes(layer, h);
+  return bytes;
+}
+
+}  // namespace winnow::gpu

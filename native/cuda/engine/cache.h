@@ -1,0 +1,136 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "cache_batch.h"
+#include "page_pool.h"
+
+/// The KV cache of the CUDA backend: ragged per (layer, KV head), paged, copy-on-write.
+///
+/// Lens and page tables live on the host; keys, values, positions, counts and biases on the device. A fork copies tables and
+/// raises reference counts; a write to a shared page copies that page first. All pages of a head but the last are full.
+namespace winnow::gpu {
+
+struct LayerGeometry {
+  int32_t num_kv_heads, head_dim, first_head;
+  PagePool* pool;
+};
+
+struct CacheLayout {
+  std::vector<LayerGeometry> layers;
+  int32_t total_heads = 0;
+};
+
+struct HeadSlots {
+  int32_t len = 0;
+  std::vector<int32_t> pages;
+};
+
+class Cache {
+ public:
+  explicit Cache(std::shared_ptr<const CacheLayout> layout);
+  ~Cache();
+  Cache(const Cache&) = delete;
+  Cache& operator=(const Cache&) = delete;
+  std::unique_ptr<Cache> Fork() const;
+
+  const CacheLayout& layout() const { return *layout_; }
+  const LayerGeometry& geometry(int32_t layer) const { return layout_->layers[static_cast<size_t>(layer)]; }
+  const HeadSlots& head(int32_t layer, int32_t kv_head) const { return heads_[static_cast<size_t>(geometry(layer).first_head + kv_head)]; }
+  HeadSlots& head(int32_t layer, int32_t kv_head) { return heads_[static_cast<size_t>(geometry(layer).first_head + kv_head)]; }
+  const std::vector<HeadSlots>& heads() const { return heads_; }
+  int32_t MaxLen(int32_t layer) const;
+  int32_t MinLen(int32_t layer) const;
+  bool has_bias(int32_t layer) const { return state_[static_cast<size_t>(layer)].has_bias; }
+  void set_has_bias(int32_t layer) { state_[static_cast<size_t>(layer)].has_bias = true; }
+  /// Changes with every change of the layer's page tables; equal numbers mean equal tables.
+  uint64_t table_version(int32_t layer) const { return state_[static_cast<size_t>(layer)].table_version; }
+  void TouchTable(int32_t layer) { state_[static_cast<size_t>(layer)].table_version = ++last_version_; }
+  /// No page of the layer has to be looked at for `before` up to this.
+  int32_t release_floor(int32_t layer) const { return state_[static_cast<size_t>(layer)].release_floor; }
+  void set_release_floor(int32_t layer, int32_t before) { state_[static_cast<size_t>(layer)].release_floor = before; }
+
+  /// Slots beyond `len` of a head go; pages with them.
+  void Truncate(int32_t layer, int32_t kv_head, int32_t len);
+  /// Resident bytes: slots x 2 x head dim x 2; what was given back counts nothing.
+  int64_t HeadBytes(int32_t layer, int32_t kv_head) const;
+  int64_t Bytes() const;
+
+ private:
+  struct LayerState {
+    uint64_t table_version = 0;
+    bool has_bias = false;
+    int32_t release_floor = INT32_MIN;
+  };
+  static uint64_t last_version_;
+  std::shared_ptr<const CacheLayout> layout_;
+  std::vector<HeadSlots> heads_;
+  std::vector<LayerState> state_;
+};
+
+class CacheStore {
+ public:
+  explicit CacheStore(std::shared_ptr<Device> device) : device_(device), batches_(device), scratch_(device) {}
+
+  Status AddLayout(const std::vector<int32_t>& num_kv_heads, const std::vector<int32_t>& head_dim,
+                   const std::vector<int32_t>& head_dim_v, int32_t* out);
+  Status Create(int32_t layout, int32_t* out);
+  Status Fork(int32_t cache, int32_t* out);
+  Status Free(int32_t cache);
+  Status Get(int64_t cache, const char* where, Cache** out) const;
+
+  /// Room for `count` more slots in every head of a layer of each cache, in pages of their own; lens grow with it.
+  Status Grow(const std::vector<Cache*>& caches, int32_t layer, int32_t count);
+  /// Keeps slots of one cache: `slots` on the device, row h at h * stride (0: one list for all heads); lens on the host, -1 keeps all.
+  Status Keep(Cache& cache, int32_t layer, const int32_t* slots, int64_t stride, int64_t capacity, const int32_t* lens);
+  Status DropLast(Cache& cache, int32_t count);
+  /// Gives back leading whole pages whose positions all lie below `before`.
+  Status ReleaseBefore(Cache& cache, int32_t layer, int32_t before);
+  /// What `Append` puts behind the last slots, or before the last `before` of each head. On the device but for host_counts.
+  struct Entries {
+    int32_t count;
+    const float *keys, *values;
+    const int32_t* positions;
+    const int32_t* counts;
+    const int32_t* host_counts;
+    const float* bias;
+  };
+  Status Append(Cache& cache, int32_t layer, const Entries& entries, int32_t before);
+  /// Host copy of a field (WN_READ_*) of a layer, [H, max_len (, head_dim)] f32 or int32.
+  Status ReadDown(Cache& cache, int32_t layer, int32_t what, void* out);
+  Status Poison(Cache& cache, int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens);
+  Status Hash(Cache& cache, uint64_t* out);
+
+  /// The layer as kernels see it, valid until the next. `new_slots` > 0: lens as before an append of so many, which is in the books already.
+  Status View(const std::vector<Cache*>& caches, const std::vector<int32_t>& ids, int32_t layer, int32_t new_slots, WnCacheView* out) {
+    return batches_.View(caches, ids, layer, new_slots, out);
+  }
+  Status View(Cache& cache, int32_t layer, WnCacheView* out) { return batches_.View({&cache}, {}, layer, 0, out); }
+
+  void PoisonFreedPages(bool on);
+  int64_t live_bytes() const;
+
+ private:
+  PagePool* PoolOf(int32_t head_dim);
+  Status GrowHeads(Cache& cache, int32_t layer, const std::vector<int32_t>& more);
+  Status CopyPages(PagePool& pool, const std::vector<int32_t>& from, const std::vector<int32_t>& to);
+  Status Gather(Cache& cache, int32_t layer, const int32_t* slots, int64_t stride, const std::vector<int32_t>& counts);
+
+  std::shared_ptr<Device> device_;
+  std::map<int32_t, std::unique_ptr<PagePool>> pools_;
+  std::vector<std::shared_ptr<const CacheLayout>> layouts_;
+  int32_t next_id_ = 1;
+  std::unordered_map<int32_t, std::unique_ptr<Cache>> caches_;
+  BatchViews batches_;
+  Buffer scratch_;
+  bool poisons_ = false;
+};
+
+inline int32_t PagesFor(int32_t slots) { return (slots + kPageSlots - 1) / kPageSlots; }
+
+}  // namespace winnow::gpu

@@ -1,0 +1,65 @@
+#include "page_pool.h"
+
+#include <algorithm>
+
+namespace winnow::gpu {
+
+namespace {
+
+/// Pages that get memory together.
+constexpr int64_t kGrowth = 256;
+
+}  // namespace
+
+PagePool::~PagePool() { device_->CountBytes(-live_bytes()); }
+
+Status PagePool::Open() {
+  const int64_t bytes = int64_t{kPageSlots} * 4 * head_dim_;
+  const int64_t most = std::min<int64_t>(device_->facts().memory_bytes / bytes, INT32_MAX / 2);
+  const size_t field = static_cast<size_t>(most) * kPageSlots * 4;
+  WINNOW_TRY(device_->Reserve(static_cast<size_t>(most * bytes), &pages_));
+  WINNOW_TRY(device_->Reserve(field, &positions_));
+  WINNOW_TRY(device_->Reserve(field, &counts_));
+  return device_->Reserve(field, &bias_);
+}
+
+Status PagePool::Take(int64_t count, std::vector<int32_t>* out) {
+  if (pages_ == nullptr) WINNOW_TRY(Open());
+  const auto idle = static_cast<int64_t>(free_.size());
+  if (count > idle) {
+    const int64_t have = std::max<int64_t>(num_pages(), 1);
+    const int64_t wanted = have + (count - idle + kGrowth - 1) / kGrowth * kGrowth;
+    WINNOW_TRY(pages_->Grow(static_cast<size_t>(wanted * kPageSlots * 4 * head_dim_)));
+    for (GrowingRange* field : {positions_.get(), counts_.get(), bias_.get()}) {
+      WINNOW_TRY(field->Grow(static_cast<size_t>(wanted) * kPageSlots * 4));
+    }
+    references_.resize(static_cast<size_t>(wanted), 0);
+    for (int64_t page = wanted - 1; page >= have; page--) free_.push_back(static_cast<int32_t>(page));
+  }
+  for (int64_t i = 0; i < count; i++) {
+    const int32_t page = free_.back();
+    free_.pop_back();
+    references_[static_cast<size_t>(page)] = 1;
+    if (auto found = std::find(poisoned_.begin(), poisoned_.end(), page); found != poisoned_.end()) {
+      // What is not written yet is read with weight 0, and 0 * NaN would be NaN.
+      WINNOW_TRY(device_->Fill(PageAt(page), 0, static_cast<size_t>(kPageSlots) * 4 * head_dim_));
+      poisoned_.erase(found);
+    }
+    out->push_back(page);
+  }
+  live_ += count;
+  device_->CountBytes(count * page_bytes());
+  return {};
+}
+
+void PagePool::Release(int32_t page) {
+  if (page == kReleasedPage || --references_[static_cast<size_t>(page)] > 0) return;
+  free_.push_back(page);
+  live_--;
+  device_->CountBytes(-page_bytes());
+  if (!poisons_) return;
+  poisoned_.push_back(page);
+  (void)device_->Fill(PageAt(page), 0xff, static_cast<size_t>(kPageSlots) * 4 * head_dim_);
+}
+
+}  // namespace winnow::gpu

@@ -1,0 +1,28 @@
+#ifndef WINNOW_CUDA_CACHE_VIEW_H
+#define WINNOW_CUDA_CACHE_VIEW_H
+
+#include "status.h"
+
+/// One layer of the paged caches of `rows` sequences, as scores and appends see it.
+///
+/// Shapes    pages       paged cache (see WN_PAGE_SIZE), 16-byte aligned
+///           page_table  [rows, num_kv_heads, page_table_stride]  int32
+///           kv_lens     [rows, num_kv_heads]  int32
+///           positions   [pages, 64]  int32, position of each slot in the text; null where an operation needs none
+///           counts      [pages, 64]  int32, tokens that a slot stands for; null likewise
+///           log_bias    [pages, 64]  f32, nats, added to logits; null = none
+/// Limits    head_dim a multiple of 8, at most 256
+typedef struct WnCacheView {
+  void* pages;
+  const int32_t* page_table;
+  const int32_t* kv_lens;
+  int32_t* positions;
+  int32_t* counts;
+  float* log_bias;
+  int32_t rows, num_kv_heads, head_dim, page_table_stride;
+} WnCacheView;
+
+/// How scores of query heads become lists: none gives num_query_heads lists, mean, sum and max one per KV head, all one.
+enum { WN_GQA_NONE = 0, WN_GQA_MEAN = 1, WN_GQA_SUM = 2, WN_GQA_MAX = 3, WN_GQA_ALL = 4 };
+
+#endif
