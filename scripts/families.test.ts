@@ -19,12 +19,14 @@ const models: Readonly<Record<string, Partial<TinyModelOptions>>> = {
   phi3: { ...shape, family: 'phi3', ropeDims: 24, tiedEmbeddings: false },
 };
 
+const flags = ['--samples', '1', '--numerics', 'reference'];
+
 for (const [name, options] of Object.entries(models)) {
-  test(`winnow run suites/smoke.yaml on a ${name} directory gives every cell`, async () => {
+  test(`two tasks of suites/smoke.yaml on a ${name} directory give every cell`, async () => {
     const model = writeTinyModel(join(root, name), options);
     const out = join(root, `${name}-run`);
     const { code, stderr } = await runWinnow(
-      ['run', 'smoke', '--model', model, '--samples', '1', '--numerics', 'reference', '--out', out],
+      ['run', 'smoke', '--task', 'niah_single_2,two_hop_qa', '--model', model, ...flags, '--out', out],
       { cwd: root },
     );
     assert.equal(code, 0, stderr);
