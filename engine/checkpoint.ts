@@ -10,7 +10,7 @@ import { configFromGguf } from './config-gguf.js';
 import { configFromHuggingFace } from './config-huggingface.js';
 import type { Gguf } from './gguf.js';
 import { openGgufShards, type ShardedGguf } from './gguf-shards.js';
-import { isRandomModel, randomCheckpoint } from './random-model.js';
+import { isRandomModel, type RandomDraw, randomCheckpoint } from './random-model.js';
 import { readSafetensors, shardNames } from './safetensors.js';
 
 export interface CheckpointTensor {
@@ -38,6 +38,8 @@ export interface Checkpoint {
   readonly config: ModelConfig;
   /** By canonical name. Every tensor that the configuration asks for is there, with the right shape. */
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
+  /** Of random shapes too large for the host: how the device draws the matrix of this name, or the stack of which it is the first. */
+  drawnWith?(name: string): RandomDraw;
   close(): void;
 }
 

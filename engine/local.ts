@@ -36,7 +36,7 @@ import { timeSample } from './core/time.js';
 import { createTransformer } from './core/transformer.js';
 import { createEncoderServices, encoderOpener } from './encoder/services.js';
 import type { ProfileHeader } from './profile-file.js';
-import { isRandomModel, parameterCount, randomModel } from './random-model.js';
+import { isRandomModel, MOST_RANDOM_PARAMETERS_ON_HOST, parameterCount, randomModel } from './random-model.js';
 import { runningText } from './running-text.js';
 import { openTextModel } from './text-model.js';
 
@@ -79,9 +79,6 @@ export interface LocalOptions extends OpenOptions {
   /** Throws ERR_INTERRUPTED when the caller has given up. */
   cancelled(): void;
 }
-
-/** Random shapes beyond it are for devices: 8 GB of weights, and minutes for a prompt. */
-const MOST_RANDOM_PARAMETERS_ON_HOST = 4e9;
 
 const refuseHugeOnHost = (path: string, { backend }: LocalOptions): void => {
   if (backend !== 'cpu' || !isRandomModel(path)) return;

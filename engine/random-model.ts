@@ -54,12 +54,26 @@ const RULE = 1;
 export const parameterCount = (config: ModelConfig): number =>
   expectedTensors(config).reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
 
+/** Shapes beyond it are for devices alone, which draw the weights themselves: 8 GB of them, and minutes for a prompt. */
+export const MOST_RANDOM_PARAMETERS_ON_HOST = 4e9;
+
 /** A checkpoint whose tensors are made when they are read. */
 export function randomCheckpoint(ref: string): Checkpoint {
   const { id, config, seed } = randomModel(ref);
   const normals = createNormals(seed);
   const tensors = new Map(expectedTensors(config).map((one) => [one.name, tensorOf(one, config, seed, normals)]));
-  return { path: id, format: 'random', config, tensors, close: () => undefined };
+  const drawnWith = (name: string): RandomDraw => ({
+    seed: createRandom(seed, 'device', name).uint32(),
+    deviation: deviationOf(name, tensors.get(name)!.shape, config),
+  });
+  const isForDevices = parameterCount(config) > MOST_RANDOM_PARAMETERS_ON_HOST;
+  return { path: id, format: 'random', config, tensors, ...(isForDevices && { drawnWith }), close: () => undefined };
+}
+
+/** How a device draws a matrix (`randomWeight` of the native contract). */
+export interface RandomDraw {
+  readonly seed: number;
+  readonly deviation: number;
 }
 
 const tensorOf = (

@@ -1,4 +1,4 @@
-/** A folder as one compressed archive, cut into parts that each fit where files may not be large. */
+/** Folders as compressed archives, cut into parts that each fit where files may not be large. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, readSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,8 +10,7 @@ export interface Part {
   readonly sha256: string;
 }
 
-const ARCHIVE = 'bundle.tar.xz';
-const partName = (index: number): string => `${ARCHIVE}.${String(index).padStart(3, '0')}`;
+const partName = (archive: string, index: number): string => `${archive}.${String(index).padStart(3, '0')}`;
 
 /** Python reads xz where no such program is installed. */
 const unpack = `#!/bin/sh
@@ -19,44 +18,47 @@ const unpack = `#!/bin/sh
 set -e
 from=$(cd "$(dirname "$0")" && pwd)
 to=\${1:-$from}
-(cd "$from" && sha256sum --quiet -c parts.sha256)
+(cd "$from" && sha256sum --quiet -c ./*.sha256)
 mkdir -p "$to"
-if command -v xz >/dev/null 2>&1; then
-  cat "$from"/${ARCHIVE}.* | xz -dc -T0 | tar -xf - -C "$to"
-else
-  cat "$from"/${ARCHIVE}.* | python3 -c 'import sys, tarfile
+for first in "$from"/*.tar.xz.000; do
+  if command -v xz >/dev/null 2>&1; then
+    cat "\${first%000}"[0-9]* | xz -dc -T0 | tar -xf - -C "$to"
+  else
+    cat "\${first%000}"[0-9]* | python3 -c 'import sys, tarfile
 tarfile.open(fileobj=sys.stdin.buffer, mode="r|xz").extractall(sys.argv[1])' "$to"
-fi
+  fi
+done
 `;
 
-/** Replaces older parts in `out`. The same files give the same bytes. Needs tar and xz. */
-export const packParts = (folder: string, out: string, partBytes: number): Part[] => {
+/** Writes `name`.tar.xz.000 and on, in place of older ones. The same files give the same bytes. Needs tar and xz. */
+export const packParts = (folder: string, out: string, name: string, partBytes: number): Part[] => {
   mkdirSync(out, { recursive: true });
-  for (const name of readdirSync(out)) if (name.startsWith(ARCHIVE)) rmSync(join(out, name));
-  const archive = join(out, ARCHIVE);
+  const file = `${name}.tar.xz`;
+  for (const old of readdirSync(out)) if (old.startsWith(`${file}.`)) rmSync(join(out, old));
+  const archive = join(out, file);
   const tar = ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner', '-cf', '-', '.'];
   execFileSync('sh', ['-c', `tar ${tar.join(' ')} | xz -6 -T0 >"$0"`, archive], { cwd: folder });
-  const parts = cut(archive, out, partBytes);
+  const parts = cut(archive, file, out, partBytes);
   rmSync(archive);
-  writeFileSync(join(out, 'parts.sha256'), parts.map(({ name, sha256 }) => `${sha256}  ${name}\n`).join(''));
+  writeFileSync(join(out, `${name}.sha256`), parts.map(({ name: part, sha256 }) => `${sha256}  ${part}\n`).join(''));
   writeFileSync(join(out, 'unpack.sh'), unpack, { mode: 0o755 });
   return parts;
 };
 
-const cut = (archive: string, out: string, partBytes: number): Part[] => {
+const cut = (archive: string, file: string, out: string, partBytes: number): Part[] => {
   const parts: Part[] = [];
-  const file = openSync(archive, 'r');
+  const source = openSync(archive, 'r');
   const buffer = Buffer.allocUnsafe(partBytes);
   try {
     for (;;) {
-      const bytes = readSync(file, buffer, 0, partBytes, null);
+      const bytes = readSync(source, buffer, 0, partBytes, null);
       if (bytes === 0) return parts;
       const part = buffer.subarray(0, bytes);
-      const name = partName(parts.length);
+      const name = partName(file, parts.length);
       writeFileSync(join(out, name), part);
       parts.push({ name, bytes, sha256: createHash('sha256').update(part).digest('hex') });
     }
   } finally {
-    closeSync(file);
+    closeSync(source);
   }
 };

@@ -1,9 +1,9 @@
 /**
- * `npm run gpu:bundle -- --out DIR [--with FILE …] [--model ID or FILE …] [--part-mib 48]`: everything that a machine without Node and
+ * `npm run gpu:bundle -- --out DIR [--with FILE …] [--model ID or FILE …] [--part-mib 48] [--project-only]`: everything that a machine without Node and
  * without a network needs to run Winnow, in checksummed parts.
  *
- * The bundle holds this Node, the project as plain JavaScript in its own tree, the packages it loads, the built addons and what `--with`
- * names (into native/cuda/build). On the other machine: `sh unpack.sh [FOLDER]`, then `FOLDER/winnow …`. No method files outside the tree
+ * `runtime` holds this Node and the packages that are loaded; `project` the project as plain JavaScript in its own tree, the built addons
+ * and what `--with` names (into native/cuda/build); `models` the models. `--project-only` leaves the other two as they are in DIR. On the other machine: `sh unpack.sh [FOLDER]`, then `FOLDER/winnow …`. No method files outside the tree
  * and no encoders there: they need a TypeScript loader and ONNX Runtime.
  */
 import { execFileSync } from 'node:child_process';
@@ -25,6 +25,7 @@ const { values } = parseArgs({
     with: { type: 'string', multiple: true, default: [] },
     model: { type: 'string', multiple: true, default: [] },
     'part-mib': { type: 'string', default: '48' },
+    'project-only': { type: 'boolean', default: false },
   },
 });
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -41,25 +42,37 @@ export WINNOW_CACHE
 exec "$here/node" "$here/app/scripts/winnow.mjs" "$@"
 `;
 
-const folder = mkdtempSync(join(tmpdir(), 'winnow-bundle-'));
+const out = values.out;
 const terminal = openTerminal(false);
-try {
+await pack('project', async (folder) => {
   const app = join(folder, 'app');
-  const files = await copyProject(root, app);
-  const packages = copyPackages(root, join(app, 'node_modules'));
+  await copyProject(root, app);
   put(join(root, 'native/build/winnow.node'), join(app, 'native/build/winnow.node'));
   for (const file of values.with) put(file, join(app, 'native/cuda/build', basename(file)));
-  for (const model of values.model) await putModel(model);
-  put(process.execPath, join(folder, 'node'));
-  writeFileSync(join(folder, 'winnow'), launcher, { mode: 0o755 });
   writeFileSync(join(app, 'bundle.json'), `${JSON.stringify(codeOf(), undefined, 2)}\n`);
-  const parts = packParts(folder, values.out, partBytes);
-  const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
-  process.stdout.write(`${files} files of the project, ${packages} packages\n`);
-  for (const { name, bytes } of parts) process.stdout.write(`${name} ${mebibytes(bytes)} MiB\n`);
-} finally {
-  terminal.close();
-  rmSync(folder, { recursive: true, force: true });
+  writeFileSync(join(folder, 'winnow'), launcher, { mode: 0o755 });
+});
+if (!values['project-only']) {
+  await pack('runtime', async (folder) => {
+    put(process.execPath, join(folder, 'node'));
+    copyPackages(root, join(folder, 'app/node_modules'));
+  });
+  if (values.model.length > 0)
+    await pack('models', async (folder) => {
+      for (const model of values.model) await putModel(model, folder);
+    });
+}
+terminal.close();
+
+async function pack(name: string, fill: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'winnow-bundle-'));
+  try {
+    await fill(folder);
+    for (const part of packParts(folder, out, name, partBytes))
+      process.stdout.write(`${part.name} ${(part.bytes / 2 ** 20).toFixed(1)} MiB\n`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 function put(from: string, to: string): void {
@@ -69,7 +82,7 @@ function put(from: string, to: string): void {
 }
 
 /** A model of the manifest goes where the cache has it; a file beside the launcher. */
-async function putModel(ref: string): Promise<void> {
+async function putModel(ref: string, folder: string): Promise<void> {
   const { path } = await findOrPullModel(ref, terminal);
   const entry = modelManifest.find(({ id }) => id === ref);
   put(path, entry === undefined ? join(folder, basename(path)) : join(folder, 'cache/models', ref, basename(path)));

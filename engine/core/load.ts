@@ -98,15 +98,23 @@ export const packWeights = (
   const { addon } = device;
   const { config } = checkpoint;
   const isNew = (names: readonly string[]): boolean => names.some((name) => replaced.has(name));
+  const drawn = (names: readonly string[]): WeightId | undefined => {
+    if (checkpoint.drawnWith === undefined || addon.randomWeight === undefined || isNew(names)) return undefined;
+    const shapes = names.map((name) => tensorOf(checkpoint, name).shape);
+    const { seed, deviation } = checkpoint.drawnWith(names[0]!);
+    const rows = shapes.reduce((sum, [own = 0]) => sum + own, 0);
+    return addon.randomWeight(rows, shapes[0]![1]!, seed, deviation);
+  };
   const matrix = (names: string[], interleave = 0, known?: WeightId): WeightId =>
     known !== undefined && !isNew(names)
       ? known
-      : addon.packWeight(
+      : (drawn(names) ??
+        addon.packWeight(
           names
             .filter((name) => replaced.get(name)?.shape[0] !== 0)
             .map((name) => replacedSource(replaced, name) ?? sourceOf(tensorOf(checkpoint, name))),
           interleave,
-        );
+        ));
   const gain = (name: string, exists = true, known?: TensorId): TensorId => {
     if (!exists) return 0;
     if (known !== undefined && !isNew([name])) return known;
