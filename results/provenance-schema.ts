@@ -74,9 +74,16 @@ export type MachineLoad = z.infer<typeof loadSchema>;
 export const timingConditions = {
   /** Before the first and after the last round. */
   load: z.strictObject({ before: loadSchema, after: loadSchema }).optional(),
-  /** Rounds that warmed up and were not kept, rounds kept, tokens under the clock; every round runs each setting once. */
+  /** Rounds that warmed up and were not kept, rounds kept, tokens under the clock; every kept round runs each setting once. */
   protocol: z
-    .strictObject({ warmups: count, rounds: count, tokens: count, order: z.literal('interleaved') })
+    .strictObject({
+      warmups: count,
+      rounds: count,
+      tokens: count,
+      order: z.literal('interleaved'),
+      /** Only the first setting ran in the rounds that warmed up. */
+      warmUp: z.literal('first').optional(),
+    })
     .optional(),
 };
 

@@ -130,6 +130,9 @@ export interface ResolvedSuite {
   readonly timed?: {
     readonly tasks?: readonly string[] | undefined;
     readonly protocols?: readonly Protocol[] | undefined;
+    /** Measured rounds by length in tokens, as a key. */
+    readonly rounds?: Readonly<Record<string, number>> | undefined;
+    readonly warmUp?: 'every' | 'first' | undefined;
   };
   /** Ids of methods claimed to be better before the run; absent when none is. Not part of what a cell is. */
   readonly superiority?: readonly string[];

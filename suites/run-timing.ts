@@ -16,6 +16,8 @@ export interface TimingRun {
   readonly engine: Pick<Engine, 'time'>;
   /** Measured rounds; TIMED_ROUNDS unless the suite says fewer. */
   readonly rounds?: number;
+  /** `first`: only the first setting warms up, for all: long prompts on a device, where warming up is memory and libraries. */
+  readonly warmUp?: 'every' | 'first';
   requestOf(sample: Sample, setting: SettingRequest): TimingRequest;
   settingOf(cell: PlannedCell): SettingRequest;
   /** Peak resident bytes of this one setting in a process of its own; undefined where it cannot be measured. */
@@ -38,6 +40,7 @@ export const timeGroup = async (run: TimingRun): Promise<TimingRecord[]> => {
   for (let round = 0; round <= rounds; round++) {
     for (let i = 0; i < requests.length; i++) {
       run.signal?.throwIfAborted();
+      if (round === 0 && i > 0 && run.warmUp === 'first') continue;
       const { cell, request } = requests[(i + round) % requests.length]!;
       run.onRound?.(cell);
       if (untimed.has(cell)) continue;

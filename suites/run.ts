@@ -233,6 +233,8 @@ const runTiming = async (
       progress.group(`${labelOf(group)}, timing`);
       const [sample] = late.samplesOf(group, 1);
       if (sample === undefined) continue;
+      const rounds = loaded.suite.timed?.rounds?.[group.contextLength] ?? TIMED_ROUNDS;
+      const warmUp = loaded.suite.timed?.warmUp ?? 'every';
       const before = readLoad();
       const timings = await timeGroup({
         group,
@@ -241,12 +243,17 @@ const runTiming = async (
         requestOf: (one, setting) => timingRequest(loaded.suite, group, one, setting),
         settingOf,
         peakOf: options.peakOf,
+        rounds,
+        warmUp,
         onUntimed: (cell, { message }) => untimed.push({ cell, message }),
         ...(signal === undefined ? {} : { signal }),
       });
       run.finishPass(passId, timings, {
         load: { before, after: readLoad() },
-        protocol: { warmups: 1, rounds: TIMED_ROUNDS, tokens: TIMED_TOKENS, order: 'interleaved' },
+        protocol: {
+          ...{ warmups: 1, rounds, tokens: TIMED_TOKENS, order: 'interleaved' as const },
+          ...(warmUp === 'first' ? { warmUp } : {}),
+        },
       });
       progress.advance(group.cells.length);
     }

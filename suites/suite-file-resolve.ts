@@ -73,7 +73,7 @@ export const resolveSuite = async (file: SuiteFile, context: ResolveContext): Pr
   return {
     ...{ id, version, question, model, seed, samples, lengths, tasks, methods },
     ...{ keptFractions, tokenBudgets, protocols, chatTemplate },
-    ...(file.timed === undefined ? {} : { timed: file.timed }),
+    ...(file.timed === undefined ? {} : { timed: resolveTimed(file.timed) }),
     ...(file.superiority === undefined ? {} : { superiority: file.superiority }),
     exclude: file.exclude.map((entry, i) => {
       if (ids.includes(entry.method)) return resolveExclusion(entry);
@@ -81,6 +81,13 @@ export const resolveSuite = async (file: SuiteFile, context: ResolveContext): Pr
     }),
   };
 };
+
+const resolveTimed = ({ rounds, ...timed }: NonNullable<SuiteFile['timed']>): NonNullable<ResolvedSuite['timed']> => ({
+  ...timed,
+  ...(rounds === undefined
+    ? {}
+    : { rounds: Object.fromEntries(Object.entries(rounds).map(([key, count]) => [String(parseLength(key)!), count])) }),
+});
 
 const problemsOf =
   (errorAt: ErrorAt) =>

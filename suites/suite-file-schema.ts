@@ -87,9 +87,20 @@ export const suiteFileSchema = z.strictObject({
   chatTemplate: z.boolean().default(true),
   exclude: z.array(exclusion).default([]),
   timed: z
-    .strictObject({ tasks: z.array(z.string()).min(1).optional(), protocols: z.array(protocol).min(1).optional() })
+    .strictObject({
+      tasks: z.array(z.string()).min(1).optional(),
+      protocols: z.array(protocol).min(1).optional(),
+      rounds: z
+        .record(z.string(), z.int().min(1))
+        .refine((rounds) => Object.keys(rounds).every((key) => parseLength(key) !== undefined), 'lengths as keys')
+        .optional()
+        .meta({ description: 'Measured rounds at a length, where five would take too long: {128k: 1}.' }),
+      warmUp: z.enum(['every', 'first']).optional().meta({
+        description: 'first: only the first setting of a length runs once unmeasured, not every one.',
+      }),
+    })
     .optional()
-    .meta({ description: 'What the timing pass is for, where time differs little between tasks; all unless given.' }),
+    .meta({ description: 'What the timing pass is for, and how often; everything, five rounds, unless given.' }),
   superiority: z.array(z.string()).min(1).optional().meta({
     description: 'Methods that are claimed to be better, said before the run: only they may be called better after it.',
   }),
