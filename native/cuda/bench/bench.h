@@ -57,6 +57,7 @@ class Bench {
 };
 
 void bench_attention(Bench& bench);
+void bench_dense(Bench& bench);
 void bench_selection(Bench& bench);
 
 }  // namespace winnow::bench

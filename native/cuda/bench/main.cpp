@@ -199,6 +199,7 @@ int run(int argc, char** argv) {
   std::fflush(stdout);
   Bench bench(filter, repeats);
   bench.measure_copy();
+  bench_dense(bench);
   bench_selection(bench);
   bench_attention(bench);
   return 0;

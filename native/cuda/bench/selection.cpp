@@ -14,51 +14,54 @@ void bench_snapkv(Bench& bench, int tokens, int window, int budget) {
   const std::string shape = "{\"headDim\":128,\"numQueryHeads\":32,\"numKvHeads\":8,\"kvLen\":" + std::to_string(tokens) +
                             ",\"observationWindow\":" + std::to_string(window) + ",\"tokenBudget\":" +
                             std::to_string(budget) + "}";
-  WnWindowScoresParams w{};
-  w.q_window = bench.random_bf16(static_cast<int64_t>(window) * heads * d);
-  w.lse = bench.random_float(static_cast<int64_t>(heads) * window);
-  w.k = bench.random_bf16(static_cast<int64_t>(tokens) * kv_heads * d);
-  w.scores = static_cast<float*>(bench.zeroed(static_cast<int64_t>(kv_heads) * scored * 4));
-  w.kv_token_stride = kv_heads * d;
-  w.kv_head_stride = d;
-  w.lse_head_stride = window;
-  w.observation_window = window;
-  w.num_query_heads = heads;
-  w.num_kv_heads = kv_heads;
-  w.head_dim = d;
-  w.kv_len = tokens;
-  w.num_scored = scored;
-  w.pool = WN_POOL_MEAN;
-  w.pool_width = 5;
-  w.softmax_scale = 1 / std::sqrt(128.0f);
-  w.workspace_bytes = wn_window_scores_workspace_bytes(&w);
-  w.workspace = bench.zeroed(w.workspace_bytes);
-  bench.run({name + "-window-scores", "winnow", shape, 2.0 * window * heads * d * scored,
-             2.0 * scored * kv_heads * d, 4, "warm where it fits", [&](int, cudaStream_t stream) { return wn_window_scores(&w, stream); }});
-
-  WnTopKParams k{};
-  k.scores = bench.random_float(static_cast<int64_t>(kv_heads) * scored);
-  k.row_stride = k.row_len = scored;
-  k.num_rows = kv_heads;
-  k.k = k.indices_stride = budget;
-  k.sink_tokens = 4;
-  k.indices = static_cast<int32_t*>(bench.zeroed(static_cast<int64_t>(kv_heads) * budget * 4));
-  k.counts = static_cast<int32_t*>(bench.zeroed(kv_heads * 4));
-  bench.run({name + "-top-k", "winnow", shape, 0, 4.0 * kv_heads * scored, 4, "warm",
-             [&](int, cudaStream_t stream) { return wn_top_k(&k, stream); }});
-  wn_top_k(&k, nullptr);
-
   const int pages = tokens / 64, kept_pages = (budget + 63) / 64;
   std::vector<int32_t> source_table(static_cast<size_t>(kv_heads) * pages), target_table(static_cast<size_t>(kv_heads) * kept_pages);
   for (size_t i = 0; i < source_table.size(); i++) source_table[i] = static_cast<int32_t>(i);
   for (size_t i = 0; i < target_table.size(); i++) target_table[i] = static_cast<int32_t>(i);
+  uint16_t* arena = bench.random_bf16(static_cast<int64_t>(kv_heads) * pages * 128 * d);
+  const int32_t* table = bench.upload(source_table);
+  WnWindowScoresParams w{};
+  w.q = bench.random_bf16(static_cast<int64_t>(window) * heads * d);
+  w.cache = {arena, table, bench.upload(std::vector<int32_t>(kv_heads, tokens)), nullptr, nullptr, nullptr, 1, kv_heads, d, pages};
+  w.scores = static_cast<float*>(bench.zeroed(static_cast<int64_t>(kv_heads) * tokens * 4));
+  w.window = window;
+  w.num_query_heads = heads;
+  w.max_len = tokens;
+  w.pool = WN_POOL_MEAN;
+  w.pool_width = 5;
+  w.gqa = WN_GQA_MEAN;
+  w.softmax_scale = 1 / std::sqrt(128.0f);
+  w.workspace_bytes = wn_window_scores_workspace_bytes(&w);
+  w.workspace = bench.zeroed(w.workspace_bytes);
+  bench.run({name + "-window-scores", "winnow", shape, 4.0 * window * heads * d * tokens, 4.0 * tokens * kv_heads * d, 4,
+             "warm where it fits", [&](int, cudaStream_t stream) { return wn_window_scores(&w, stream); }});
+
+  WnTopKParams k{};
+  k.scores = bench.random_float(static_cast<int64_t>(kv_heads) * scored);
+  k.num_lists = kv_heads;
+  k.length = scored;
+  k.indices_stride = budget;
+  k.counts = bench.upload(std::vector<int32_t>(kv_heads, budget));
+  k.indices = static_cast<int32_t*>(bench.zeroed(static_cast<int64_t>(kv_heads) * budget * 4));
+  k.lens = static_cast<int32_t*>(bench.zeroed(kv_heads * 4));
+  k.lists_per_budget = kv_heads;
+  k.workspace_bytes = wn_top_k_workspace_bytes(&k);
+  k.workspace = bench.zeroed(k.workspace_bytes);
+  for (int together : {kv_heads, 1}) {
+    k.lists_per_budget = together;
+    const std::string kind = together == 1 ? "-top-k" : "-top-k-flat";
+    bench.run({name + kind, "winnow", shape, 0, 4.0 * kv_heads * scored, 4, "warm",
+               [&](int, cudaStream_t stream) { return wn_top_k(&k, stream); }});
+  }
+  wn_top_k(&k, nullptr);
+
   WnGatherCompactParams g{};
-  g.source = bench.random_bf16(static_cast<int64_t>(kv_heads) * pages * 128 * d);
+  g.source = arena;
   g.target = bench.zeroed(static_cast<int64_t>(kv_heads) * kept_pages * 256 * d);
-  g.source_table = bench.upload(source_table);
+  g.source_table = table;
   g.target_table = bench.upload(target_table);
   g.indices = k.indices;
-  g.counts = k.counts;
+  g.counts = k.lens;
   g.num_rows = kv_heads;
   g.head_dim = d;
   g.source_stride = pages;

@@ -2,6 +2,7 @@
 
 #include "../../kernels/numerics.h"
 #include "backend.h"
+#include "winnow_cuda/elementwise.h"
 
 namespace winnow {
 
@@ -9,6 +10,9 @@ namespace {
 
 napi_value Upload(Call& call) {
   const UploadRequest request = ReadUpload(call);
+  gpu::UploadedCounts& counts = gpu::EngineOf(call).last_counts;
+  counts.Forget();
+  if (request.to.dtype == DType::kI32) counts.Remember(call.Id(0, "t"), static_cast<const int32_t*>(request.data), request.count);
   if (request.count == 0) return call.Nothing();
   gpu::Device& device = gpu::DeviceOf(call);
   if (!request.rounds) {
@@ -36,14 +40,24 @@ napi_value Download(Call& call) {
 
 napi_value CopyRowsCall(Call& call) {
   const CopyRequest request = ReadCopyRows(call);
+  gpu::EngineOf(call).last_counts.Forget();
+  if (request.count == 0) return call.Nothing();
   if (request.source_type != request.target_type) {
-    call.Check(Status::Fail(Code::kUnsupported, "copyRows", "rows of one dtype on cuda",
-                            std::string(NameOf(request.source_type)) + " and " + NameOf(request.target_type), "Use --backend cpu."));
+    const auto type = [&](DType dtype, const char* what) {
+      if (dtype != DType::kF32 && dtype != DType::kBf16) call.Refuse(what, "f32 or bf16, or one dtype for both", NameOf(dtype));
+      return dtype == DType::kF32 ? WN_F32 : WN_BF16;
+    };
+    const WnElementwiseParams params{.x = request.source,
+                                     .out = request.target,
+                                     .count = request.count,
+                                     .op = WN_ELEMENT_COPY,
+                                     .x_type = type(request.source_type, "src"),
+                                     .out_type = type(request.target_type, "dst")};
+    gpu::Issue(call, wn_elementwise(&params, gpu::StreamOf(call)));
+    return call.Nothing();
   }
-  if (request.count > 0) {
-    call.Check(gpu::DeviceOf(call).CopyAcross(request.target, request.source,
-                                              static_cast<size_t>(request.count) * SizeOf(request.source_type)));
-  }
+  call.Check(gpu::DeviceOf(call).CopyAcross(request.target, request.source,
+                                            static_cast<size_t>(request.count) * SizeOf(request.source_type)));
   return call.Nothing();
 }
 

@@ -147,6 +147,13 @@ template <typename T>
 T __ldg(const T* source) {
   return *source;
 }
+template <typename T>
+T __ldcs(const T* source) {
+  return *source;
+}
+inline float __expf(float x) { return std::exp(x); }
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __fmul_rn(float a, float b) { return a * b; }
 inline __half2 __hfma2(__half2 a, __half2 b, __half2 c) {
   const float2 x = __half22float2(a), y = __half22float2(b), z = __half22float2(c);
   return __floats2half2_rn(std::fma(x.x, y.x, z.x), std::fma(x.y, y.y, z.y));

@@ -76,6 +76,19 @@ WN_HD uint32_t radix_key(uint32_t bits) {
   return (bits & 0x80000000u) ? ~bits : bits | 0x80000000u;
 }
 
+/// The finaliser of splitmix64.
+WN_HD uint64_t mix_bits(uint64_t z) {
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+  return z ^ (z >> 31);
+}
+/// Uniform in [0, 1): two rounds of the finaliser, as one alone leaves neighbouring streams correlated.
+WN_HD float random_score(uint64_t seed, uint64_t layer, int64_t head, int64_t slot) {
+  const uint64_t step = 0x9e3779b97f4a7c15ull;
+  const uint64_t stream = mix_bits(seed * step + (layer << 20 | static_cast<uint64_t>(head)) + 1);
+  return static_cast<float>(mix_bits(stream + static_cast<uint64_t>(slot + 1) * step) >> 40) * 0x1p-24f;
+}
+
 }  // namespace winnow
 
 #endif

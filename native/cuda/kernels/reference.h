@@ -21,6 +21,18 @@ inline uint16_t to_bf16(double x) {
   return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
 }
 double half_value(uint16_t bits);
+/// Element i of data of a type WN_*.
+inline double element_value(const void* data, int64_t i, int type) {
+  if (type == WN_I32) return static_cast<const int32_t*>(data)[i];
+  return type == WN_F32 ? static_cast<const float*>(data)[i] : bf16_value(data, i);
+}
+/// Slot of the arena (page * 64 + place) of a slot of list (row, head), and the element where its key or value begins.
+inline int64_t arena_slot(const WnCacheView& cache, int64_t list, int slot) {
+  return int64_t{cache.page_table[list * cache.page_table_stride + slot / 64]} * 64 + slot % 64;
+}
+inline int64_t arena_element(const WnCacheView& cache, int64_t slot, int what) {
+  return (slot / 64 * 128 + 64 * what + slot % 64) * cache.head_dim;
+}
 
 /// `out` laid out as in the contract, `lse` may be null.
 void prefill_attention_ref(const WnPrefillAttentionParams& p, double* out, double* lse);
@@ -31,16 +43,33 @@ void attention_any_ref(const WnAttentionAnyParams& p, double* out, double* lse, 
 void decode_attention_ref(const WnDecodeAttentionParams& p, double* out, double* lse);
 void decode_attention_int4_ref(const WnDecodeAttentionInt4Params& p, double* out, double* lse);
 void window_scores_ref(const WnWindowScoresParams& p, double* scores);
-void top_k_ref(const WnTopKParams& p, int32_t* indices, int32_t* counts);
+void top_k_ref(const WnTopKParams& p, int32_t* indices, int32_t* lens);
 void kv_quantise_ref(const WnKvQuantiseParams& p, uint8_t* quantised);
 void gather_compact_ref(const WnGatherCompactParams& p, uint16_t* target, float* target_bias);
 void cache_write_ref(const WnCacheWriteParams& p, uint16_t* pages);
 void lse_merge_ref(const WnLseMergeParams& p, double* out, double* lse);
-/// `residual` receives the rounded sum where p.residual is not null.
-void rms_norm_ref(const WnRmsNormParams& p, double* out, uint16_t* residual);
-/// `out` has num_tokens * num_heads * head_dim values.
+void embed_ref(const WnEmbedParams& p, double* out);
+/// Results hold what p.out held before where the call adds to it.
+void linear_ref(const WnLinearParams& p, double* out);
+double gated_value(double gate, double up, int kind);
+void gated_activation_ref(const WnGatedActivationParams& p, double* out);
+void rms_norm_ref(const WnRmsNormParams& p, double* out);
+void elementwise_ref(const WnElementwiseParams& p, double* out);
+/// Heads after norm and rotation: [rows * num_tokens, num_query_heads + 2 * num_kv_heads, head_dim].
+void rope_append_ref(const WnRopeAppendParams& p, double* heads);
+/// Rounds such heads to q_out and into the cache of p (host pointers).
+void rope_append_store_ref(const WnRopeAppendParams& p, const double* heads, uint16_t* q_out);
+void slot_norms_ref(const WnSlotNormsParams& p, double* norms);
+void block_summary_ref(const WnBlockSummaryParams& p, double* summary);
+void block_scores_ref(const WnBlockScoresParams& p, double* scores);
+void random_scores_ref(const WnRandomScoresParams& p, float* scores);
+void list_values_ref(const WnListValuesParams& p, double* out);
+/// Writes to p.out and p.out_lens (host pointers).
+void list_moves_ref(const WnListMovesParams& p);
+int lists_after_ref(int gqa, int num_query_heads, int num_kv_heads);
+/// Lists of scores from those of all query heads, each as long as the first.
+void reduce_lists_ref(const std::vector<std::vector<double>>& heads, int gqa, int num_kv_heads, double* out);
 void rope_ref(const WnRopeParams& p, double* out);
-void swiglu_ref(const WnSwigluParams& p, double* out);
 void argmax_ref(const WnArgmaxParams& p, int32_t* index);
 void cache_read_ref(const WnCacheReadParams& p, double* out);
 /// Writes into p.cache itself.

@@ -4,21 +4,18 @@
 
 namespace winnow {
 
-void rms_norm_ref(const WnRmsNormParams& p, double* out, uint16_t* residual) {
+void rms_norm_ref(const WnRmsNormParams& p, double* out) {
   for (int64_t row = 0; row < p.num_rows; row++) {
-    std::vector<double> x(p.width);
-    double squares = 0;
+    double sum = 0;
+    for (int i = 0; i < p.width; i++) {
+      const double x = p.x[row * p.width + i];
+      sum += x * x;
+    }
     for (int i = 0; i < p.width; i++) {
       const int64_t at = row * p.width + i;
-      x[i] = bf16_value(p.x, at);
-      if (p.residual) {
-        residual[at] = to_bf16(x[i] + bf16_value(p.residual, at));
-        x[i] = bf16_value(residual, at);
-      }
-      squares += x[i] * x[i];
+      const double before = p.accumulate ? static_cast<const float*>(p.out)[at] : 0;
+      out[at] = before + p.x[at] / std::sqrt(sum / p.width + p.epsilon) * (double{p.gain[i]} + p.gain_offset);
     }
-    const double factor = 1 / std::sqrt(squares / p.width + p.epsilon);
-    for (int i = 0; i < p.width; i++) out[row * p.width + i] = x[i] * factor * bf16_value(p.weight, i);
   }
 }
 

@@ -1,30 +1,37 @@
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <tuple>
 
 #include "reference.h"
 
 namespace winnow {
 
-void top_k_ref(const WnTopKParams& p, int32_t* indices, int32_t* counts) {
-  for (int row = 0; row < p.num_rows; row++) {
-    const float* scores = p.scores + row * p.row_stride;
-    const int length = p.lens ? p.lens[row] : p.row_len;
-    auto is_protected = [&](int i) {
-      const int place = p.segment_len ? i % p.segment_len : i;
-      return place < p.sink_tokens || place >= (p.segment_len ? p.segment_len : length) - p.recent_tokens;
-    };
-    std::vector<int32_t> order(length);
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
-      if (is_protected(a) != is_protected(b)) return is_protected(a);
-      if (is_protected(a)) return false;
-      if (std::isnan(scores[a]) || std::isnan(scores[b])) return !std::isnan(scores[a]) && std::isnan(scores[b]);
-      return scores[a] > scores[b];
-    });
-    counts[row] = std::min(p.k, length);
-    std::sort(order.begin(), order.begin() + counts[row]);
-    std::copy(order.begin(), order.begin() + counts[row], indices + static_cast<int64_t>(row) * p.indices_stride);
+void top_k_ref(const WnTopKParams& p, int32_t* indices, int32_t* lens) {
+  for (int first = 0; first < p.num_lists; first += p.lists_per_budget) {
+    // (class, rank within the class, minus the score, list, index): ascending order is the order of taking.
+    std::vector<std::tuple<int, int64_t, float, int, int>> order;
+    for (int list = first; list < first + p.lists_per_budget; list++) {
+      const float* scores = p.scores + int64_t{list} * p.length;
+      std::vector<int> entries;
+      for (int i = 0; i < p.length; i++)
+        if (scores[i] > -INFINITY) entries.push_back(i);
+      const auto n = static_cast<int64_t>(entries.size());
+      for (int64_t k = 0; k < n; k++) {
+        if (k < p.protect_first) order.emplace_back(0, k, 0.0f, list, entries[k]);
+        else if (n - 1 - k < p.protect_last) order.emplace_back(1, n - 1 - k, 0.0f, list, entries[k]);
+        else order.emplace_back(2, 0, -scores[entries[k]], list, entries[k]);
+      }
+    }
+    std::sort(order.begin(), order.end());
+    order.resize(std::min<size_t>(order.size(), std::max(0, p.counts[first / p.lists_per_budget])));
+    for (int list = first; list < first + p.lists_per_budget; list++) {
+      std::vector<int> mine;
+      for (const auto& entry : order)
+        if (std::get<3>(entry) == list) mine.push_back(std::get<4>(entry));
+      std::sort(mine.begin(), mine.end());
+      lens[list] = std::min<int>(static_cast<int>(mine.size()), p.indices_stride);
+      for (int i = 0; i < p.indices_stride; i++) indices[int64_t{list} * p.indices_stride + i] = i < lens[list] ? mine[i] : -1;
+    }
   }
 }
 

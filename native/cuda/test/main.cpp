@@ -179,6 +179,8 @@ int run(int argc, char** argv) {
   }
   Cases all, cases;
   add_layer_cases(all);
+  add_linear_cases(all);
+  add_list_cases(all);
   add_score_cases(all);
   add_decode_cases(all);
   add_prefill_cases(all);

@@ -51,6 +51,8 @@ void add_prefill_cases(Cases& cases);
 void add_decode_cases(Cases& cases);
 void add_score_cases(Cases& cases);
 void add_layer_cases(Cases& cases);
+void add_linear_cases(Cases& cases);
+void add_list_cases(Cases& cases);
 
 /// Device memory of one case, each buffer between guards of NaN patterns that must survive.
 class Device {
@@ -85,6 +87,13 @@ class Device {
     check(cudaMemcpy(host.data(), data, count * sizeof(T), cudaMemcpyDeviceToHost), "download");
     return host;
   }
+  /// The same for elements of a type WN_*, and such elements as doubles.
+  void* poisoned_elements(int type, size_t count) { return allocate(count * (type == WN_BF16 ? 2 : 4)); }
+  std::vector<double> elements(int type, const void* data, size_t count) {
+    if (type == WN_BF16) return widen_all(download(static_cast<const uint16_t*>(data), count));
+    if (type == WN_F32) return widen_all(download(static_cast<const float*>(data), count));
+    return widen_all(download(static_cast<const int32_t*>(data), count));
+  }
   void check(cudaError_t error, const char* what) {
     if (error != cudaSuccess) outcome_.fail(std::string(what) + ": " + cudaGetErrorName(error));
   }
@@ -102,6 +111,15 @@ class Device {
   }
 
  private:
+  static std::vector<double> widen_all(const std::vector<uint16_t>& words) {
+    std::vector<double> wide(words.size());
+    for (size_t i = 0; i < words.size(); i++) wide[i] = bf16_value(words.data(), i);
+    return wide;
+  }
+  template <typename T>
+  static std::vector<double> widen_all(const std::vector<T>& values) {
+    return {values.begin(), values.end()};
+  }
   static constexpr size_t kGuard = 4096;
   struct Block {
     char* base;
@@ -138,6 +156,11 @@ inline std::vector<uint16_t> normal_bf16(uint32_t seed, size_t count, double sca
   for (size_t i = 0; i < count; i++) values[i] = to_bf16(normal(seed, i) * scale);
   return values;
 }
+inline std::vector<float> normal_f32(uint32_t seed, size_t count, double scale = 1) {
+  std::vector<float> values(count);
+  for (size_t i = 0; i < count; i++) values[i] = static_cast<float>(normal(seed, i) * scale);
+  return values;
+}
 inline std::vector<double> widen(const std::vector<uint16_t>& values) {
   std::vector<double> wide(values.size());
   for (size_t i = 0; i < values.size(); i++) wide[i] = bf16_value(values.data(), i);
@@ -149,6 +172,8 @@ inline std::vector<double> widen(const std::vector<float>& values) { return {val
 void compare(Outcome& outcome, const std::vector<double>& got, const std::vector<double>& want, double bound);
 /// Largest absolute difference; both -inf counts as equal.
 void compare_lse(Outcome& outcome, const std::vector<float>& got, const std::vector<double>& want, double bound);
+/// As compare; -inf ("no slot") must stand at the same places.
+void compare_scores(Outcome& outcome, const std::vector<float>& got, const std::vector<double>& want, double bound);
 template <typename T>
 void compare_exact(Outcome& outcome, const std::vector<T>& got, const std::vector<T>& want, const char* what) {
   if (got.size() == want.size() && std::memcmp(got.data(), want.data(), got.size() * sizeof(T)) == 0) return;

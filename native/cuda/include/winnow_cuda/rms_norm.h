@@ -4,25 +4,26 @@
 #include "status.h"
 
 typedef struct WnRmsNormParams {
-  const void* x;
-  void* residual;
-  const void* weight;
+  const float* x;
+  const float* gain;
   void* out;
   int64_t num_rows;
   int32_t width;
+  int32_t out_type;    ///< WN_F32 or WN_BF16
+  int32_t accumulate;  ///< 1 adds to what `out` (f32) holds
   float epsilon;
+  float gain_offset;
 } WnRmsNormParams;
 
-/// Root-mean-square norm, with the residual sum before it where one is given.
+/// Root-mean-square norm.
 ///
-///   r = x + residual (rounded to bf16 and stored to residual),   out = r / sqrt(mean(r^2) + epsilon) * weight
+///   out (+)= x / sqrt(mean(x^2) + epsilon) * (gain + gain_offset)
 ///
-/// Shapes    x, out    [num_rows, width]  bf16, 16-byte aligned; out may be x
-///           residual  [num_rows, width]  bf16, updated in place; null = none
-///           weight    [width]  bf16
-/// Limits    width a multiple of 8
-/// Error     relative RMS against the fp64 reference <= 4e-3 (bf16 output)
-/// Cost      4 bytes moved per element, 8 with a residual; asynchronous on `stream`
+/// Shapes    x, out  [num_rows, width]  x f32, out f32 or bf16; out may be x where neither rounded nor added to
+///           gain    [width]  f32
+/// Limits    accumulate only into f32
+/// Error     relative RMS against the fp64 reference <= 4e-3 (bf16 output), 1e-6 (f32)
+/// Cost      x read twice (the second time from the first-level cache); asynchronous on `stream`
 /// Returns   Status with code and message; never throws, prints or exits
 WN_API WnStatus wn_rms_norm(const WnRmsNormParams* params, void* stream);
 

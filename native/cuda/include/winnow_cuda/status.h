@@ -23,6 +23,9 @@ typedef struct WnStatus {
   char message[252];
 } WnStatus;
 
+/// Element types that a `*_type` parameter may name.
+enum { WN_F32 = 0, WN_BF16 = 1, WN_I32 = 2 };
+
 /// Number of token slots in one page of the paged cache.
 ///
 /// A page belongs to one KV head. It holds K [64][head_dim] and then V [64][head_dim], bf16, row-major, so page p

@@ -5,29 +5,35 @@
 
 typedef struct WnTopKParams {
   const float* scores;
-  const int32_t* lens;
+  const int32_t* counts;
   int32_t* indices;
-  int32_t* counts;
-  int64_t row_stride;
-  int32_t num_rows, row_len, k, indices_stride;
-  int32_t segment_len, sink_tokens, recent_tokens;
+  int32_t* lens;
+  void* workspace;
+  int64_t workspace_bytes;
+  int32_t num_lists, length;
+  int32_t lists_per_budget;  ///< consecutive lists that share one budget; divides num_lists
+  int32_t indices_stride;
+  int32_t protect_first, protect_last;
 } WnTopKParams;
 
-/// The k best positions of every row, ascending, with protected ranges.
+/// The best entries of lists of scores, ascending by index, one budget a list or over several lists.
 ///
-/// Order: protected first, then greater score; equal scores by lower index. NaN ranks below everything, -0 equals 0.
-/// A position is protected if its place i % segment_len is below sink_tokens or at least
-/// segment_length - recent_tokens (a row is one or more segments laid end to end: heads of a layer, layers of a
-/// model); protected positions count in k.
+/// Order: protected entries first, then greater score; equal scores by lower list, then lower index; -0 equals 0. Entries of
+/// -inf and NaN are none. The first protect_first and the last protect_last entries of each list are protected; a budget that
+/// does not cover them takes the first ones of all lists rank by rank, then the last ones from the end.
 ///
-/// Shapes    scores   num_rows rows of row_len f32 at row_stride
-///           lens     [num_rows]  int32 valid positions of each row, <= row_len; null = row_len
-///           indices  [num_rows, indices_stride]  int32, ascending, counts[row] of them written
-///           counts   [num_rows]  int32, min(k, length)
-/// Limits    0 <= k <= indices_stride; segment_len >= 1, or 0 for one segment per row; lens only with segment_len 0
+/// Shapes    scores   [num_lists, length]  f32
+///           counts   [num_lists / lists_per_budget]  int32, entries to take; below 0 counts as 0
+///           indices  [num_lists, indices_stride]  int32, padded with -1; what does not fit is dropped
+///           lens     [num_lists]  int32, entries written
+///           workspace  wn_top_k_workspace_bytes, 16-byte aligned; contents need no preparation
+/// Limits    lists_per_budget * length < 2^31; (protect_first + protect_last, each at most length) * lists_per_budget <= 8000000
 /// Error     exact; bitwise repeatable
-/// Cost      five reads of the row by one thread block: meant for rows up to a million; asynchronous on `stream`
+/// Cost      about six reads of the scores by as many thread blocks as they fill; asynchronous on `stream`
 /// Returns   Status with code and message; never throws, prints or exits
 WN_API WnStatus wn_top_k(const WnTopKParams* params, void* stream);
+
+/// Bytes of workspace: the scores' sort keys and a few counters.
+WN_API int64_t wn_top_k_workspace_bytes(const WnTopKParams* params);
 
 #endif

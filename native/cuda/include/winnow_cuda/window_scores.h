@@ -1,48 +1,46 @@
 #ifndef WINNOW_CUDA_WINDOW_SCORES_H
 #define WINNOW_CUDA_WINDOW_SCORES_H
 
-#include "status.h"
+#include "cache_view.h"
 
 enum { WN_POOL_NONE = 0, WN_POOL_MEAN = 1, WN_POOL_MAX = 2 };
+enum { WN_WINDOW_MEAN = 0, WN_WINDOW_SUM = 1, WN_WINDOW_MAX = 2, WN_WINDOW_VARIANCE = 3 };
 
 typedef struct WnWindowScoresParams {
-  const void* q_window;
-  const float* lse;
-  const void* k;
-  const void* pages;
-  const int32_t* page_table;
+  const void* q;
+  WnCacheView cache;
   float* scores;
   void* workspace;
   int64_t workspace_bytes;
-  int64_t kv_token_stride, kv_head_stride;  ///< elements of k
-  int64_t lse_head_stride;
-  int32_t observation_window, num_query_heads, num_kv_heads, head_dim;
-  int32_t kv_len, num_scored;
-  int32_t page_table_stride;
+  int32_t window, num_query_heads;
+  int32_t max_len;  ///< host: at least every kv_len
+  int32_t reduce;   ///< WN_WINDOW_*
   int32_t pool, pool_width;
-  float softmax_scale;
+  int32_t gqa;             ///< WN_GQA_*
+  int32_t sliding_window;  ///< in positions; 0 = none
+  float softmax_scale, soft_cap;
 } WnWindowScoresParams;
 
-/// How much the last queries attend to each earlier key, pooled along tokens and averaged over the group.
+/// How much the last queries attend to each slot: reduced over the queries, pooled along slots, then over query heads.
 ///
-///   a[h, j]      = 1/w * sum over r < w with j <= kv_len - w + r of exp(softmax_scale * q[r, h] . k[j, g] - lse[h, r])
-///   scores[g, j] = mean over the heads h of g of pool(a[h])[j],   j < num_scored,   w = observation_window
-///   pool = identity, mean over pool_width (zero outside 0 .. num_scored - 1) or max over it
+///   p[j, h, s] = softmax over s <= n - window + j of (cap(softmax_scale * q[j, h] . K[s, g]) + log_bias[s]),   n = kv_len
+///   a[h, s]    = mean, sum, maximum or variance (divided by window - 1; 0 for one query) over j of p[j, h, s]
+///   scores[l]  = mean, sum or maximum over the heads h of list l of pool(a[h])
+///   pool = identity, mean over pool_width (slots beyond the ends count as 0) or maximum over those that exist
+///   cap(x) = soft_cap * tanh(x / soft_cap), x where soft_cap is 0; with a sliding window a query sees slots whose position
+///   is above its own minus sliding_window
 ///
-/// Shapes    q_window   [observation_window, num_query_heads, head_dim]  bf16, 16-byte aligned, rotated
-///           lse        num_query_heads rows of observation_window f32 at lse_head_stride: what prefill returned
-///           k          kv_len tokens by num_kv_heads at the given strides, bf16, 16-byte aligned; null if paged
-///           pages      the paged cache (see WN_PAGE_SIZE) with page_table [num_kv_heads, page_table_stride]
-///           scores     [num_kv_heads, num_scored]  f32
+/// Shapes    q          [rows, window, num_query_heads, head_dim]  bf16, 16-byte aligned, rotated
+///           scores     [rows, S, max_len]  f32, -inf beyond a head's length; S lists by gqa
 ///           workspace  wn_window_scores_workspace_bytes; contents need no preparation
-/// Limits    head_dim in {64, 128}; 1 <= num_scored <= kv_len; observation_window <= kv_len; pool_width odd, <= 63
+/// Limits    1 <= window <= every kv_len; pool_width odd; cache.positions needed with a sliding window; rows <= 65535
 /// Error     relative RMS against the fp64 reference <= 2e-3
-/// Cost      reads K once, 2 * head_dim FLOP per (window row, query head, key); asynchronous on `stream`
+/// Cost      reads K twice, 4 * head_dim FLOP per (query, query head, slot); asynchronous on `stream`
 /// Returns   Status with code and message; never throws, prints or exits
-/// Source    SnapKV (arXiv 2404.14469) section 4; num_scored = kv_len - observation_window there
+/// Source    SnapKV (arXiv 2404.14469) section 4
 WN_API WnStatus wn_window_scores(const WnWindowScoresParams* params, void* stream);
 
-/// Bytes of workspace: num_query_heads * num_scored floats.
+/// Bytes of workspace: about 4 * rows * num_query_heads * max_len * (1 + window / 64).
 WN_API int64_t wn_window_scores_workspace_bytes(const WnWindowScoresParams* params);
 
 #endif

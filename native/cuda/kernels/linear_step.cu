@@ -1,0 +1,117 @@
+#include "element.cuh"
+#include "linear.h"
+#include "mma.cuh"
+
+namespace winnow {
+namespace {
+
+constexpr int kWarps = 8, kRows = 16, kUnit = 64, kTokens = 8;
+
+struct StepArgs {
+  WnLinearParams p;
+  int64_t first_token;
+};
+
+/// A block makes 16 rows (gated: 16 of gate and their 16 of up) for up to 8 * kGroups tokens. Its warps share the columns:
+/// warp w takes units w, w + 8, ... of 64 columns, that is whole lines of a row, so that a load of a warp asks for 16
+/// lines. A lane's 16-byte piece of a row is columns 32 c + 8 t .. + 7 of its unit; weight and token agree on it, so their
+/// order inside the product does not matter. The partial sums of the warps are added in the order of the warps.
+template <int kGroups, int kTiles, int kUnroll>
+__global__ void __launch_bounds__(32 * kWarps, 3) linear_step_kernel(const __grid_constant__ StepArgs args) {
+  const WnLinearParams& p = args.p;
+  __shared__ float sums[kWarps][kTiles][kGroups][kRows][kTokens];
+  const int lane = threadIdx.x & 31, warp = threadIdx.x / 32, g = lane / 4, t = lane % 4;
+  // Woven: blocks 2 j and 2 j + 1 make rows 64 j + 0 .. 31 of gate with 64 j + 32 .. 63 of up.
+  const int first_row = kTiles == 1 ? blockIdx.x * kRows : blockIdx.x / 2 * 64 + blockIdx.x % 2 * kRows;
+  const auto* weight = static_cast<const __nv_bfloat16*>(p.weight);
+  const auto* x = static_cast<const __nv_bfloat16*>(p.x);
+  const int64_t tokens = p.num_tokens - args.first_token;
+  const uint4 zero = {0, 0, 0, 0};
+  float acc[kTiles][kGroups][4] = {};
+  const int units = ceil_div(p.cols, kUnit);
+  for (int base = warp; base < units; base += kWarps * kUnroll) {
+    uint4 a[kUnroll][kTiles][2][2];
+#pragma unroll
+    for (int u = 0; u < kUnroll; u++)
+#pragma unroll
+      for (int tile = 0; tile < kTiles; tile++)
+#pragma unroll
+        for (int half = 0; half < 2; half++)
+#pragma unroll
+          for (int c = 0; c < 2; c++) {
+            const int row = first_row + 32 * tile + g + 8 * half;
+            const int column = (base + u * kWarps) * kUnit + 32 * c + 8 * t;
+            const bool is_inside = row < p.rows && column < p.cols;
+            a[u][tile][half][c] =
+                is_inside ? __ldcs(reinterpret_cast<const uint4*>(weight + static_cast<int64_t>(row) * p.cols + column)) : zero;
+          }
+#pragma unroll
+    for (int u = 0; u < kUnroll; u++)
+#pragma unroll
+      for (int c = 0; c < 2; c++) {
+        const int column = (base + u * kWarps) * kUnit + 32 * c + 8 * t;
+#pragma unroll
+        for (int group = 0; group < kGroups; group++) {
+          const int token = group * kTokens + g;
+          const bool is_inside = token < tokens && column < p.cols;
+          const uint4 b =
+              is_inside ? __ldg(reinterpret_cast<const uint4*>(x + (args.first_token + token) * p.cols + column)) : zero;
+#pragma unroll
+          for (int tile = 0; tile < kTiles; tile++) {
+            const uint4 low = a[u][tile][0][c], high = a[u][tile][1][c];
+            mma_16x8x16(acc[tile][group], low.x, high.x, low.y, high.y, b.x, b.y);
+            mma_16x8x16(acc[tile][group], low.z, high.z, low.w, high.w, b.z, b.w);
+          }
+        }
+      }
+  }
+#pragma unroll
+  for (int tile = 0; tile < kTiles; tile++)
+#pragma unroll
+    for (int group = 0; group < kGroups; group++)
+#pragma unroll
+      for (int i = 0; i < 4; i++) sums[warp][tile][group][g + 8 * (i / 2)][2 * t + i % 2] = acc[tile][group][i];
+  __syncthreads();
+  for (int i = threadIdx.x; i < kGroups * kTokens * kRows; i += 32 * kWarps) {
+    const int token = i / kRows, r = i % kRows, row = first_row + r;
+    if (token >= tokens || row >= p.rows) continue;
+    float y[kTiles];
+#pragma unroll
+    for (int tile = 0; tile < kTiles; tile++) {
+      y[tile] = 0;
+#pragma unroll
+      for (int w = 0; w < kWarps; w++) y[tile] += sums[w][tile][token / kTokens][r][token % kTokens];
+    }
+    const int64_t at = args.first_token + token;
+    if constexpr (kTiles == 2) {
+      const int column = row / 64 * 32 + row % 64;
+      store_element(p.out, at * (p.rows / 2) + column, p.out_type, gated(y[0], y[kTiles - 1], p.gate == WN_GATE_GELU_TANH));
+    } else {
+      float value = y[0] + (p.bias ? p.bias[row] : 0.0f);
+      if (p.accumulate) value += static_cast<const float*>(p.out)[at * p.rows + row];
+      store_element(p.out, at * p.rows + row, p.out_type, value);
+    }
+  }
+}
+
+}  // namespace
+
+WnStatus linear_step(const WnLinearParams& p, void* stream) {
+  const auto cuda_stream = static_cast<cudaStream_t>(stream);
+  const unsigned blocks = p.gate ? p.rows / 32 : ceil_div(p.rows, kRows);
+  for (int64_t first = 0; first < p.num_tokens; first += 2 * kTokens) {
+    const StepArgs args{p, first};
+    const bool is_narrow = p.num_tokens - first <= kTokens;
+    if (p.gate && is_narrow)
+      linear_step_kernel<1, 2, 1><<<blocks, 32 * kWarps, 0, cuda_stream>>>(args);
+    else if (p.gate)
+      linear_step_kernel<2, 2, 1><<<blocks, 32 * kWarps, 0, cuda_stream>>>(args);
+    else if (is_narrow)
+      linear_step_kernel<1, 1, 2><<<blocks, 32 * kWarps, 0, cuda_stream>>>(args);
+    else
+      linear_step_kernel<2, 1, 2><<<blocks, 32 * kWarps, 0, cuda_stream>>>(args);
+  }
+  return launch_status("linear: step");
+}
+
+}  // namespace winnow

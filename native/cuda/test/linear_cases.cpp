@@ -1,0 +1,124 @@
+#include <algorithm>
+
+#include "support.h"
+
+namespace winnow::test {
+namespace {
+
+struct LinearCase {
+  int tokens, rows, cols, path, out_type;
+  bool accumulate = false, has_bias = false;
+  int gate = WN_GATE_NONE;
+};
+
+std::string file_of_blas() {
+  const char* path = std::getenv("WINNOW_CUBLASLT");
+  return path ? path : "";
+}
+/// cuBLASLt by WINNOW_CUBLASLT or its usual names; once a process.
+bool load_blas() {
+  static const bool is_loaded = [] {
+    const std::string path = file_of_blas();
+    return wn_linear_load_blas(path.empty() ? nullptr : path.c_str(), nullptr).code == WN_OK;
+  }();
+  return is_loaded;
+}
+
+struct LinearInputs {
+  std::vector<uint16_t> x, weight;
+  std::vector<float> bias, before;
+  explicit LinearInputs(const LinearCase& c)
+      : x(normal_bf16(161, static_cast<size_t>(c.tokens) * c.cols)),
+        weight(normal_bf16(162, static_cast<size_t>(c.rows) * c.cols, 1 / std::sqrt(static_cast<double>(c.cols)))),
+        bias(normal_f32(163, c.rows)),
+        before(normal_f32(164, static_cast<size_t>(c.tokens) * c.rows)) {}
+};
+
+WnLinearParams params_of(const LinearCase& c) {
+  WnLinearParams p{};
+  p.num_tokens = c.tokens;
+  p.rows = c.rows;
+  p.cols = c.cols;
+  p.out_type = c.out_type;
+  p.accumulate = c.accumulate;
+  p.gate = c.gate;
+  p.path = c.path;
+  return p;
+}
+
+void run_linear(const LinearCase& c, Outcome& outcome) {
+  if (c.path == WN_LINEAR_BLAS && !load_blas()) {
+    outcome.status = "unsupported";
+    outcome.detail = "cuBLASLt was not found";
+    return;
+  }
+  const LinearInputs inputs(c);
+  WnLinearParams p = params_of(c), host = p;
+  host.x = inputs.x.data();
+  host.weight = inputs.weight.data();
+  host.bias = c.has_bias ? inputs.bias.data() : nullptr;
+  host.out = const_cast<float*>(inputs.before.data());
+  std::vector<double> want(static_cast<size_t>(c.tokens) * (c.gate ? c.rows / 2 : c.rows));
+  linear_ref(host, want.data());
+  Device device(outcome);
+  p.x = device.upload(inputs.x);
+  p.weight = device.upload(inputs.weight);
+  p.bias = c.has_bias ? device.upload(inputs.bias) : nullptr;
+  p.out = c.accumulate ? static_cast<void*>(device.upload(inputs.before)) : device.poisoned_elements(c.out_type, want.size());
+  p.workspace_bytes = wn_linear_workspace_bytes(&p);
+  p.workspace = p.workspace_bytes > 0 ? device.poisoned<char>(p.workspace_bytes) : nullptr;
+  if (!device.finish(wn_linear(&p, nullptr))) return;
+  // The product before a gate is rounded to bf16 where it goes through memory.
+  const bool is_rounded = c.out_type == WN_BF16 || (c.gate && c.path != WN_LINEAR_STEP);
+  compare(outcome, device.elements(c.out_type, p.out, want.size()), want, is_rounded ? 6e-3 : 1e-5);
+}
+
+/// Every token of a step alone and beside any number of others: the same bits.
+void run_alone(int rows, int cols, int gate, Outcome& outcome) {
+  const int tokens = 19;
+  LinearCase c{tokens, rows, cols, WN_LINEAR_STEP, WN_F32};
+  c.gate = gate;
+  const LinearInputs inputs(c);
+  const int width = gate ? rows / 2 : rows;
+  Device device(outcome);
+  WnLinearParams p = params_of(c);
+  const auto* x = device.upload(inputs.x);
+  p.weight = device.upload(inputs.weight);
+  auto* together = device.poisoned<float>(static_cast<size_t>(tokens) * width);
+  auto* alone = device.poisoned<float>(static_cast<size_t>(tokens) * width);
+  p.x = x;
+  p.out = together;
+  if (!device.finish(wn_linear(&p, nullptr))) return;
+  for (int first = 0, count = 1; first < tokens; first += count, count = std::min(count + 1, tokens - first)) {
+    p.num_tokens = count;
+    p.x = x + static_cast<size_t>(first) * cols;
+    p.out = alone + static_cast<size_t>(first) * width;
+    if (!device.finish(wn_linear(&p, nullptr))) return;
+  }
+  compare_exact(outcome, device.download(alone, static_cast<size_t>(tokens) * width), device.download(together, static_cast<size_t>(tokens) * width), "bits");
+}
+
+}  // namespace
+
+void add_linear_cases(Cases& cases) {
+  auto add = [&](const LinearCase& c) {
+    const char* paths[] = {"choose", "step", "tile", "blas"};
+    std::string name = paths[c.path];
+    for (int part : {c.tokens, c.rows, c.cols, c.out_type, int{c.accumulate}, int{c.has_bias}, c.gate}) name += "-" + std::to_string(part);
+    cases.push_back({"linear", name, [=](Outcome& outcome) { run_linear(c, outcome); }});
+  };
+  for (int path : {int{WN_LINEAR_STEP}, int{WN_LINEAR_TILE}, int{WN_LINEAR_BLAS}, int{WN_LINEAR_CHOOSE}})
+    for (int tokens : path == WN_LINEAR_STEP ? std::vector<int>{1, 2, 8, 9, 16, 17} : std::vector<int>{1, 17, 128, 129, 300})
+      for (auto [rows, cols] : {std::pair{16, 8}, {64, 64}, {33, 200}, {192, 576}, {256, 1032}, {1536, 128}}) {
+        if (path == WN_LINEAR_BLAS && rows % 8 != 0) continue;
+        add({tokens, rows, cols, path, WN_F32});
+        add({tokens, rows, cols, path, WN_BF16, false, true});
+        add({tokens, rows, cols, path, WN_F32, true, true});
+        if (rows % 64 == 0) add({tokens, rows, cols, path, WN_BF16, false, false, WN_GATE_SILU});
+        if (rows % 64 == 0) add({tokens, rows, cols, path, WN_F32, false, false, WN_GATE_GELU_TANH});
+      }
+  for (int gate : {int{WN_GATE_NONE}, int{WN_GATE_SILU}})
+    cases.push_back({"linear", "alone-" + std::to_string(gate), [=](Outcome& outcome) { run_alone(256, 1032, gate, outcome); }});
+}
+
+}  // namespace winnow::test
