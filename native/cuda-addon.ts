@@ -6,7 +6,7 @@ import type { Addon } from './addon-types.js';
 import { openAddon } from './index.js';
 
 /** WINNOW_CUDA_BINARY names another build, such as the host build that tests use. */
-const binary =
+const binary = (): string =>
   process.env.WINNOW_CUDA_BINARY ??
   path.join(path.dirname(fileURLToPath(import.meta.url)), 'cuda', 'build', 'winnow_cuda.node');
 
@@ -40,6 +40,6 @@ export const openCudaAddon = (file: string): Addon => {
 
 /** `openCudaAddon` of this checkout's build, once. */
 export const loadCudaAddon = (): Addon => {
-  loaded ??= openCudaAddon(binary);
+  loaded ??= openCudaAddon(binary());
   return loaded;
 };

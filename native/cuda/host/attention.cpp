@@ -1,0 +1,25 @@
+#include "host_op.h"
+
+using namespace winnow;
+
+WnStatus wn_prefill_attention(const WnPrefillAttentionParams* params, void*) {
+  const WnPrefillAttentionParams& p = *params;
+  std::vector<double> out(static_cast<std::size_t>(p.query_len) * p.num_query_heads * p.head_dim);
+  std::vector<double> lse(p.lse == nullptr ? 0 : static_cast<std::size_t>(p.query_len) * p.num_query_heads);
+  prefill_attention_ref(p, out.data(), p.lse == nullptr ? nullptr : lse.data());
+  round_to(static_cast<uint16_t*>(p.out), out);
+  if (p.lse != nullptr) round_to(p.lse, lse);
+  return {};
+}
+
+WnStatus wn_decode_attention(const WnDecodeAttentionParams* params, void*) {
+  const WnDecodeAttentionParams& p = *params;
+  std::vector<double> out(static_cast<std::size_t>(p.batch) * p.num_query_heads * p.head_dim);
+  std::vector<double> lse(p.lse == nullptr ? 0 : static_cast<std::size_t>(p.batch) * p.num_query_heads);
+  decode_attention_ref(p, out.data(), p.lse == nullptr ? nullptr : lse.data());
+  round_to(static_cast<uint16_t*>(p.out), out);
+  if (p.lse != nullptr) round_to(p.lse, lse);
+  return {};
+}
+
+int64_t wn_decode_attention_workspace_bytes(const WnDecodeAttentionParams*) { return 0; }
