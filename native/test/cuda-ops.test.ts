@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Addon, DType, TensorId } from '../addon-types.js';
 import { openCudaAddon } from '../cuda-addon.js';
 import { loadAddon } from '../index.js';
-import { noise, tensorOf } from './tensors.js';
+import { filledCache, noise, tensorOf } from './tensors.js';
 
 const binary = fileURLToPath(new URL('../build/cuda-host/winnow_cuda_host.node', import.meta.url));
 const skip = existsSync(binary) ? false : 'native/build.mjs --cuda-host has not been run';
@@ -245,5 +245,63 @@ describe('scores and lists of the CUDA backend', { skip }, () => {
         const q = inAct(addon, [6, 4 * 16], coarse(25, 6 * 64));
         return [addon.blockScores(q, f32(addon, [2, 2, 5, 2, 16], summary), 4, gqa)];
       });
+  });
+});
+
+describe('scores over the caches of the CUDA backend', { skip }, () => {
+  const shape = { numKvHeads: 2, headDim: 32, layers: 2 };
+  /** Two rows of unequal lengths, one with heads of unequal lengths. */
+  const caches = (addon: Addon): Int32Array => {
+    const first = filledCache(addon, shape, 90, 31);
+    const second = addon.cacheFork(first);
+    addon.cacheDropLast(second, 26);
+    const kept = Array.from({ length: 140 }, (_, i) => (i < 70 ? i : Math.floor((i - 70) * 1.2)));
+    addon.cacheKeep(first, 1, i32(addon, [2, 70], kept), i32(addon, [2], [50, 70]));
+    return Int32Array.of(first, second);
+  };
+  const freeAll = (addon: Addon, rows: Int32Array): void => {
+    for (const cache of rows) addon.cacheFree(cache);
+  };
+  test('window scores: every reduction, pool, way of the heads, cap and window in positions', () => {
+    for (const window of [1, 5, 20])
+      for (const [cap, sliding] of [
+        [0, 0],
+        [3, 0],
+        [0, 40],
+      ] as const)
+        for (const reduce of [0, 1, 2, 3] as const)
+          assertClose(2e-2, (addon) => {
+            const rows = caches(addon);
+            const q = inAct(addon, [2, window, 4 * 32], coarse(32, 2 * window * 128));
+            const scores = ([0, 1, 2, 3, 4] as const).map((gqa) =>
+              addon.windowScores(q, rows, 1, 0.4, cap, sliding, reduce, (gqa % 3) as 0 | 1 | 2, 5, gqa),
+            );
+            freeAll(addon, rows);
+            return scores;
+          });
+  });
+  test('norms of keys and values, and summaries of pages from one on', () => {
+    assertClose(1e-6, (addon) => {
+      const rows = caches(addon);
+      const plain = [addon.slotNorms(rows, 1, 0), addon.slotNorms(rows, 1, 1)];
+      freeAll(addon, rows);
+      return plain;
+    });
+    assertEqual((addon) => {
+      const rows = caches(addon);
+      const whole = addon.blockSummary(rows, 1, 16, 0, 0);
+      const room = addon.tensor('f32', [2, 2, 7, 2, 32]);
+      addon.blockSummary(rows, 1, 16, 3, room);
+      freeAll(addon, rows);
+      return [whole, room];
+    });
+  });
+  test('a window wider than a head and pools of even size are refused', () => {
+    const rows = caches(cuda);
+    const q = cuda.tensor('bf16', [2, 60, 128]);
+    assert.throws(() => cuda.windowScores(q, rows, 1, 1, 0, 0, 0, 0, 1, 0), { code: 'ERR_SHAPE' });
+    const few = cuda.tensor('bf16', [2, 2, 128]);
+    assert.throws(() => cuda.windowScores(few, rows, 1, 1, 0, 0, 0, 1, 4, 0), { code: 'ERR_SHAPE' });
+    freeAll(cuda, rows);
   });
 });
