@@ -20,6 +20,8 @@ export interface CellTimes {
   readonly decodeMsPerToken: number;
   readonly peakResidentBytes?: number;
   readonly peakDeviceBytes?: number;
+  /** What the medians are of: one record a round; rounds of one pass ran beside each other. */
+  readonly rounds: readonly TimingRecord[];
 }
 
 /** A cell beside what it is compared with. */
@@ -156,6 +158,7 @@ const timesByCell = (timings: readonly TimingRecord[]): Map<string, CellTimes> =
           compressionMs: middle((timing) => timing.compressionMs),
           timeToFirstTokenMs: middle((timing) => timing.timeToFirstTokenMs),
           decodeMsPerToken: middle((timing) => timing.decodeMsPerToken),
+          rounds: records,
           ...(peakResidentBytes === undefined ? {} : { peakResidentBytes }),
           ...(peakDeviceBytes === undefined ? {} : { peakDeviceBytes }),
         },

@@ -35,9 +35,13 @@ test('every spec is valid Vega-Lite', () => {
   const probed = withSamples(({ index }) => ({
     meta: { depth: 50 * (index % 3), depths: 3, pairs: 4 ** index },
     stepScores: [1, 0, 1],
+    kept: [
+      [[0, 1], [2]],
+      [[5], [6]],
+    ],
   }));
   const charts = [full, tiny, probed].flatMap((summary) => buildCharts(summary).charts);
-  assert.equal(charts.length, 4 + 2 + 5);
+  assert.equal(charts.length, 11 + 5 + 9);
   for (const { name, spec } of charts) {
     assert.ok(validate(spec), `${name}: ${JSON.stringify(validate.errors?.slice(0, 3))}`);
   }
@@ -48,11 +52,15 @@ test('every spec is valid Vega-Lite', () => {
   );
 });
 
-test('a run with times has all four charts', () => {
+test('a run with times has every chart of scores, bytes, evidence and times', () => {
   const { charts, skipped } = buildCharts(full);
   assert.deepEqual(
     charts.map(({ name }) => name),
-    ['score-against-bytes', 'score-by-length', 'resident-against-read', 'latency-split'],
+    [
+      ...['pareto', 'score-against-bytes', 'score-by-task', 'score-by-length', 'evidence-against-score'],
+      ...['resident-against-read', 'kv-bytes-by-length', 'peak-memory-by-length'],
+      ...['latency-split', 'speed-up', 'break-even'],
+    ],
   );
   assert.deepEqual(skipped, []);
 });
@@ -123,10 +131,12 @@ test('protocols never share a chart', () => {
   assert.deepEqual(
     buildCharts(both).charts.map(({ name }) => name),
     [
-      'score-against-bytes-query-agnostic',
-      'resident-against-read-query-agnostic',
-      'score-against-bytes-query-aware',
-      'resident-against-read-query-aware',
+      ...['pareto', 'score-against-bytes', 'score-by-task', 'evidence-against-score', 'resident-against-read'].map(
+        (name) => `${name}-query-agnostic`,
+      ),
+      ...['pareto', 'score-against-bytes', 'score-by-task', 'evidence-against-score', 'resident-against-read'].map(
+        (name) => `${name}-query-aware`,
+      ),
     ],
   );
 });

@@ -2,7 +2,7 @@ import { mean, withoutNoise } from '../../core/statistics.js';
 import { distinct } from '../averages.js';
 import type { ScoredSample } from '../schema.js';
 import { type CellSummary, type RunSummary, settingLabel } from '../summary.js';
-import { type Chart, framed, lengthLabel, nameFor } from './theme.js';
+import { type Chart, framed, lengthLabel, nameFor, scoreText, whatWasRun } from './theme.js';
 
 const cellWidth = 46;
 const cellHeight = 22;
@@ -25,7 +25,7 @@ export const depthByLength = (
   const columns = Math.min(4, settings.length);
   const title = 'Score by depth and length';
   const subtitle = [
-    `${summary.run.model.id}, ${summary.run.suite.id} v${summary.run.suite.version}, ${protocol}; mean over the samples of ${tasks.join(', ')}.`,
+    `${whatWasRun(summary, protocol)}; mean over the samples of ${tasks.join(', ')}.`,
     'Depth: percent of the text before the needle. A field without a score is white.',
   ];
   return {
@@ -67,10 +67,7 @@ export const depthByLength = (
           },
           {
             mark: { type: 'text', fontSize: 10 },
-            encoding: {
-              text: { field: 'score', type: 'quantitative', format: '.2f' },
-              color: { condition: { test: 'datum.score < 0.6', value: '#ffffff' }, value: '#000000' },
-            },
+            encoding: scoreText,
           },
         ],
       })),

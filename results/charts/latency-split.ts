@@ -1,7 +1,7 @@
 import { mean } from '../../core/statistics.js';
 import { distinct } from '../averages.js';
 import { type CellSummary, type CellTimes, type RunSummary, settingLabel } from '../summary.js';
-import { type Chart, framed, lengthLabel, nameFor, type SkippedChart } from './theme.js';
+import { type Chart, framed, lengthLabel, nameFor, type SkippedChart, whatWasRun } from './theme.js';
 
 const panelWidth = 300;
 const rowHeight = 17;
@@ -17,7 +17,7 @@ export const latencySplit = (
   if (timed.length === 0) return { name, reason: 'the run has no timing pass (run it with --pass timing or both)' };
   const title = 'Latency: prefill, compression, decode';
   const subtitle = [
-    `${summary.run.model.id}, ${summary.run.suite.id} v${summary.run.suite.version}, ${protocol}; ${summary.run.machine.cpu}, ${summary.run.threads} threads.`,
+    `${whatWasRun(summary, protocol)}; ${summary.run.machine.cpu}, ${summary.run.threads} threads.`,
     'Medians of one interleaved, warm pass beside dense, averaged over the tasks.',
   ];
   return {

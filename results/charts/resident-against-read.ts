@@ -1,6 +1,6 @@
 import { distinct, meanOf } from '../averages.js';
 import { type CellSummary, type RunSummary, settingLabel } from '../summary.js';
-import { type Chart, framed, lengthLabel, mebibytes, nameFor, type SkippedChart } from './theme.js';
+import { type Chart, framed, lengthLabel, mebibytes, nameFor, type SkippedChart, whatWasRun } from './theme.js';
 
 const panelWidth = 360;
 const rowHeight = 22;
@@ -20,7 +20,7 @@ export const residentAgainstRead = (
   const settings = distinct(cells.map(settingLabel)).sort((a, b) => Number(b === 'dense') - Number(a === 'dense'));
   const title = 'KV bytes: kept in memory and read per decode step';
   const subtitle = [
-    `${summary.run.model.id}, ${summary.run.suite.id} v${summary.run.suite.version}, ${protocol}; measured, mean over the tasks. Dashed: dense.`,
+    `${whatWasRun(summary, protocol)}; measured, mean over the tasks. Dashed: dense.`,
     'Eviction and quantisation shorten both bars; selection shortens only the second.',
   ];
   return {

@@ -11,6 +11,7 @@ import {
   type SeriesStyle,
   type SkippedChart,
   styleOf,
+  whatWasRun,
 } from './theme.js';
 
 /** By number of columns: lengths stand side by side, tasks below each other. */
@@ -42,7 +43,7 @@ export const scoreAgainstBytes = (
   const legend = legendBelow(style.domain, columns * panelWidth);
   const title = 'Score against measured KV cache bytes';
   const subtitle = [
-    `${summary.run.model.id}, ${summary.run.suite.id} v${summary.run.suite.version}, ${protocol}; bars: ${100 * summary.run.statistics.level} % bootstrap intervals; dashed: dense.`,
+    `${whatWasRun(summary, protocol)}; bars: ${100 * summary.run.statistics.level} % bootstrap intervals; dashed: dense.`,
     'Settings of nearly equal bytes are drawn side by side around their place. A thin line joins the budgets of one method.',
   ];
   return {

@@ -2,7 +2,7 @@ import { mean } from '../../core/statistics.js';
 import { distinct } from '../averages.js';
 import type { ScoredSample } from '../schema.js';
 import { type CellSummary, type RunSummary, settingLabel } from '../summary.js';
-import { type Chart, framed, legendBelow, lengthLabel, nameFor, styleOf } from './theme.js';
+import { type Chart, framed, legendBelow, lengthLabel, nameFor, styleOf, whatWasRun } from './theme.js';
 
 interface Along {
   readonly base: string;
@@ -24,12 +24,11 @@ const along =
     );
     if (cells.length === 0) return undefined;
     const panels = distinct(cells.map(panelOf));
-    const { domain, colours } = styleOf(cells);
+    const { domain, colours, shapes } = styleOf(cells);
     const budgets = distinct(cells.map(({ budget }) => (budget === '' ? 'none' : budget)));
     const columns = Math.min(3, panels.length);
-    const subtitle = [
-      `${summary.run.model.id}, ${summary.run.suite.id} v${summary.run.suite.version}, ${protocol}; mean over the samples of a cell.`,
-    ];
+    const legend = legendBelow(domain, columns * panelWidth);
+    const subtitle = [`${whatWasRun(summary, protocol)}; mean over the samples of a cell.`];
     return {
       name: nameFor(what.base, protocol, protocols),
       title: what.title,
@@ -41,7 +40,13 @@ const along =
           height: panelHeight,
           title: { text: panel, fontSize: 13, offset: 6, anchor: 'middle' },
           data: { values: cells.filter((cell) => panelOf(cell) === panel).flatMap((cell) => rowsOf(cell, what)) },
-          mark: { type: 'line', point: true },
+          layer: [
+            { mark: { type: 'line' } },
+            {
+              mark: { type: 'point', filled: true, size: 45, opacity: 1 },
+              encoding: { shape: { field: 'series', type: 'nominal', scale: { domain, range: shapes }, legend } },
+            },
+          ],
           encoding: {
             x: {
               field: 'at',
@@ -59,7 +64,7 @@ const along =
               field: 'series',
               type: 'nominal',
               scale: { domain, range: colours },
-              legend: legendBelow(domain, columns * panelWidth),
+              legend,
             },
             strokeDash: {
               field: 'budget',
@@ -70,7 +75,7 @@ const along =
             detail: { field: 'setting', type: 'nominal' },
           },
         })),
-        resolve: { scale: { color: 'shared', strokeDash: 'shared' } },
+        resolve: { scale: { color: 'shared', shape: 'shared', strokeDash: 'shared' } },
       }),
     };
   };

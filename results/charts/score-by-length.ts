@@ -1,6 +1,15 @@
 import { type Average, averageSettings, distinct } from '../averages.js';
 import type { RunSummary } from '../summary.js';
-import { budgetColours, type Chart, framed, legendBelow, lengthLabel, nameFor, type SkippedChart } from './theme.js';
+import {
+  budgetColours,
+  type Chart,
+  framed,
+  legendBelow,
+  lengthLabel,
+  nameFor,
+  type SkippedChart,
+  whatWasRun,
+} from './theme.js';
 
 const panelWidth = 200;
 const panelHeight = 140;
@@ -31,7 +40,7 @@ export const scoreByLength = (
   const tasks = distinct(cells.map(({ facts }) => facts.taskName));
   const title = 'Score by context length';
   const subtitle = [
-    `${summary.run.model.id}, ${summary.run.suite.id} v${summary.run.suite.version}, ${protocol}; mean over ${tasks.length === 1 ? tasks[0] : `${tasks.length} tasks`}; bands: ${100 * summary.run.statistics.level} % intervals.`,
+    `${whatWasRun(summary, protocol)}; mean over ${tasks.length === 1 ? tasks[0] : `${tasks.length} tasks`}; bands: ${100 * summary.run.statistics.level} % intervals.`,
     'Dashes on grey: dense. A setting without a score at a length has no point there.',
   ];
   const x = {

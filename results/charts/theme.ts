@@ -1,6 +1,6 @@
 import type { Config, TopLevelSpec } from 'vega-lite';
 import { distinct } from '../averages.js';
-import type { CellSummary } from '../summary.js';
+import { type CellSummary, type RunSummary, settingLabel } from '../summary.js';
 
 /** A chart of one protocol. `name` is its file name without ending. */
 export interface Chart {
@@ -45,7 +45,7 @@ export const styleOf = (cells: readonly CellSummary[]): SeriesStyle => {
     }
     const style = {
       colour: colours[method % colours.length]!,
-      shape: shapes[(method + Math.floor(method / colours.length)) % shapes.length]!,
+      shape: shapes[(method + 3 * Math.floor(method / colours.length)) % shapes.length]!,
     };
     method++;
     return style;
@@ -65,6 +65,7 @@ const colours = [
   '#882255',
   '#44AA99',
 ];
+/** As many as colours, so that ten methods differ in print too; paths lie in the square from -1 to 1. */
 const shapes = [
   'circle',
   'square',
@@ -74,9 +75,17 @@ const shapes = [
   'cross',
   'triangle-right',
   'triangle-left',
+  'M0,-1L0.95,-0.31L0.59,0.81L-0.59,0.81L-0.95,-0.31Z',
+  'M-1,-0.4L1,-0.4L1,0.4L-1,0.4Z',
 ];
 const greys = ['#8A8A8A', '#4D4D4D', '#B0A890', '#6F7F8F'];
-const controlShapes = ['cross', 'diamond', 'square', 'triangle-up'];
+/** Star, hourglass, bow tie and upright bar: no method has them. */
+const controlShapes = [
+  'M0,-1L0.25,-0.33L0.95,-0.31L0.4,0.12L0.59,0.81L0,0.42L-0.59,0.81L-0.4,0.12L-0.95,-0.31L-0.25,-0.33Z',
+  'M-1,-1L1,-1L0.3,0L1,1L-1,1L-0.3,0Z',
+  'M-1,-1L0,-0.3L1,-1L1,1L0,0.3L-1,1Z',
+  'M-0.4,-1L0.4,-1L0.4,1L-0.4,1Z',
+];
 
 /** Budgets of one method, light to dark; readable in grey. */
 export const budgetColours = ['#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00'] as const;
@@ -126,13 +135,38 @@ const subtitleCharacters = 98;
 
 const wrapped = (text: string, limit: number): string[] => {
   const lines: string[] = [];
-  for (const word of text.split(' ')) {
+  for (const word of text.replaceAll(/(\d) (%|threads?\b|samples?\b|v\d)/g, '$1\u00a0$2').split(' ')) {
     const line = lines.at(-1);
     if (line !== undefined && line.length + 1 + word.length <= limit) lines[lines.length - 1] = `${line} ${word}`;
     else lines.push(word);
   }
   return lines;
 };
+
+/** Model, suite, protocol and samples a cell: what every chart says below its title. */
+export const whatWasRun = ({ run, cells }: RunSummary, protocol: string): string => {
+  const counts = cells
+    .filter(({ facts, record }) => facts.protocol === protocol && record.n > 0)
+    .map(({ record }) => record.n);
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  const n = counts.length === 0 ? '' : `, n = ${least === most ? most : `${least}–${most}`} samples a cell`;
+  return `${run.model.id}, ${run.suite.id} v${run.suite.version}, ${protocol}${n}`;
+};
+
+/** Dense first, then controls, then methods, each in the order of the run. */
+export const settingsOf = (cells: readonly CellSummary[]): string[] => {
+  const rank = ({ facts }: CellSummary): number => (facts.method.id === 'dense' ? 0 : facts.control ? 1 : 2);
+  return distinct([...cells].sort((a, b) => rank(a) - rank(b)).map(settingLabel));
+};
+
+/** Text on a field of a map with a score from 0 to 1: white where the scheme is dark, black where it is light. */
+export const scoreText = {
+  text: { field: 'score', type: 'quantitative', format: '.2f' },
+  color: { condition: { test: 'datum.score < 0.44', value: '#ffffff' }, value: '#000000' },
+};
+
+/** The heading of a panel. */
+export const heading = (text: string) => ({ text, fontSize: 13, offset: 6, anchor: 'middle' });
 
 export const mebibytes = (bytes: number): number => bytes / 2 ** 20;
 
