@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { WinnowError } from '../core/errors.js';
 import { cellsCsv } from './cells-csv.js';
 import { runPaths } from './run-files.js';
-import { summariseRun } from './summary.js';
+import { type RunSummary, summariseRun } from './summary.js';
 import { type Finding, problemText, verifyFolder } from './verify-folder.js';
 import { type Rescore, verifyRecords } from './verify-records.js';
 
@@ -25,7 +25,13 @@ export interface Verification {
  *
  * Never writes, never follows a link, never opens a file by a name from a record. Throws ERR_MISSING without a folder.
  */
-export const verifyRun = (dir: string, rescore: Rescore): Verification => {
+export const verifyRun = (dir: string, rescore: Rescore): Verification => verifyAndSummarise(dir, rescore).verification;
+
+/** The same for those who go on with the run: its summary too, where nothing is wrong, so that no interval is drawn twice. */
+export const verifyAndSummarise = (
+  dir: string,
+  rescore: Rescore,
+): { readonly verification: Verification; readonly summary?: RunSummary } => {
   if (!existsSync(dir))
     throw new WinnowError('ERR_MISSING', dir, 'a run directory', 'nothing', 'Give the folder that winnow run wrote.');
   const { files, findings } = verifyFolder(dir);
@@ -34,17 +40,22 @@ export const verifyRun = (dir: string, rescore: Rescore): Verification => {
     : { run: undefined, cells: 0, samples: 0, rescored: 0, findings: [] };
   const { run, cells, samples, rescored } = checked;
   const all = [...findings, ...checked.findings];
-  if (all.length === 0 && files.has('cells.csv')) all.push(...checkTable(dir));
-  return { dir, ...(run === undefined ? {} : { id: run.id }), cells, samples, rescored, findings: all };
+  const summary = all.length === 0 ? summaryOf(dir, all) : undefined;
+  if (summary !== undefined && files.has('cells.csv')) all.push(...checkTable(dir, summary));
+  const verification = { dir, ...(run === undefined ? {} : { id: run.id }), cells, samples, rescored, findings: all };
+  return { verification, ...(summary === undefined || all.length > 0 ? {} : { summary }) };
 };
 
-const checkTable = (dir: string): Finding[] => {
-  const where = 'cells.csv';
+const summaryOf = (dir: string, findings: Finding[]): RunSummary | undefined => {
   try {
-    return readFileSync(runPaths(dir).csv, 'utf8') === cellsCsv(summariseRun(dir))
-      ? []
-      : [{ where, problem: 'is not the table of these records' }];
+    return summariseRun(dir);
   } catch (error) {
-    return [{ where, problem: problemText(error) }];
+    findings.push({ where: 'records', problem: problemText(error) });
+    return undefined;
   }
 };
+
+const checkTable = (dir: string, summary: RunSummary): Finding[] =>
+  readFileSync(runPaths(dir).csv, 'utf8') === cellsCsv(summary)
+    ? []
+    : [{ where: 'cells.csv', problem: 'is not the table of these records' }];

@@ -5,8 +5,8 @@ import { WinnowError } from '../../core/errors.js';
 import { cellRows, type Value } from '../cells-csv.js';
 import { repeatDifferences } from '../repeat.js';
 import type { RunRecord } from '../schema.js';
-import { type RunSummary, summariseRun } from '../summary.js';
-import { type Rescore, verifyRun } from '../verify.js';
+import type { RunSummary } from '../summary.js';
+import { type Rescore, verifyAndSummarise } from '../verify.js';
 import { collectSettings, type FamilyOf, type SiteSetting } from './collect.js';
 import type { Badge } from './site-data.js';
 
@@ -45,17 +45,16 @@ export const findRuns = (dirs: readonly string[]): string[] =>
 export const readRuns = (dirs: readonly string[], rescore: Rescore, familyOf: FamilyOf): SiteRun[] => {
   const admitted: { site: SiteRun; light: RunSummary }[] = [];
   for (const dir of dirs) {
-    const verification = verifyRun(dir, rescore);
+    const { verification, summary } = verifyAndSummarise(dir, rescore);
     const [finding] = verification.findings;
-    if (finding !== undefined)
+    if (finding !== undefined || summary === undefined)
       throw new WinnowError(
         'ERR_RECORD',
         dir,
         'a run that winnow verify accepts',
-        `${finding.where}: ${finding.problem}${verification.findings.length > 1 ? `; and ${verification.findings.length - 1} more` : ''}`,
+        `${finding?.where}: ${finding?.problem}${verification.findings.length > 1 ? `; and ${verification.findings.length - 1} more` : ''}`,
         `See all of it: winnow verify ${dir}`,
       );
-    const summary = summariseRun(dir);
     const earlier = admitted.filter(({ site }) => site.run.configurationSha256 === summary.run.configurationSha256);
     if (earlier.some(({ site }) => site.run.createdAt === summary.run.createdAt))
       throw new WinnowError(

@@ -26,7 +26,7 @@ export const createCompare =
       nodes: [
         chips(chosen, change),
         scrolling('chosen settings', besideEachOther(chosen)),
-        element('h3', {}, ['Differences']),
+        element('h2', {}, ['Differences']),
         element('p', { class: 'soft' }, [
           `First − second on the same samples, ${100 * data.level} % interval; two-sided exact p (simulated where scores have no common step), Holm over the pairs; told apart at ${ALPHA}. A sample that stands in several cells counts as one cluster. The same tests as winnow compare (margin ${MARGIN}).`,
         ]),

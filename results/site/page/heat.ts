@@ -90,7 +90,7 @@ const depthMap = (setting: Setting): HTMLElement => {
   const levels = [...new Set(setting.depths.map(([, depth]) => depth))].sort((a, b) => a - b);
   const name = `${settingName(setting)}, ${setting.protocol}`;
   return element('section', { 'aria-label': name }, [
-    element('h3', {}, [
+    element('h2', {}, [
       element('a', { href: setting.page }, [isolated(settingName(setting))]),
       `, ${setting.protocol}`,
     ]),

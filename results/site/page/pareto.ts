@@ -37,9 +37,7 @@ export const createPareto =
       count,
       nodes: [
         controls,
-        element('div', { class: 'plot' }, [svg]),
-        legend(data, shown),
-        details,
+        element('div', { class: 'beside' }, [element('div', { class: 'plot' }, [svg, legend(data, shown)]), details]),
         element('div', { class: 'bar' }, [
           button('picture (SVG)', { id: 'save-svg' }, () =>
             offerFile('winnow-pareto.svg', 'image/svg+xml', standaloneSvg(svg)),

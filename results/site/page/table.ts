@@ -116,6 +116,7 @@ const tableRow = (row: Row, columns: readonly Column[], state: State, change: Ch
   const name = settingName(setting);
   const box = element('input', {
     type: 'checkbox',
+    id: `box-${setting.id}-${row.cell}`,
     'aria-label': `compare ${name}, ${setting.protocol}`,
     'data-setting': setting.id,
   });
