@@ -4,7 +4,7 @@ import type { Fork, RowFacts, StateView, StepView } from '../../methods/contract
 import type { CacheId } from '../../native/addon-types.js';
 import type { DeviceSlots, DeviceTensor } from './device.js';
 import { largest, layerLens } from './device.js';
-import { type Group, groupState, rowFacts } from './group.js';
+import { type Group, groupState } from './group.js';
 import { type Bill, createOps } from './ops.js';
 import { headOffset } from './prefill.js';
 import type { ModelContext } from './sample.js';
@@ -30,7 +30,7 @@ export const createFork = (context: ModelContext, group: Group, shared: boolean)
             layer,
             queryLen,
             q,
-            rows: rowFacts(group),
+            rows: group.facts,
             state: readOnly(groupState(context, group, layer), id),
             bill: group.bill,
           }),

@@ -4,6 +4,7 @@ import type {
   CacheView,
   Hooks,
   LayerShape,
+  Ops,
   RowFacts,
   SequenceFacts,
   SlotsView,
@@ -28,6 +29,10 @@ export interface Group {
   /** Bytes that ops read for this group since the last call, by row. */
   takeBill(): Float64Array;
   readonly bill: Bill;
+  /** The primitives, billed to this group. Made once for each kind of moment: a hook runs for every layer of every step. */
+  ops(context: GroupContext, allowHostLists: boolean): Ops;
+  /** What hooks see of the rows; it never changes. */
+  readonly facts: RowFacts;
   /** Tokens that each row fed beside its own sequence, as if alone. */
   readonly auxiliaryTokens: number;
   addAuxiliaryTokens(tokens: number): void;
@@ -62,7 +67,14 @@ export const createGroup = (context: GroupContext, rows: readonly Row[], slotCap
   const state = createState(context.device, first.declaration, context.shapes, rows.length, slotCapacity);
   const hooks = first.hooks();
   let billed = new Float64Array(rows.length);
+  const made = new Map<boolean, { readonly shapes: GroupContext['shapes']; readonly ops: Ops }>();
   let auxiliaryTokens = 0;
+  const bill: Bill = (bytesByRow, read) => {
+    if (read !== undefined)
+      for (const row of rows)
+        streamTier(context, row, read.layer, headOffset(context.shapes, read.layer), read.what, read.share ?? 1);
+    for (let row = 0; row < billed.length; row++) billed[row]! += bytesByRow[bytesByRow.length === 1 ? 0 : row]!;
+  };
   return {
     rows,
     state,
@@ -76,11 +88,18 @@ export const createGroup = (context: GroupContext, rows: readonly Row[], slotCap
       billed = new Float64Array(rows.length);
       return bytes;
     },
-    bill(bytesByRow, read) {
-      if (read !== undefined)
-        for (const row of rows)
-          streamTier(context, row, read.layer, headOffset(context.shapes, read.layer), read.what, read.share ?? 1);
-      for (let row = 0; row < billed.length; row++) billed[row]! += bytesByRow[bytesByRow.length === 1 ? 0 : row]!;
+    bill,
+    ops({ device, shapes, elementBytes }, allowHostLists) {
+      const known = made.get(allowHostLists);
+      if (known?.shapes === shapes) return known.ops;
+      const ops = createOps({ device, shapes, elementBytes, bill, allowHostLists });
+      made.set(allowHostLists, { shapes, ops });
+      return ops;
+    },
+    facts: {
+      count: rows.length,
+      budgets: rows.map((row) => row.resolved.setting.budget),
+      sequences: rows.map((row) => visibleFacts(row.resolved, row.sequence)),
     },
     get auxiliaryTokens() {
       return auxiliaryTokens;
@@ -146,12 +165,6 @@ export const groupState = (context: GroupContext, group: Group, layer: number): 
   };
 };
 
-export const rowFacts = (group: Group): RowFacts => ({
-  count: group.rows.length,
-  budgets: group.rows.map((row) => row.resolved.setting.budget),
-  sequences: group.rows.map((row) => visibleFacts(row.resolved, row.sequence)),
-});
-
 /** Evidence and tokens exist only for those who declared them. */
 export const visibleFacts = (resolved: ResolvedSetting, sequence: SequenceFacts): SequenceFacts => {
   const { tokenIds, evidence, ...open } = sequence;
@@ -196,14 +209,8 @@ export interface BoundaryViews {
 }
 
 export const cacheViews = (context: GroupContext, group: Group, views: BoundaryViews): CacheView[] => {
-  const ops = createOps({
-    device: context.device,
-    shapes: context.shapes,
-    elementBytes: context.elementBytes,
-    bill: group.bill,
-    allowHostLists: views.boundary !== 'step',
-  });
-  const rows = rowFacts(group);
+  const ops = group.ops(context, views.boundary !== 'step');
+  const rows = group.facts;
   const missing = (name: string) => (): never => {
     throw new WinnowError(
       'ERR_CONTRACT',

@@ -3,8 +3,7 @@ import { asWinnowError, WinnowError } from '../../core/errors.js';
 import type { OutputView } from '../../methods/contract.js';
 import { feedCompanions } from './companions.js';
 import { type DeviceTensor, device as deviceOf } from './device.js';
-import { type Group, groupState, rowFacts, slotsView } from './group.js';
-import { createOps } from './ops.js';
+import { type Group, groupState, slotsView } from './group.js';
 import type { ModelContext } from './sample.js';
 
 /** Where in the answer a step stands. */
@@ -81,7 +80,7 @@ export const outputView = (
   moment: OutputMoment,
   companions: readonly DeviceTensor[],
 ): OutputView => {
-  const { device, shapes, elementBytes } = context;
+  const { shapes } = context;
   const { resolved } = group.rows[0]!;
   const { id } = resolved.bound.method;
   const layer = shapes.length - 1;
@@ -92,9 +91,9 @@ export const outputView = (
   return {
     layer,
     shape: shapes[layer]!,
-    rows: rowFacts(group),
+    rows: group.facts,
     state: groupState(context, group, layer),
-    ops: createOps({ device, shapes, elementBytes, bill: group.bill, allowHostLists: true }),
+    ops: group.ops(context, true),
     step: moment.step,
     phase: moment.phase,
     queryLen: moment.queryLen,

@@ -2,8 +2,7 @@
 import { WinnowError } from '../../core/errors.js';
 import type { ChunkView } from '../../methods/contract.js';
 import type { DeviceTensor } from './device.js';
-import { type Group, type GroupContext, groupState, rowFacts } from './group.js';
-import { createOps } from './ops.js';
+import { type Group, type GroupContext, groupState } from './group.js';
 import { headOffset, type PrefillChunk, type PrefillHooks } from './prefill.js';
 import type { ResolvedSetting } from './settings.js';
 import { needs } from './step-hooks.js';
@@ -29,7 +28,7 @@ export const prefillHooks = (context: GroupContext, group: Group): PrefillHooks 
 };
 
 const chunkView = (context: GroupContext, group: Group, chunk: PrefillChunk): ChunkView => {
-  const { device, shapes, elementBytes } = context;
+  const { device, shapes } = context;
   const { layer, offset, queryLen, past, source } = chunk;
   const shape = shapes[layer]!;
   const [row] = group.rows;
@@ -48,9 +47,9 @@ const chunkView = (context: GroupContext, group: Group, chunk: PrefillChunk): Ch
   return {
     layer,
     shape,
-    rows: rowFacts(group),
+    rows: group.facts,
     state: groupState(context, group, layer),
-    ops: createOps({ device, shapes, elementBytes, bill: group.bill, allowHostLists: true }),
+    ops: group.ops(context, true),
     offset,
     queryLen,
     past,

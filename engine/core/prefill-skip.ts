@@ -4,8 +4,7 @@ import type { ChunkView, TokenPlan } from '../../methods/contract.js';
 import type { CacheId } from '../../native/addon-types.js';
 import { createColumnStats } from './column-stats.js';
 import { type DeviceTensor, device as deviceOf, layerLens } from './device.js';
-import { type Group, groupState, rowFacts } from './group.js';
-import { createOps } from './ops.js';
+import { type Group, groupState } from './group.js';
 import { type SoftTokens, softWithin } from './pass.js';
 import { headOffset, type PrefillResult } from './prefill.js';
 import { totalHeads } from './rows.js';
@@ -102,7 +101,7 @@ const skipView = (
   hidden: DeviceTensor,
   cache: CacheId,
 ): ChunkView => {
-  const { device, shapes, elementBytes } = context;
+  const { device, shapes } = context;
   const shape = shapes[layer]!;
   const { id } = group.rows[0]!.resolved.bound.method;
   const refuse = (name: string) => (): never => {
@@ -121,9 +120,9 @@ const skipView = (
   return {
     layer,
     shape,
-    rows: rowFacts(group),
+    rows: group.facts,
     state: groupState(context, group, layer),
-    ops: createOps({ device, shapes, elementBytes, bill: group.bill, allowHostLists: true }),
+    ops: group.ops(context, true),
     offset,
     queryLen: hidden.shape[0]!,
     past,

@@ -3,8 +3,7 @@ import { WinnowError } from '../../core/errors.js';
 import type { Scope, StepView } from '../../methods/contract.js';
 import { applyPlan } from './apply-plan.js';
 import type { Device, DeviceTensor } from './device.js';
-import { cacheViews, type Group, type GroupContext, groupState, rowFacts, slotsView } from './group.js';
-import { createOps } from './ops.js';
+import { cacheViews, type Group, type GroupContext, groupState, slotsView } from './group.js';
 import { headOffset } from './prefill.js';
 import type { StepRequest } from './step.js';
 import type { LayerSource } from './transformer.js';
@@ -54,9 +53,9 @@ export const stepView = (
   return {
     layer,
     shape,
-    rows: rowFacts(group),
+    rows: group.facts,
     state: groupState(context, group, layer),
-    ops: createOps({ device, shapes, elementBytes: context.elementBytes, bill: group.bill, allowHostLists: false }),
+    ops: group.ops(context, false),
     step: request.step,
     phase: request.phase,
     queryLen,

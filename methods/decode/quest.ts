@@ -52,18 +52,30 @@ export const quest = defineMethod({
         },
       },
     }),
-  hooks: ({ params, budget }, model) => ({
-    admit: () => requirePages(params, budget, model),
-    decode: {
-      select: (view) => {
-        const pages = pagesPerRow(view, params, model);
-        if (pages === 'all') return readAll;
-        const { ops, shape, state, queryLen } = view;
-        const bounds = ops.blockScores(view.queries('rotated'), state.read('pages'), shape, params.gqa);
-        return readPages(ops.topK(bounds, pages, { scope: 'kvHead', sinks: 0, recents: 1 }), params.pageSize, queryLen);
+  hooks: ({ params, budget }, model) => {
+    // Asked for in every layer of every step, the same for a row throughout.
+    const left = new Map<Budget, Budget>();
+    const sparseBudget = (budget: Budget): Budget => {
+      const known = left.get(budget);
+      if (known !== undefined) return known;
+      const sparse = { ...budget, tokens: sparseLayerTokens(params, budget, model) };
+      left.set(budget, sparse);
+      return sparse;
+    };
+    return {
+      admit: () => requirePages(params, budget, model),
+      decode: {
+        select: (view) => {
+          const pages = pagesPerRow(view, params, sparseBudget);
+          if (pages === 'all') return readAll;
+          const { ops, shape, state, queryLen } = view;
+          const bounds = ops.blockScores(view.queries('rotated'), state.read('pages'), shape, params.gqa);
+          const lists = ops.topK(bounds, pages, { scope: 'kvHead', sinks: 0, recents: 1 });
+          return readPages(lists, params.pageSize, queryLen);
+        },
       },
-    },
-  }),
+    };
+  },
 });
 
 interface QuestParams {
@@ -75,10 +87,10 @@ interface QuestParams {
 const pagesPerRow = (
   { rows, shape, layer, slots }: StepView,
   params: QuestParams,
-  model: ModelFacts,
+  sparseBudget: (budget: Budget) => Budget,
 ): number[] | 'all' => {
   if (!shape.evictable || layer < params.denseLayers || rows.budgets.every(keepsEverything)) return 'all';
-  const budgets = rows.budgets.map((budget) => ({ ...budget, tokens: sparseLayerTokens(params, budget, model) }));
+  const budgets = rows.budgets.map(sparseBudget);
   return stepCounts(slots, budgets).map((tokens, row) =>
     keepsEverything(budgets[row]!)
       ? Math.ceil(slots.maxLen / params.pageSize)
