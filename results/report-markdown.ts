@@ -6,6 +6,7 @@ import { markdownTable, plain } from './markdown.js';
 import { differenceWithInterval, mebibytesText, scoreWithInterval, share } from './numbers.js';
 import { evidenceSections } from './report-evidence.js';
 import { floorSection } from './report-floor.js';
+import { kindSections, memorySections } from './report-kinds.js';
 import { turnSections } from './report-turns.js';
 import type { RunRecord } from './schema.js';
 import { type CellSummary, groupKey, type RunSummary, settingLabel } from './summary.js';
@@ -41,6 +42,8 @@ export const reportMarkdown = (summary: RunSummary, { charts, skipped }: Charts)
       groupSection(cells.filter((cell) => groupKey(cell.facts) === key)),
     ),
     ...turnSections(cells),
+    ...kindSections(cells),
+    ...memorySections(cells),
     ...evidenceSections(cells),
     ...failures(cells),
     '## Reproduce',

@@ -59,16 +59,23 @@ export const showSample = async (order: SamplesOrder, terminal: Terminal): Promi
     });
     return 0;
   }
+  const asked = [sample, ...(sample.turns ?? [])];
+  const marked = asked.flatMap((turn) => turn.evidence);
   const isColoured = picocolors.isColorSupported && process.stdout.isTTY === true;
-  terminal.print(`${highlight(context, evidence, isColoured ? colours : marks)}${question}\n${answerPrefix}`);
+  terminal.print(`${highlight(context, marked, isColoured ? colours : marks)}${question}\n${answerPrefix}`);
   for (const turn of sample.turns ?? []) terminal.print(`${turn.question}\n${turn.answerPrefix}`);
   if (sample.continuation !== undefined) terminal.print(sample.continuation);
   terminal.note(`\n${promptTokens} tokens of ${meter.tokenizer}, ${template} and the answer prefix included`);
   if (meta.truncatedTokens !== undefined && meta.truncatedTokens !== 0)
     terminal.note(`${meta.truncatedTokens} tokens were taken out of the middle`);
-  terminal.note(`the answer: ${references.join(', ')}`);
-  for (const { start, end } of evidence)
-    terminal.note(`evidence ${start}–${end}: ${JSON.stringify(context.slice(start, end))}`);
+  if (sample.continuation !== undefined)
+    terminal.note(`the given text has ${meter.count(sample.continuation)} tokens, whose probability is measured`);
+  for (const [i, turn] of asked.entries()) {
+    if (turn.references.length > 0)
+      terminal.note(`the answer${asked.length === 1 ? '' : ` of turn ${i + 1}`}: ${turn.references.join(', ')}`);
+    for (const { start, end } of turn.evidence)
+      terminal.note(`evidence ${start}–${end}: ${JSON.stringify(context.slice(start, end))}`);
+  }
   for (const { dataset, file, sha256, trust } of data)
     terminal.note(`from ${dataset}/${file}, sha256 ${sha256} (${trust})`);
   return 0;
