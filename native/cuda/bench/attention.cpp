@@ -174,14 +174,80 @@ void bench_decode(Bench& bench, const DecodeShape& s, int selection, double shar
   const std::string shape = "{\"headDim\":" + text(s.head_dim) + ",\"numQueryHeads\":" + text(p.num_query_heads) +
                             ",\"numKvHeads\":" + text(s.kv_heads) + ",\"batch\":" + text(s.batch) + ",\"kvLen\":" +
                             text(s.tokens) + ",\"visited\":" + text(selection == WN_SELECT_PAGES ? chosen * 64 : selection ? chosen : s.tokens) + "}";
-  bench.run({name, "winnow", shape, 0, bytes, std::max(sets, 4), "cold: " + text(sets) + " input sets in turn",
-             [&](int call, cudaStream_t stream) {
-               WnDecodeAttentionParams set = p;
-               const int64_t i = call % sets;
-               set.page_table = table + (selection ? 0 : i * segments * pages_per_segment);
-               set.selected = selection ? selected + i * segments * chosen : nullptr;
-               return wn_decode_attention(&set, stream);
-             }});
+  const int calls = std::max(sets, 4);
+  const std::string l2 = "cold: " + text(sets) + " input sets in turn";
+  std::vector<Job> rivals{{name, "winnow", shape, 0, bytes, calls, l2, [&](int call, cudaStream_t stream) {
+                             WnDecodeAttentionParams set = p;
+                             const int64_t i = call % sets;
+                             set.page_table = table + (selection ? 0 : i * segments * pages_per_segment);
+                             set.selected = selection ? selected + i * segments * chosen : nullptr;
+                             return wn_decode_attention(&set, stream);
+                           }}};
+  // The portable kernel on the same tensors takes turns with it.
+  WnAttentionAnyParams any{};
+  any.q = p.q;
+  any.pages = p.pages;
+  any.kv_lens = p.kv_lens;
+  any.index_lens = p.selected_lens;
+  any.out = p.out;
+  any.lse = p.lse;
+  any.rows = s.batch;
+  any.query_len = 1;
+  any.num_query_heads = p.num_query_heads;
+  any.num_kv_heads = s.kv_heads;
+  any.head_dim = s.head_dim;
+  any.page_table_stride = pages_per_segment;
+  any.index_stride = p.selected_stride;
+  any.list = selection ? WN_LIST_KV_HEAD : WN_LIST_NONE;
+  any.page_size = selection == WN_SELECT_PAGES ? 64 : 0;
+  any.softmax_scale = p.softmax_scale;
+  any.variant = 1;
+  any.workspace_bytes = wn_attention_any_workspace_bytes(&any);
+  any.workspace = bench.zeroed(any.workspace_bytes);
+  for (int variant : {1, 2, 4}) {
+    any.variant = variant;
+    rivals.push_back({name, "winnow-any-v" + text(variant), shape, 0, bytes, calls, l2, [=](int call, cudaStream_t stream) {
+                        WnAttentionAnyParams set = any;
+                        const int64_t i = call % sets;
+                        set.page_table = table + (selection ? 0 : i * segments * pages_per_segment);
+                        set.indices = selection ? selected + i * segments * chosen : nullptr;
+                        return wn_attention_any(&set, stream);
+                      }});
+  }
+  bench.run(rivals);
+  bench.release();
+}
+
+/// The portable kernel over a whole prompt, plain and with what only it does.
+void bench_any(Bench& bench, const PrefillShape& s) {
+  const std::string name = "any-prefill-d" + text(s.head_dim) + "-" + text(s.tokens);
+  if (!bench.wants(name)) return;
+  const WnPrefillAttentionParams dense = prefill_params(bench, s, true);
+  WnAttentionAnyParams p{};
+  p.q = dense.q;
+  p.pages = dense.pages;
+  p.page_table = dense.page_table;
+  p.kv_lens = bench.upload(std::vector<int32_t>(s.kv_heads, s.tokens));
+  p.out = dense.out;
+  p.rows = 1;
+  p.query_len = s.tokens;
+  p.num_query_heads = s.query_heads;
+  p.num_kv_heads = s.kv_heads;
+  p.head_dim = s.head_dim;
+  p.page_table_stride = dense.page_table_stride;
+  p.softmax_scale = dense.softmax_scale;
+  WnAttentionAnyParams windowed = p, capped = p;
+  std::vector<int32_t> windows;
+  for (int h = 0; h < s.query_heads; h++) windows.insert(windows.end(), {64, 4096});
+  windowed.windows = bench.upload(windows);
+  capped.soft_cap = 50;
+  const double pairs = 4096.0 * s.tokens - 0.5 * 4096 * 4096;
+  bench.run({{name, "winnow", prefill_shape(s), causal_flop(s), 0, 1, "does not matter",
+              [=](int, cudaStream_t stream) { return wn_attention_any(&p, stream); }},
+             {name, "winnow-cap", prefill_shape(s), causal_flop(s), 0, 1, "does not matter",
+              [=](int, cudaStream_t stream) { return wn_attention_any(&capped, stream); }},
+             {name, "winnow-window-4096", prefill_shape(s), 4.0 * s.head_dim * s.query_heads * pairs, 0, 1, "does not matter",
+              [=](int, cudaStream_t stream) { return wn_attention_any(&windowed, stream); }}});
   bench.release();
 }
 
@@ -238,6 +304,8 @@ void bench_attention(Bench& bench) {
     bench_decode(bench, {128, 4, 8, 1, 131072}, WN_SELECT_TOKENS, share);
   }
   bench_int4(bench, {128, 4, 8, 1, 131072});
+  bench_any(bench, {128, 32, 8, 16384});
+  bench_any(bench, {256, 16, 8, 16384});
   bench_prefill(bench, {128, 32, 8, 16384}, {0, 2, kFixedOrder}, false);
   bench_prefill(bench, {128, 32, 8, 32768}, {0, 2, kFixedOrder}, false);
   bench_prefill(bench, {128, 32, 8, 32768}, {0}, true);

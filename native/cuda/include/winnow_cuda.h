@@ -14,6 +14,7 @@
 #include "winnow_cuda/cache_read.h"
 #include "winnow_cuda/cache_view.h"
 #include "winnow_cuda/cache_write.h"
+#include "winnow_cuda/column_stats.h"
 #include "winnow_cuda/decode_attention.h"
 #include "winnow_cuda/decode_attention_int4.h"
 #include "winnow_cuda/device.h"

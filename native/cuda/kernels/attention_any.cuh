@@ -15,6 +15,7 @@ struct AnyArgs {
   float* part_out;  ///< [splits][rows * query_len * num_query_heads][head_dim]; null where one block sees all keys
   float* part_lse;
   int32_t pack;  ///< query heads that share a list of keys and a block
+  int32_t min_split_tiles;
 };
 
 /// What the threads of a block need of each key of a tile; a negative slot is no key.
@@ -117,12 +118,6 @@ struct AnyQuery {
     return yes;
   }
 };
-
-/// Byte of 16-byte piece `piece` of a row of `kPieces`, swizzled so that eight rows of one piece lie on different banks.
-template <int kPieces>
-WN_DEVICE uint32_t piece_byte(int row, int piece) {
-  return static_cast<uint32_t>(row * kPieces * 16 + (piece ^ (row & 7)) * 16);
-}
 
 /// A warp's sixteen packed queries over kColumns keys of each tile. Row g of registers 0, 1; row g + 8 of 2, 3.
 template <int kDim, int kColumns>

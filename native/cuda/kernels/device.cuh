@@ -79,6 +79,45 @@ WN_DEVICE uint32_t pack_bf16(float low, float high) {
 WN_DEVICE float low_bf16(uint32_t word) { return __uint_as_float(word << 16); }
 WN_DEVICE float high_bf16(uint32_t word) { return __uint_as_float(word & 0xffff0000u); }
 
+#ifdef __CUDACC__
+/// Lets a kernel launched by launch_early begin while this one still runs; it must not read before wait_for_predecessor.
+WN_DEVICE void let_successor_start() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+/// In a kernel launched by launch_early: waits for the end of the one before and for its writes.
+WN_DEVICE void wait_for_predecessor() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+/// A launch that may begin before the kernel ahead of it in the stream has ended, on devices built for that.
+template <typename... Args>
+cudaError_t launch_early(void (*kernel)(Args...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream, Args... args) {
+  cudaLaunchAttribute early{};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = stream;
+  config.attrs = &early;
+  // Code for 8.0 has no wait in it, so a device that runs that must not start early.
+  config.numAttrs = device_attribute(cudaDevAttrComputeCapabilityMajor) == 9 ? 1 : 0;
+  return cudaLaunchKernelEx(&config, kernel, args...);
+}
+#else
+inline void let_successor_start() {}
+inline void wait_for_predecessor() {}
+template <typename... Args>
+cudaError_t launch_early(void (*kernel)(Args...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t, Args... args) {
+  emulate::launching(kernel, grid, block, shared_bytes)(args...);
+  return cudaSuccess;
+}
+#endif
+
 template <typename Combine>
 WN_DEVICE float warp_reduce(float value, Combine combine) {
 #pragma unroll

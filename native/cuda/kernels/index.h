@@ -23,6 +23,12 @@ WN_HD constexpr int tile_byte(int row, int column, int rows_per_chunk) {
   return (column / 64) * rows_per_chunk * 128 + row * 128 + ((((column % 64) / 8) ^ (row % 8)) * 16) + 2 * (column % 8);
 }
 
+/// Byte of 16-byte piece `piece` of a row of kPieces pieces, swizzled so that eight rows of one piece lie on different banks.
+template <int kPieces>
+WN_HD constexpr uint32_t piece_byte(int row, int piece) {
+  return static_cast<uint32_t>(row * kPieces * 16 + (piece ^ (row & 7)) * 16);
+}
+
 /// Row and column of accumulator register `i` of `thread` (0 .. 127) of a wgmma with 64 rows.
 WN_HD constexpr int accumulator_row(int thread, int i) {
   return 16 * (thread / 32) + (thread % 32) / 4 + 8 * ((i >> 1) & 1);

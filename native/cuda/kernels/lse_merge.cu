@@ -16,6 +16,7 @@ __global__ void lse_merge_kernel(const __grid_constant__ MergeArgs args) {
   const int64_t row = blockIdx.x;
   const int lane = threadIdx.x & 31;
   constexpr int kBatch = 8;
+  wait_for_predecessor();
   for (int d0 = 0; d0 < p.head_dim; d0 += blockDim.x) {
     const int d = d0 + threadIdx.x, channel = min(d, p.head_dim - 1);
     float best = -INFINITY, total = 0, value = 0;
@@ -51,8 +52,9 @@ __global__ void lse_merge_kernel(const __grid_constant__ MergeArgs args) {
 
 WnStatus launch_lse_merge(const WnLseMergeParams& p, cudaStream_t stream) {
   const int threads = p.head_dim < 256 ? static_cast<int>(ceil_div(p.head_dim, 32)) * 32 : 256;
-  lse_merge_kernel<<<p.num_rows, threads, 0, stream>>>(MergeArgs{p});
-  return launch_status("lse_merge");
+  const cudaError_t error =
+      launch_early(lse_merge_kernel, dim3(p.num_rows), dim3(threads), 0, stream, static_cast<const MergeArgs>(MergeArgs{p}));
+  return cuda_status(error, "lse_merge");
 }
 
 }  // namespace winnow

@@ -40,6 +40,9 @@ void prefill_attention_ref(const WnPrefillAttentionParams& p, double* out, doubl
 bool prefill_visible(const WnPrefillAttentionParams& p, int head, int row, int column);
 /// `lse` and `probs` may be null.
 void attention_any_ref(const WnAttentionAnyParams& p, double* out, double* lse, double* probs);
+/// Adds to `state`, which is as wide as the contract says.
+void column_stats_ref(const WnColumnStatsParams& p, double* state);
+void finish_column_stats_ref(const WnFinishColumnStatsParams& p, double* out);
 void decode_attention_ref(const WnDecodeAttentionParams& p, double* out, double* lse);
 void decode_attention_int4_ref(const WnDecodeAttentionInt4Params& p, double* out, double* lse);
 void window_scores_ref(const WnWindowScoresParams& p, double* scores);
