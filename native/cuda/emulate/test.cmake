@@ -1,7 +1,7 @@
 # The same parity table over the portable kernels translated for the host: no device, no nvcc for the kernels.
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   foreach(source ${portable_sources})
-    if(source STREQUAL "kernels/device.cu")
+    if(source MATCHES "device\\.cu|\\.cpp$")
       continue()
     endif()
     get_filename_component(name ${source} NAME_WE)

@@ -65,6 +65,11 @@ void rope_append_store_ref(const WnRopeAppendParams& p, const double* heads, uin
 void slot_norms_ref(const WnSlotNormsParams& p, double* norms);
 void block_summary_ref(const WnBlockSummaryParams& p, double* summary);
 void block_scores_ref(const WnBlockScoresParams& p, double* scores);
+void channel_scores_ref(const WnChannelScoresParams& p, double* scores);
+void plane_scores_ref(const WnPlaneScoresParams& p, double* scores);
+void project_slots_ref(const WnProjectSlotsParams& p, double* out);
+void project_queries_ref(const WnProjectQueriesParams& p, double* out);
+void pairwise_cosine_ref(const WnPairwiseCosineParams& p, double* out);
 void random_scores_ref(const WnRandomScoresParams& p, float* scores);
 void list_values_ref(const WnListValuesParams& p, double* out);
 /// Writes to p.out and p.out_lens (host pointers).

@@ -186,6 +186,7 @@ int run(int argc, char** argv) {
   add_prefill_cases(all);
   add_any_cases(all);
   add_column_cases(all);
+  add_slot_score_cases(all);
   for (auto& c : all)
     if ((c.op + " " + c.name).find(options.filter) != std::string::npos) cases.push_back(c);
   if (options.child_begin >= 0) return run_child(cases, options);

@@ -51,6 +51,7 @@ void add_column_cases(Cases& cases);
 void add_prefill_cases(Cases& cases);
 void add_decode_cases(Cases& cases);
 void add_score_cases(Cases& cases);
+void add_slot_score_cases(Cases& cases);
 void add_layer_cases(Cases& cases);
 void add_linear_cases(Cases& cases);
 void add_list_cases(Cases& cases);
