@@ -109,6 +109,35 @@ test('a removed, repeated or exchanged sample is refused', { skip }, () => {
   refuses((dir) => forgeSamples(dir, ([a, b]) => [a!, b!, { ...a!, index: 2 }]), /holds a sample twice/);
   const easier = (one: SampleRecord): SampleRecord => (one.status === 'ok' ? { ...one, references: ['a'] } : one);
   refuses((dir) => forgeSamples(dir, (samples) => samples.map(easier)), /other samples or references/);
+  const askedElse = (one: SampleRecord): SampleRecord => ({ ...one, promptHash: '0123456789abcdef' });
+  refuses((dir) => forgeSamples(dir, (samples) => samples.map(askedElse)), /was asked other texts/);
+});
+
+test('a record of an older version, which says less, passes', { skip }, () => {
+  const verification = tampered((dir) => {
+    for (const id of listIds(runPaths(dir).cells, '.json')) {
+      const record = JSON.parse(readFileSync(runPaths(dir).cell(id), 'utf8')) as CellRecord;
+      const path = runPaths(dir).cellSamples(id);
+      const lines = gunzipSync(readFileSync(path)).toString().split('\n').slice(0, -1);
+      const samples = lines.map((line) => {
+        const { promptHash: _, ...older } = JSON.parse(line) as SampleRecord;
+        return older as SampleRecord;
+      });
+      writeFileSync(path, encodeSamples(samples));
+      record.samplesSha256 = sha256Hex(encodeSamples(samples));
+      writeFileSync(runPaths(dir).cell(id), recordText(record));
+    }
+    editJson<RunRecord>(runPaths(dir).run, (run) => {
+      const { cpu, cores, flags, memoryBytes } = run.machine;
+      run.machine = { cpu, cores, flags, memoryBytes };
+      run.code = { version: run.code.version };
+      run.software = { node: run.software.node, os: run.software.os };
+      delete run.load;
+      delete run.model.facts;
+    });
+    writeChecksums(dir);
+  });
+  assert.deepEqual(verification.findings, []);
 });
 
 test('a changed hash, model, plan or state in run.json is refused', { skip }, () => {
