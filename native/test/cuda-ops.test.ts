@@ -238,6 +238,38 @@ describe('scores and lists of the CUDA backend', { skip }, () => {
       ];
     });
   });
+  test('factors of heads, mixes of parts and choices by row', () => {
+    assertClose(1e-6, (addon) => {
+      const x = f32(addon, [3, 4 * 5], noise(26, 60));
+      const scaled = addon.tensor('f32', [3, 20]);
+      addon.scaleRows(x, f32(addon, [3, 1, 4], noise(27, 12)), scaled);
+      const mixed = addon.tensor('f32', [3, 4, 5]);
+      const gates = noise(28, 24).map((gate, i) => (i % 5 === 0 ? 0 : gate));
+      addon.mixParts(f32(addon, [2, 3, 4, 5], noise(29, 120)), f32(addon, [3, 1, 4, 2], gates), mixed);
+      return [scaled, mixed];
+    });
+    assertEqual((addon) => {
+      const yes = i32(
+        addon,
+        [3, 2, 4],
+        Int32Array.from({ length: 24 }, (_, i) => i),
+      );
+      const no = i32(
+        addon,
+        [3, 2, 6],
+        Int32Array.from({ length: 36 }, (_, i) => 100 + i),
+      );
+      return [
+        addon.chooseRows(f32(addon, [3], Float32Array.of(0.5, 0, -1)), yes, no),
+        addon.chooseRows(i32(addon, [3], [-1, 2, 0]), no, yes),
+        addon.chooseRows(
+          i32(addon, [3], [1, 0, 1]),
+          f32(addon, [3, 1, 2], noise(30, 6)),
+          f32(addon, [3, 1, 3], noise(31, 9)),
+        ),
+      ];
+    });
+  });
   test('bounds of blocks are those of the CPU', () => {
     for (const gqa of [0, 1, 2, 3, 4] as const)
       assertClose(1e-5, (addon) => {

@@ -1,6 +1,6 @@
 #include "lists.h"
 
-/// Scores that need no cache, sums of scores, and the choice of the best.
+/// Scores that need no cache, and the choice of the best.
 namespace winnow::gpu {
 
 namespace {
@@ -94,74 +94,8 @@ napi_value Top(Call& call) {
   return flatten == 0 ? PairOf(call, wide_id, lens_id) : Tightened(call, wide, lens, lens_id);
 }
 
-napi_value Axpby(Call& call) {
-  const Tensor x = call.AnyTensor(0, "x");
-  if (x.dtype != DType::kF32) call.Refuse("x", "f32", Describe(x));
-  Tensor y;
-  if (call.Given(2, "y")) {
-    y = call.AnyTensor(2, "y");
-    if (y.dtype != DType::kF32 || y.rank != x.rank || y.dims != x.dims) call.Refuse("y", Describe(x), Describe(y));
-  }
-  Tensor out;
-  const TensorId id = MakeLike(call, DType::kF32, x, 0, &out);
-  const WnElementwiseParams params{.x = x.data,
-                                   .y = y.data,
-                                   .out = out.data,
-                                   .count = x.size(),
-                                   .op = WN_ELEMENT_AXPBY,
-                                   .x_type = WN_F32,
-                                   .out_type = WN_F32,
-                                   .a = static_cast<float>(call.Number(1, "a")),
-                                   .b = static_cast<float>(call.Number(3, "b"))};
-  Issue(call, wn_elementwise(&params, StreamOf(call)));
-  return call.Value(id);
-}
-
-napi_value Reduce(Call& call) {
-  const Tensor scores = call.TensorOf(0, "scores", DType::kF32, {-1, -1, -1});
-  const int64_t how = call.Int(1, "how", 0, 2);
-  if (scores.dim(1) < 1) call.Refuse("scores", "at least one list", Describe(scores));
-  Tensor out;
-  const TensorId id = call.NewTensor(DType::kF32, {scores.dim(0), 1, scores.dim(2)}, &out);
-  const WnListMovesParams params{.values = scores.data,
-                                 .out = out.data,
-                                 .num_lists = scores.dim(0),
-                                 .width = static_cast<int32_t>(scores.dim(2)),
-                                 .length = static_cast<int32_t>(scores.dim(1)),
-                                 .op = WN_MOVE_REDUCE,
-                                 .how = static_cast<int32_t>(how)};
-  Issue(call, wn_list_moves(&params, StreamOf(call)));
-  return call.Value(id);
-}
-
-napi_value AddRows(Call& call) {
-  const Tensor x = call.AnyTensor(0, "x");
-  if (x.dtype != DType::kI32 || x.rank < 1 || x.dim(0) < 1) call.Refuse("x", "i32 with rows", Describe(x));
-  const Span<const int32_t> by = call.Ints(1, "by");
-  if (by.size != x.dim(0)) call.Refuse("by", std::to_string(x.dim(0)) + " numbers", std::to_string(by.size));
-  Tensor out;
-  const TensorId id = MakeLike(call, DType::kI32, x, 0, &out);
-  if (x.size() == 0) return call.Value(id);
-  const WnElementwiseParams params{.x = x.data,
-                                   .y = StageFor(call, by.data, static_cast<size_t>(by.size)),
-                                   .out = out.data,
-                                   .count = x.size(),
-                                   .row_len = x.size() / x.dim(0),
-                                   .op = WN_ELEMENT_ADD_ROWS,
-                                   .x_type = WN_I32,
-                                   .out_type = WN_I32};
-  Issue(call, wn_elementwise(&params, StreamOf(call)));
-  return call.Value(id);
-}
-
 const Binding binding([](napi_env env, napi_value exports, Runtime& runtime) {
-  Register(env, exports, runtime,
-           {{"blockScores", Blocks},
-            {"randomScores", Random},
-            {"topK", Top},
-            {"axpby", Axpby},
-            {"reduceHeads", Reduce},
-            {"addToRows", AddRows}});
+  Register(env, exports, runtime, {{"blockScores", Blocks}, {"randomScores", Random}, {"topK", Top}});
 });
 
 }  // namespace

@@ -19,6 +19,13 @@ void elementwise_ref(const WnElementwiseParams& p, double* out) {
       case WN_ELEMENT_SCALE_ROWS: out[i] = x * y[i / p.row_len]; break;
       case WN_ELEMENT_ADD_ROWS: out[i] = x + static_cast<const int32_t*>(p.y)[i / p.row_len]; break;
       case WN_ELEMENT_ADD_BIAS: out[i] = x + y[i % p.row_len]; break;
+      case WN_ELEMENT_MIX:
+        out[i] = 0;
+        for (int part = 0; part < p.parts; part++) {
+          const double gate = y[i / p.row_len * p.parts + part];
+          if (gate != 0) out[i] += gate * static_cast<const float*>(p.x)[part * p.count + i];
+        }
+        break;
       default: out[i] = x;
     }
   }

@@ -33,6 +33,17 @@ WN_DEVICE float reduce_lists(const WnListMovesParams& p, int64_t i) {
   return p.how == 0 ? result * (1.0f / static_cast<float>(p.length)) : result;
 }
 
+WN_DEVICE uint32_t choose_rows(const WnListMovesParams& p, int64_t i) {
+  const int64_t list = i / p.length;
+  const int place = static_cast<int>(i % p.length);
+  // Above zero is the same of an int32 and of the bits of a f32, but for NaN.
+  const int32_t predicate = p.index[list / p.how];
+  const bool is_yes = predicate > 0 && (p.is_predicate_integer || predicate <= 0x7f800000);
+  const int width = is_yes ? p.width : p.unit;
+  const auto* from = static_cast<const uint32_t*>(is_yes ? p.values : p.other);
+  return place < width ? from[list * width + place] : p.is_integer ? 0xffffffffu : 0u;
+}
+
 __global__ void __launch_bounds__(kThreads) list_moves_kernel(const __grid_constant__ ListMovesArgs args, int64_t count) {
   const WnListMovesParams& p = args.p;
   const auto* values = static_cast<const uint32_t*>(p.values);
@@ -52,6 +63,8 @@ __global__ void __launch_bounds__(kThreads) list_moves_kernel(const __grid_const
       const int64_t entry = i / p.unit, list = entry / p.length;
       const int64_t place = p.lens[list] - p.length + entry % p.length;
       if (place >= 0 && place < p.width) out[(list * p.width + place) * p.unit + i % p.unit] = values[i];
+    } else if (p.op == WN_MOVE_CHOOSE) {
+      out[i] = choose_rows(p, i);
     } else {
       static_cast<float*>(p.out)[i] = reduce_lists(p, i);
     }
@@ -110,11 +123,12 @@ WnStatus wn_list_moves(const WnListMovesParams* params, void* stream) {
   using namespace winnow;
   WN_REQUIRE(params, "list_moves: params is null");
   const WnListMovesParams& p = *params;
-  WN_REQUIRE(p.op >= WN_MOVE_TAKE && p.op <= WN_MOVE_REDUCE, "list_moves: unknown op");
+  WN_REQUIRE(p.op >= WN_MOVE_TAKE && p.op <= WN_MOVE_CHOOSE, "list_moves: unknown op");
   WN_REQUIRE(p.num_lists >= 0 && p.num_lists < (1LL << 31) && p.width >= 0 && p.length >= 0 && p.unit >= 0, "list_moves: counts");
   WN_REQUIRE(p.op == WN_MOVE_READ || p.op == WN_MOVE_WRITE || p.op == WN_MOVE_REDUCE || p.index || p.length == 0, "list_moves: index is null");
-  WN_REQUIRE(p.op == WN_MOVE_TAKE || p.op == WN_MOVE_REDUCE || p.lens || p.num_lists == 0, "list_moves: lens is null");
+  WN_REQUIRE(p.op == WN_MOVE_TAKE || p.op >= WN_MOVE_REDUCE || p.lens || p.num_lists == 0, "list_moves: lens is null");
   WN_REQUIRE(p.op != WN_MOVE_COMPLEMENT || (p.index_lens && p.out_lens), "list_moves: lengths are null");
+  WN_REQUIRE(p.op != WN_MOVE_CHOOSE || (p.how > 0 && (p.other || p.unit == 0)), "list_moves: lists of a row, or other");
   WN_REQUIRE(p.op != WN_MOVE_REDUCE || p.length > 0, "list_moves: nothing to reduce");
   const auto cuda_stream = static_cast<cudaStream_t>(stream);
   if (p.num_lists == 0) return ok();

@@ -23,6 +23,14 @@ float reduce_ref(const WnListMovesParams& p, int64_t list, int i) {
   return p.how == 0 ? result * (1.0f / static_cast<float>(p.length)) : result;
 }
 
+void choose_ref(const WnListMovesParams& p, int64_t list, uint32_t* out) {
+  const void* predicate = p.index + list / p.how;
+  const bool is_yes = p.is_predicate_integer ? *static_cast<const int32_t*>(predicate) > 0 : *static_cast<const float*>(predicate) > 0;
+  const int width = is_yes ? p.width : p.unit;
+  const auto* from = static_cast<const uint32_t*>(is_yes ? p.values : p.other) + list * width;
+  for (int i = 0; i < p.length; i++) out[i] = i < width ? from[i] : p.is_integer ? 0xffffffffu : 0u;
+}
+
 }  // namespace
 
 void list_moves_ref(const WnListMovesParams& p) {
@@ -49,6 +57,8 @@ void list_moves_ref(const WnListMovesParams& p) {
       std::memcpy(out + (list * p.width + p.lens[list] - p.length) * p.unit, values + list * p.length * p.unit, bytes);
     } else if (p.op == WN_MOVE_COMPLEMENT) {
       complement_ref(p, list, static_cast<int32_t*>(p.out) + list * p.width);
+    } else if (p.op == WN_MOVE_CHOOSE) {
+      choose_ref(p, list, out + list * p.length);
     } else {
       for (int i = 0; i < p.width; i++) static_cast<float*>(p.out)[list * p.width + i] = reduce_ref(p, list, i);
     }

@@ -117,18 +117,22 @@ void run_gated(int rows, int width, int gate, bool is_woven, int in_type, int ou
 }
 
 void run_elementwise(int op, int x_type, int out_type, int rows, int row_len, Outcome& outcome) {
+  const int parts = op == WN_ELEMENT_MIX ? 3 : 1;
   const size_t count = static_cast<size_t>(rows) * row_len;
   const auto words = normal_bf16(141, count, 4);
-  auto floats = normal_f32(142, count, 4), y = normal_f32(143, count);
+  auto floats = normal_f32(142, count * parts, 4), y = normal_f32(143, count * parts);
   std::vector<int32_t> integers(count), by(rows);
   for (size_t i = 0; i < count; i++) {
     integers[i] = static_cast<int32_t>(hash_word(144, i) % 1000);
+    // What a part of weight 0 holds must not matter.
+    if (op == WN_ELEMENT_MIX && static_cast<int>(i) < rows && i % 2) y[3 * i + 1] = 0, floats[count + i * row_len] = NAN;
     if (op == WN_ELEMENT_AXPBY && i % 7 == 0) (i % 2 ? floats : y)[i] = -INFINITY;
   }
   for (int i = 0; i < rows; i++) by[i] = i - 3;
   WnElementwiseParams p{};
   p.count = static_cast<int64_t>(count);
   p.row_len = row_len;
+  p.parts = parts;
   p.op = op;
   p.x_type = x_type;
   p.out_type = out_type;
@@ -150,7 +154,7 @@ void run_elementwise(int op, int x_type, int out_type, int rows, int row_len, Ou
     if (got[i] != -INFINITY) outcome.status = "incorrect";
     got[i] = want[i] = 0;
   }
-  compare(outcome, got, want, out_type == WN_BF16 ? 4e-3 : op == WN_ELEMENT_SOFT_CAP ? 1e-6 : 1e-7);
+  compare(outcome, got, want, out_type == WN_BF16 ? 4e-3 : op == WN_ELEMENT_SOFT_CAP || op == WN_ELEMENT_MIX ? 1e-6 : 1e-7);
 }
 
 void run_rope_append(int tokens, int heads, int kv_heads, int head_dim, int rope_dims, int type, bool norms, bool pre, Outcome& outcome) {
@@ -280,7 +284,8 @@ void add_layer_cases(Cases& cases) {
                             {int{WN_ELEMENT_COPY}, int{WN_I32}, int{WN_I32}}, {int{WN_ELEMENT_SOFT_CAP}, int{WN_F32}, int{WN_F32}},
                             {int{WN_ELEMENT_AXPBY}, int{WN_F32}, int{WN_F32}}, {int{WN_ELEMENT_SCALE_ROWS}, int{WN_BF16}, int{WN_F32}},
                             {int{WN_ELEMENT_SCALE_ROWS}, int{WN_F32}, int{WN_BF16}}, {int{WN_ELEMENT_ADD_ROWS}, int{WN_I32}, int{WN_I32}},
-                            {int{WN_ELEMENT_ADD_BIAS}, int{WN_F32}, int{WN_F32}}, {int{WN_ELEMENT_ADD_BIAS}, int{WN_BF16}, int{WN_BF16}}})
+                            {int{WN_ELEMENT_ADD_BIAS}, int{WN_F32}, int{WN_F32}}, {int{WN_ELEMENT_ADD_BIAS}, int{WN_BF16}, int{WN_BF16}},
+                            {int{WN_ELEMENT_MIX}, int{WN_F32}, int{WN_F32}}})
     for (auto [rows, row_len] : {std::pair{1, 1}, {5, 333}, {64, 4096}})
       cases.push_back({"elementwise", text(op, x, out, rows, row_len), [=](Outcome& outcome) {
                          run_elementwise(op, x, out, rows, row_len, outcome);

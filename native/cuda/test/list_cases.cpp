@@ -29,6 +29,38 @@ void run_values(int op, int kind, int lists, int length, Outcome& outcome) {
   compare_scores(outcome, std::vector<float>(got.begin(), got.end()), want, op == WN_LIST_ARGMAX ? 0 : 1e-5);
 }
 
+/// Rows of two lists: yes 5 wide, no 9 wide, lines of 11.
+void run_choose(bool is_integer, bool is_predicate_integer, Outcome& outcome) {
+  const int rows = 6, lists = 2, width = 5, other_width = 9, length = 11;
+  const auto values = normal_f32(191, rows * lists * width), other = normal_f32(192, rows * lists * other_width);
+  const std::vector<float> floats = {1, 0, -1, -0.0f, 1e-40f, NAN};
+  const std::vector<int32_t> integers = {1, 0, -1, 7, INT32_MIN, INT32_MAX};
+  WnListMovesParams p{};
+  p.num_lists = rows * lists;
+  p.width = width;
+  p.unit = other_width;
+  p.length = length;
+  p.op = WN_MOVE_CHOOSE;
+  p.is_integer = is_integer;
+  p.is_predicate_integer = is_predicate_integer;
+  p.how = lists;
+  std::vector<int32_t> want(static_cast<size_t>(rows) * lists * length);
+  WnListMovesParams host = p;
+  host.values = values.data();
+  host.other = other.data();
+  host.index = is_predicate_integer ? integers.data() : reinterpret_cast<const int32_t*>(floats.data());
+  host.out = want.data();
+  list_moves_ref(host);
+  Device device(outcome);
+  p.values = device.upload(values);
+  p.other = device.upload(other);
+  p.index = is_predicate_integer ? device.upload(integers) : reinterpret_cast<int32_t*>(device.upload(floats));
+  auto* out = device.poisoned<int32_t>(want.size());
+  p.out = out;
+  if (!device.finish(wn_list_moves(&p, nullptr))) return;
+  compare_exact(outcome, device.download(out, want.size()), want, "entries");
+}
+
 void run_moves(int op, int lists, int width, int length, bool is_integer, Outcome& outcome) {
   const int unit = op == WN_MOVE_WRITE ? 5 : 1;
   WnListMovesParams p{};
@@ -89,6 +121,10 @@ void add_list_cases(Cases& cases) {
         if (op != WN_LIST_ENTROPY || kind == 1)
           cases.push_back({"list_values", std::to_string(op) + "-" + std::to_string(kind) + "-" + std::to_string(lists) + "-" + std::to_string(length),
                            [=](Outcome& outcome) { run_values(op, kind, lists, length, outcome); }});
+  for (bool is_integer : {false, true})
+    for (bool predicate : {false, true})
+      cases.push_back({"list_moves", "choose-" + std::to_string(is_integer) + "-" + std::to_string(predicate),
+                       [=](Outcome& outcome) { run_choose(is_integer, predicate, outcome); }});
   for (int op = WN_MOVE_TAKE; op <= WN_MOVE_REDUCE; op++)
     for (auto [lists, width, length] : {std::tuple{1, 1, 1}, {5, 33, 7}, {8, 1000, 300}, {3, 700, 600}})
       for (bool is_integer : {false, true})

@@ -16,11 +16,15 @@ enum {
   /// padded with -1, out_lens [num_lists]. index [num_lists, length].
   WN_MOVE_COMPLEMENT = 4,
   /// out[r, 0, i] = mean, sum or maximum (how 0, 1, 2) over s of values[r, s, i]. values [num_lists, length, width], out [num_lists, width].
-  WN_MOVE_REDUCE = 5
+  WN_MOVE_REDUCE = 5,
+  /// out[l] = values[l] where predicate[l / how] > 0 (how: lists of a row), else other[l]; filled up with -1 (int32) or 0.
+  /// values [num_lists, width], other [num_lists, unit], out [num_lists, length]; predicate f32, or int32, in `index`.
+  WN_MOVE_CHOOSE = 6
 };
 
 typedef struct WnListMovesParams {
   const void* values;
+  const void* other;
   const int32_t* index;
   const int32_t* lens;
   const int32_t* index_lens;
@@ -28,9 +32,10 @@ typedef struct WnListMovesParams {
   int32_t* out_lens;
   int64_t num_lists;
   int32_t width, length;
-  int32_t unit;        ///< 32-bit words of an entry, WN_MOVE_WRITE
+  int32_t unit;        ///< 32-bit words of an entry, WN_MOVE_WRITE; width of `other`, WN_MOVE_CHOOSE
   int32_t op;          ///< WN_MOVE_*
   int32_t is_integer;  ///< of 32-bit values: missing is -1, not -inf
+  int32_t is_predicate_integer;
   int32_t how;
 } WnListMovesParams;
 
