@@ -1,4 +1,5 @@
-import { constantInterval, type Interval, mean, quantileOfSorted, withoutNoise } from './statistics.js';
+import { quantilesInPlace } from './order-statistics.js';
+import { constantInterval, type Interval, mean, withoutNoise } from './statistics.js';
 import { normalCdf, normalQuantile } from './statistics-normal.js';
 
 export interface BootstrapOptions {
@@ -69,9 +70,8 @@ export const createBootstrap = ({ seed, draws, level = 0.95 }: BootstrapOptions)
     if (sample.length === 0) return { mean: Number.NaN, low: Number.NaN, high: Number.NaN };
     if (sample.every((value) => value === sample[0]))
       return rounded(centre, constantInterval(centre, sample.length, range, level));
-    const means = resampledMeans(sample, 0).sort();
-    const { low, high } = shares(means, sample);
-    return rounded(centre, { low: quantileOfSorted(means, low), high: quantileOfSorted(means, high) });
+    const means = resampledMeans(sample, 0);
+    return rounded(centre, quantilesInPlace(means, shares(means, sample)));
   };
 
   return {
@@ -96,10 +96,10 @@ export const createBootstrap = ({ seed, draws, level = 0.95 }: BootstrapOptions)
         const drawn = resampledMeans(sample, g);
         for (let b = 0; b < draws; b++) means[b]! += drawn[b]! / groups.length;
       }
-      means.sort();
+      const { low, high } = quantilesInPlace(means, tails);
       // Independent errors add in squares.
-      const below = Math.hypot(centre - quantileOfSorted(means, tails.low), Math.sqrt(widenLow));
-      const above = Math.hypot(quantileOfSorted(means, tails.high) - centre, Math.sqrt(widenHigh));
+      const below = Math.hypot(centre - low, Math.sqrt(widenLow));
+      const above = Math.hypot(high - centre, Math.sqrt(widenHigh));
       return rounded(withoutNoise(centre), {
         low: Math.max(range.low, centre - below),
         high: Math.min(range.high, centre + above),

@@ -1,5 +1,6 @@
+import { quantilesInPlace } from '../order-statistics.js';
 import { createRandom } from '../random.js';
-import { constantInterval, type Interval, mean, quantileOfSorted, withoutNoise } from '../statistics.js';
+import { constantInterval, type Interval, mean, withoutNoise } from '../statistics.js';
 import type { BootstrapOptions, Estimate } from '../statistics-bootstrap.js';
 
 /** Values of one cell, each with the name of the cluster (the sample, the document) that it came from. */
@@ -35,9 +36,9 @@ export const clusteredMean = (
       for (let b = 0; b < draws; b++) means[b]! += weight * totals[0]!;
     } else addDraws(means, table, weight, createRandom(seed, 'clusters', part, table.clusters).uint32);
   }
-  means.sort();
-  const below = Math.hypot(centre - quantileOfSorted(means, (1 - level) / 2), Math.sqrt(widenLow));
-  const above = Math.hypot(quantileOfSorted(means, (1 + level) / 2) - centre, Math.sqrt(widenHigh));
+  const { low, high } = quantilesInPlace(means, { low: (1 - level) / 2, high: (1 + level) / 2 });
+  const below = Math.hypot(centre - low, Math.sqrt(widenLow));
+  const above = Math.hypot(high - centre, Math.sqrt(widenHigh));
   return {
     mean: centre,
     low: withoutNoise(Math.max(range.low, Math.min(centre, centre - below))),

@@ -11,7 +11,7 @@ export interface Place {
 }
 
 /** Of the paired intervals that decide a rank; fewer draws than those that are shown, because every pair is compared. */
-const rankBootstrap = { seed: 20_251, draws: 2_000, level: 0.95 };
+const rankBootstrap = { seed: 20_251, draws: 1_000, level: 0.95 };
 
 /**
  * Places within each ranking (one board, protocol, budget axis and budget): 1 + the number of settings that are better, where better means

@@ -7,7 +7,7 @@ import { choices, flag, json, required, text } from '../flags.js';
 import type { PeerRowsName } from '../peers/rows.js';
 import type { Terminal } from '../terminal.js';
 
-const kinds = ['gemm', 'attention', 'kernels', 'prefill', 'decode', 'matrix', 'load', 'suites'] as const;
+const kinds = ['gemm', 'attention', 'kernels', 'prefill', 'decode', 'matrix', 'load', 'suites', 'site'] as const;
 const flags = {
   model: text('The model of prefill, decode, matrix, load and suites. Default: the default model.', 'M'),
   alone: flag('Leave out the rows beside peers that npm run bench:peers installed.'),
@@ -18,7 +18,7 @@ const flags = {
 export const bench = defineCommand({
   name: 'bench',
   summary:
-    'Measure kernels (gemm, attention, and kernels for the primitives of methods) the engine (prefill, decode, matrix, load) and the generators of tasks (suites) on this machine.',
+    'Measure kernels (gemm, attention, and kernels for the primitives of methods), the engine (prefill, decode, matrix, load) the generators of tasks (suites) and a large leaderboard (site) on this machine.',
   positionals: { what: required(choices('What to measure.', kinds)) },
   required: 1,
   flags,
@@ -76,7 +76,8 @@ async function* measure(
     const { path } = await findOrPullModel(values.model, terminal);
     yield* benchSuites(path);
   }
-  const whole = what.filter((kind) => kind !== 'suites' && !isKernel(kind));
+  if (what.includes('site')) yield* (await import('../bench-site.js')).benchSite(terminal.note);
+  const whole = what.filter((kind) => kind !== 'suites' && kind !== 'site' && !isKernel(kind));
   if (whole.length === 0) return;
   const [{ openModel }, engineBenches] = await Promise.all([import('../open-model.js'), import('../bench-engine.js')]);
   const { engine } = await openModel(values, terminal);
@@ -100,6 +101,7 @@ const peerRowsOf = {
   matrix: ['matrix'],
   load: ['load'],
   suites: [],
+  site: [],
 } as const satisfies Record<(typeof kinds)[number], readonly PeerRowsName[]>;
 
 /** Nothing when no peer is installed; npm run bench:peers installs them. */
