@@ -178,6 +178,7 @@ int run(int argc, char** argv) {
     }
   }
   Cases all, cases;
+  add_cache_cases(all);
   add_layer_cases(all);
   add_linear_cases(all);
   add_list_cases(all);
