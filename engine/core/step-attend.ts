@@ -19,6 +19,8 @@ export interface StepKeep {
   readonly allQueries: Map<Group, DeviceTensor[]>;
   /** Plans of `beginStep`. */
   readonly begun: Map<Group, AttentionPlan>;
+  /** Books of lists, kept when every layer has been asked for: reading a list waits for the device. */
+  readonly bookings: (() => void)[];
 }
 
 export interface GroupAttention {
@@ -104,15 +106,14 @@ export const attendGroup = (step: GroupAttention): void => {
     attendListed(step, readCaches(context, request, group, layer, undefined), undefined, 0, lse, probs);
   } else if (request.parents === undefined && isListed) {
     const [lists, page] = keys.kind === 'tokens' ? [keys.indices, 0] : [keys.lists, keys.keyBlock];
-    const reading = {
-      layer,
-      host: downloadLists(device, lists),
-      page,
-      queryLen,
-      wantRecall: wantsRecall(step),
-      wantSlots: request.readFrom !== undefined || hasTier(group),
+    const wantSlots = request.readFrom !== undefined || hasTier(group);
+    const book = (): Int32Array[][] => {
+      const host = downloadLists(device, lists);
+      const reading = { layer, host, page, queryLen, wantRecall: wantsRecall(step), wantSlots };
+      return meterLists(context, group, reading, step.meters);
     };
-    const read = meterLists(context, group, reading, step.meters);
+    if (!wantSlots) keep.bookings.push(book);
+    const read = wantSlots ? book() : undefined;
     readTierLists(context, group, layer, read);
     group.plans.note(layer, plan!, slotsAt(step));
     attendListed(step, readCaches(context, request, group, layer, read), lists, page, lse, probs);

@@ -76,6 +76,7 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
     probabilities: new Map(),
     allQueries: new Map(),
     begun: new Map(),
+    bookings: [],
   };
   const failures = new Map<Group, WinnowError>();
   /** A hook that throws fails its own group; the others never notice. */
@@ -142,6 +143,8 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
         }
       },
     });
+
+    for (const book of keep.bookings) book();
 
     const accepted = acceptedTokens(request, logits!);
     for (const group of groups) {
