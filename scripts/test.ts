@@ -29,6 +29,7 @@ const findTests = async (folder: string): Promise<string[]> => {
 const checks: Check[] = [
   // An addon older than its sources answers wrongly where a binding has changed; nothing is built when nothing has.
   { name: 'native addon built from these sources', command: ['node', 'native/build.mjs'] },
+  { name: 'CUDA backend for the host built from these sources', command: ['node', 'native/build.mjs', '--cuda-host'] },
   { name: 'types', command: ['node_modules/.bin/tsc', '-p', '.'] },
   { name: 'types of pages', command: ['node_modules/.bin/tsc', '-p', 'results/site/page'] },
   { name: 'lint', command: ['node_modules/.bin/biome', 'check', '.'] },

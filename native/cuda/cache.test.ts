@@ -3,7 +3,7 @@ import { before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { Addon, CacheId } from '../addon-types.js';
 import { loadAddon } from '../index.js';
-import { openHostBackend } from './test/host-backend.js';
+import { hostSkip, openHostBackend } from './test/host-backend.js';
 
 const HEADS = [2, 3];
 const DIM = 16;
@@ -121,7 +121,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   ),
 );
 
-describe('caches of the CUDA backend', () => {
+describe('caches of the CUDA backend', { skip: hostSkip }, () => {
   let cuda: Addon;
   let cpu: Addon;
   before(() => {

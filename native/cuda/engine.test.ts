@@ -7,7 +7,7 @@ import type { OpenOptions } from '../../engine/contract.js';
 import { openLocal, type ServedEngine } from '../../engine/local.js';
 import { type TinyModelOptions, writeTinyModel } from '../../engine/tiny-model.js';
 import { resolveMethod } from '../../methods/load.js';
-import { buildHostBackend, hostBinary } from './test/host-backend.js';
+import { hostBinary, hostSkip } from './test/host-backend.js';
 
 /** Relative RMS that bf16 activations and weights may cost the logits of two random layers. */
 const LOGIT_BOUND = 2e-2;
@@ -39,11 +39,10 @@ const models: Record<string, Partial<TinyModelOptions>> = {
   },
 };
 
-describe('an engine on the CUDA backend', () => {
+describe('an engine on the CUDA backend', { skip: hostSkip }, () => {
   const text =
     'the red box is in the north room, the blue box lies behind the mill and the key is under a stone by the river';
   before(() => {
-    buildHostBackend();
     process.env.WINNOW_CUDA_BINARY = hostBinary;
   });
 

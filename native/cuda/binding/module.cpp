@@ -1,3 +1,5 @@
+#include <dlfcn.h>
+
 #include "backend.h"
 
 namespace winnow {
@@ -32,7 +34,15 @@ void RegisterMissing(napi_env env, napi_value exports, Runtime& runtime) {
   }
 }
 
+/// Pool threads and the CUDA runtime outlive the environment that started them, and Node unloads addons of a worker when it
+/// ends: keep the code mapped.
+void StayLoaded() {
+  Dl_info info;
+  if (dladdr(reinterpret_cast<void*>(&StayLoaded), &info) != 0) dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE);
+}
+
 napi_value Init(napi_env env, napi_value exports) {
+  StayLoaded();
   std::shared_ptr<Device> device;
   if (Status status = OpenDevice(&device); !status.ok()) {
     // The loader turns `noDevice` into a WinnowError: no error class is known yet.

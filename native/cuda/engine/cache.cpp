@@ -4,7 +4,7 @@
 
 namespace winnow::gpu {
 
-uint64_t Cache::last_version_ = 0;
+std::atomic<uint64_t> Cache::last_version_ = 0;
 
 Cache::Cache(std::shared_ptr<const CacheLayout> layout)
     : layout_(std::move(layout)), heads_(static_cast<size_t>(layout_->total_heads)), state_(layout_->layers.size()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -67,7 +68,7 @@ class Cache {
     bool has_bias = false;
     int32_t release_floor = INT32_MIN;
   };
-  static uint64_t last_version_;
+  static std::atomic<uint64_t> last_version_;  // engines of several threads draw from it
   std::shared_ptr<const CacheLayout> layout_;
   std::vector<HeadSlots> heads_;
   std::vector<LayerState> state_;
