@@ -25,7 +25,7 @@ import { openLocal } from './local.js';
 export const openBench: OpenBench = async (modelPath: string, options: BenchOptions): Promise<ConformanceBench> => {
   const calls = { count: 0 };
   const engine = openLocal(modelPath, {
-    backend: 'cpu',
+    backend: options.backend ?? 'cpu',
     numerics: options.numerics,
     isa: 'auto',
     threads: options.threads ?? 0,

@@ -8,6 +8,8 @@ import type { Method, ModelFacts, Protocol, Tensor, TokenSpan } from './contract
 
 export interface BenchOptions {
   readonly numerics: 'native' | 'reference';
+  /** Absent: cpu. */
+  readonly backend?: 'cpu' | 'cuda';
   /** 0 or absent: all cores. */
   readonly threads?: number;
 }

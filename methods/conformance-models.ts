@@ -12,8 +12,8 @@ export interface Benches {
   close(): Promise<void>;
 }
 
-/** Opens both in reference numerics, or says why that cannot be. */
-export const openBenches = async (): Promise<Benches | { readonly missing: string }> => {
+/** Opens both, on the CPU in reference numerics, or says why that cannot be. */
+export const openBenches = async (backend: 'cpu' | 'cuda' = 'cpu'): Promise<Benches | { readonly missing: string }> => {
   const folder = mkdtempSync(join(tmpdir(), 'winnow-conformance-'));
   const shape = { layers: 2, hiddenSize: 48, headDim: 16, ffn: 64 };
   const paths = [
@@ -22,7 +22,8 @@ export const openBenches = async (): Promise<Benches | { readonly missing: strin
   ];
   const open: ConformanceBench[] = [];
   try {
-    for (const path of paths) open.push(await openBench(path, { numerics: 'reference', threads: 1 }));
+    const numerics = backend === 'cpu' ? 'reference' : 'native';
+    for (const path of paths) open.push(await openBench(path, { backend, numerics, threads: 1 }));
   } catch (thrown) {
     rmSync(folder, { recursive: true });
     if (thrown instanceof WinnowError && thrown.code === 'ERR_NATIVE_LOAD') return { missing: thrown.message };

@@ -13,6 +13,10 @@ export interface ConformanceOptions {
   readonly contextTokens?: number;
   /** Why this method's choice depends on the sample seed and on head numbers; absent: it must not. */
   readonly randomised?: string;
+  /** Where the engine computes; absent: cpu, in reference numerics. */
+  readonly backend?: 'cpu' | 'cuda';
+  /** Properties that this backend's rounding breaks, with the reason. */
+  readonly leftOut?: Readonly<Record<string, string>>;
 }
 
 export interface Subject {
