@@ -145,7 +145,7 @@ describe('caches of the CUDA backend', { skip: hostSkip }, () => {
         });
         assert.deepEqual(outcomes[0], outcomes[1]);
       }),
-      { numRuns: 120 },
+      { numRuns: 300 },
     );
     assert.equal(cuda.memory().cacheBytes, 0);
   });

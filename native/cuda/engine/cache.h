@@ -52,10 +52,6 @@ class Cache {
   /// Changes with every change of the layer's page tables; equal numbers mean equal tables.
   uint64_t table_version(int32_t layer) const { return state_[static_cast<size_t>(layer)].table_version; }
   void TouchTable(int32_t layer) { state_[static_cast<size_t>(layer)].table_version = ++last_version_; }
-  /// No page of the layer has to be looked at for `before` up to this.
-  int32_t release_floor(int32_t layer) const { return state_[static_cast<size_t>(layer)].release_floor; }
-  void set_release_floor(int32_t layer, int32_t before) { state_[static_cast<size_t>(layer)].release_floor = before; }
-
   /// Slots beyond `len` of a head go; pages with them.
   void Truncate(int32_t layer, int32_t kv_head, int32_t len);
   /// Resident bytes: slots x 2 x head dim x 2; what was given back counts nothing.
@@ -66,7 +62,6 @@ class Cache {
   struct LayerState {
     uint64_t table_version = 0;
     bool has_bias = false;
-    int32_t release_floor = INT32_MIN;
   };
   static std::atomic<uint64_t> last_version_;  // engines of several threads draw from it
   std::shared_ptr<const CacheLayout> layout_;

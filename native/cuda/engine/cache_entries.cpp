@@ -68,7 +68,6 @@ Status CacheStore::ReadDown(Cache& cache, int32_t layer, int32_t what, void* out
 }
 
 Status CacheStore::ReleaseBefore(Cache& cache, int32_t layer, int32_t before) {
-  if (before <= cache.release_floor(layer)) return {};
   const LayerGeometry& shape = cache.geometry(layer);
   auto first_held = [](const HeadSlots& head) {
     return static_cast<int32_t>(std::find_if(head.pages.begin(), head.pages.end(), [](int32_t page) { return page != kReleasedPage; }) -
@@ -83,23 +82,17 @@ Status CacheStore::ReleaseBefore(Cache& cache, int32_t layer, int32_t before) {
   const int64_t stride = cache.MaxLen(layer);
   std::vector<int32_t> positions(static_cast<size_t>(shape.num_kv_heads * stride));
   WINNOW_TRY(ReadDown(cache, layer, WN_READ_POSITIONS, positions.data()));
-  int32_t floor = before;
   bool changed = false;
   for (int32_t h = 0; h < shape.num_kv_heads; h++) {
     HeadSlots& head = cache.head(layer, h);
     for (int32_t index = first_held(head); index < head.len / kPageSlots; index++) {
       const auto at = positions.begin() + h * stride + int64_t{index} * kPageSlots;
-      const int32_t last = *std::max_element(at, at + kPageSlots);
-      if (last >= before) {
-        floor = std::min(floor, last);
-        break;
-      }
+      if (*std::max_element(at, at + kPageSlots) >= before) break;
       shape.pool->Release(head.pages[static_cast<size_t>(index)]);
       head.pages[static_cast<size_t>(index)] = kReleasedPage;
       changed = true;
     }
   }
-  cache.set_release_floor(layer, floor);
   if (changed) cache.TouchTable(layer);
   return {};
 }
