@@ -84,6 +84,8 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
   const scratch = createScratch(device, arch, weights);
   const rotary = createRotaryTables(device, arch.rotary);
   const recorder = addon.replay === undefined ? undefined : createRecorder(addon.replay);
+  /** A device works on one layer while the next is put together; the host gains by fewer calls. */
+  const flushesLayers = addon.synchronise !== undefined;
   /** Where the ops of the pass under way go: steps of many small calls make them together. */
   let ops: StepOps = addon;
 
@@ -251,6 +253,7 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
         const own = s.layers[layer]!;
         if (mixer === 'softmax') runAttention(pass, layer, s, own, spans);
         runFfn(pass, layer, s, own);
+        if (flushesLayers) recorder?.flush();
       });
     const logits = pass.logits === 'none' ? undefined : logitsOf(pass, s);
     recorder?.flush();

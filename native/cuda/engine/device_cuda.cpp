@@ -83,7 +83,14 @@ class CudaRange final : public GrowingRange {
     properties.type = CU_MEM_ALLOCATION_TYPE_PINNED;
     properties.location = {CU_MEM_LOCATION_TYPE_DEVICE, device_};
     CUmemGenericAllocationHandle handle;
-    if (driver_.create(&handle, more, &properties, 0) != CUDA_SUCCESS) return OutOf(more);
+    if (driver_.create(&handle, more, &properties, 0) != CUDA_SUCCESS) {
+      // What the pool of blocks keeps for reuse may be what is missing.
+      cudaMemPool_t pool;
+      if (cudaStreamSynchronize(stream_) != cudaSuccess || cudaDeviceGetDefaultMemPool(&pool, device_) != cudaSuccess ||
+          cudaMemPoolTrimTo(pool, 0) != cudaSuccess || driver_.create(&handle, more, &properties, 0) != CUDA_SUCCESS) {
+        return OutOf(more);
+      }
+    }
     const CUdeviceptr at = reinterpret_cast<CUdeviceptr>(base_) + bytes_;
     CUmemAccessDesc access{};
     access.location = properties.location;
