@@ -63,18 +63,7 @@ napi_value KeepRows(Call& call) {
   if (lists != 1 && lists != heads) call.Refuse("lens", "one list a row or one a KV head", std::to_string(lists));
   const Tensor slots = call.TensorOf(2, "slots", DType::kI32, {list.rows(), lists, -1});
   const Tensor lens = call.TensorOf(3, "lens", DType::kI32, {list.rows(), lists});
-  const int64_t stride = slots.dim(2);
-  std::vector<int32_t> all_slots, all_lens;
-  for (int64_t r = 0; r < list.rows(); r++) {
-    const int32_t *of_row = slots.as<int32_t>() + r * lists * stride, *lens_of_row = lens.as<int32_t>() + r * lists;
-    if (lists < heads) {  // one list stands for all heads
-      all_slots.clear();
-      for (int64_t h = 0; h < heads; h++) all_slots.insert(all_slots.end(), of_row, of_row + stride);
-      all_lens.assign(static_cast<size_t>(heads), *lens_of_row);
-      of_row = all_slots.data(), lens_of_row = all_lens.data();
-    }
-    call.Check(list.caches[r]->Keep(list.layer, of_row, stride, lens_of_row));
-  }
+  call.Check(Cache::KeepRows(list.caches, list.layer, slots.as<int32_t>(), slots.dim(2), lens.as<int32_t>(), lists));
   CountPages(call);
   return call.Nothing();
 }

@@ -192,11 +192,11 @@ void Cache::KeepHead(HeadCache& head, const LayerGeometry& geometry, const int32
   std::vector<Page*> retired;
   for (int32_t index = first_page; index < PagesFor(count); index++) {
     Page* target = head.pages[index];
+    const int32_t end = std::min(count, (index + 1) * kPageSize);
     if (IsFixed(*target) || IsQuantised(*target)) {
       retired.push_back(target);
-      target = NewPage(layout_->element, geometry.head_dim, geometry.head_dim_v);
+      target = NewPage(layout_->element, geometry.head_dim, geometry.head_dim_v, end - index * kPageSize);
     }
-    const int32_t end = std::min(count, (index + 1) * kPageSize);
     for (int32_t slot = index * kPageSize; slot < end;) {
       const int32_t from = slots[slot];
       const Page* source = head.pages[from / kPageSize];
@@ -216,32 +216,53 @@ void Cache::KeepHead(HeadCache& head, const LayerGeometry& geometry, const int32
   TruncateHead(head, count);
 }
 
-Status Cache::CheckSlots(const char* op, int32_t layer, const int32_t* slots, int64_t stride,
-                         const int32_t* lens) const {
-  const std::string name(op);
-  for (int32_t h = 0; h < geometry(layer).num_kv_heads; h++) {
-    const int32_t len = head(layer, h).len;
-    if (lens[h] < -1 || lens[h] > stride) {
-      return Status::Shape(name + ".lens", "-1 to " + std::to_string(stride) + " slots", std::to_string(lens[h]));
-    }
-    for (int32_t i = 0; i < lens[h]; i++) {
-      const int32_t slot = slots[h * stride + i];
-      const int32_t least = i == 0 ? 0 : slots[h * stride + i - 1] + 1;
-      if (slot < least || slot >= len) {
-        return Status::Shape(name + ".slots", "ascending slots below " + std::to_string(len) + " in KV head " +
-                                                    std::to_string(h),
-                             std::to_string(slot) + " at index " + std::to_string(i));
-      }
+Status Cache::CheckList(const std::string& op, const HeadCache& head, int32_t kv_head, const int32_t* slots, int32_t count,
+                        int64_t stride) {
+  if (count < -1 || count > stride) {
+    return Status::Shape(op + ".lens", "-1 to " + std::to_string(stride) + " slots", std::to_string(count));
+  }
+  for (int32_t i = 0; i < count; i++) {
+    const int32_t least = i == 0 ? 0 : slots[i - 1] + 1;
+    if (slots[i] < least || slots[i] >= head.len) {
+      return Status::Shape(op + ".slots", "ascending slots below " + std::to_string(head.len) + " in KV head " + std::to_string(kv_head),
+                           std::to_string(slots[i]) + " at index " + std::to_string(i));
     }
   }
   return Status();
 }
 
+Status Cache::CheckSlots(const char* op, int32_t layer, const int32_t* slots, int64_t stride,
+                         const int32_t* lens) const {
+  for (int32_t h = 0; h < geometry(layer).num_kv_heads; h++) {
+    WINNOW_TRY(CheckList(op, head(layer, h), h, slots + h * stride, lens[h], stride));
+  }
+  return Status();
+}
+
 Status Cache::Keep(int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens) {
-  WINNOW_TRY(CheckSlots("cacheKeep", layer, slots, stride, lens));
-  const LayerGeometry& shape = geometry(layer);
-  Pool::Instance().ParallelFor(shape.num_kv_heads, [&](int64_t h) {
-    if (lens[h] >= 0) KeepHead(heads_[shape.first_head + h], shape, slots + h * stride, lens[h]);
+  return KeepRows({this}, layer, slots, stride, lens, geometry(layer).num_kv_heads);
+}
+
+Status Cache::KeepRows(const std::vector<Cache*>& caches, int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens,
+                       int64_t lists) {
+  if (caches.empty()) return Status();
+  const LayerGeometry& shape = caches[0]->geometry(layer);
+  const int64_t heads = shape.num_kv_heads;
+  std::vector<Cache*> sorted = caches;
+  std::sort(sorted.begin(), sorted.end());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
+    return Status::Shape("cacheKeep.caches", "every cache once", "one twice");
+  }
+  const auto list_of = [&](int64_t task) { return lists == 1 ? task / heads : task; };
+  const auto head_of = [&](int64_t task) -> HeadCache& { return caches[task / heads]->heads_[shape.first_head + task % heads]; };
+  const int64_t tasks = static_cast<int64_t>(caches.size()) * heads;
+  for (int64_t task = 0; task < tasks; task++) {
+    const int64_t list = list_of(task);
+    WINNOW_TRY(CheckList("cacheKeep", head_of(task), static_cast<int32_t>(task % heads), slots + list * stride, lens[list], stride));
+  }
+  Pool::Instance().ParallelFor(tasks, [&](int64_t task) {
+    const int64_t list = list_of(task);
+    if (lens[list] >= 0) caches[task / heads]->KeepHead(head_of(task), shape, slots + list * stride, lens[list]);
   });
   return Status();
 }

@@ -74,6 +74,10 @@ class Cache {
   /// Keeps slots [H][stride] (ascending, the first lens[h] of each head; -1 keeps all). Kept slots of quantised pages that
   /// move come back as elements; a prefix of whole pages that stays where it was keeps its pages and their codes.
   Status Keep(int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens);
+  /// The same of one layer of several caches, each listed once: list r * lists + h of row r and head h, or one for all of its heads
+  /// (lists 1).
+  static Status KeepRows(const std::vector<Cache*>& caches, int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens,
+                         int64_t lists);
   Status DropLast(int32_t count);
   /// Gives back the memory of the leading pages of a layer whose positions all lie below `before`. Their slots stay in the numbering:
   /// they read as zeros at position 0 and count no bytes.
@@ -102,6 +106,8 @@ class Cache {
   /// The page of a head, private and not a released one; with elements in both planes if `elements`.
   static Page& OwnPage(HeadCache& head, int32_t index, bool elements);
   static void TruncateHead(HeadCache& head, int32_t len);
+  static Status CheckList(const std::string& op, const HeadCache& head, int32_t kv_head, const int32_t* slots, int32_t count,
+                          int64_t stride);
   Status CheckSlots(const char* op, int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens) const;
 
   std::shared_ptr<const CacheLayout> layout_;

@@ -141,13 +141,14 @@ QuantisedView ViewQuantised(const Plane& plane, int32_t dim) {
   return {plane.data, halves, halves + GroupsPerPlane(plane.format, dim)};
 }
 
-Page* NewPage(DType element, int32_t head_dim, int32_t head_dim_v) {
+Page* NewPage(DType element, int32_t head_dim, int32_t head_dim_v, int32_t written) {
   Page* page = NewShell(element, head_dim, head_dim_v);
   try {
     for (int what = 0; what < 2; what++) {
       const size_t bytes = PlaneBytes({}, page->dims[what], element);
       page->planes[what].data = static_cast<uint8_t*>(Blocks().Take(UseOf(what), bytes));
-      std::memset(page->planes[what].data, 0, bytes);
+      const size_t first = bytes / kPageSize * written;
+      std::memset(page->planes[what].data + first, 0, bytes - first);
     }
   } catch (...) {
     FreePage(page);
@@ -163,14 +164,14 @@ Page* ReleasedPage(DType element, int32_t head_dim, int32_t head_dim_v) {
   return page;
 }
 
-void RetainPage(Page* page) { page->refs++; }
+void RetainPage(Page* page) { page->refs.fetch_add(1, std::memory_order_relaxed); }
 
 void ReleasePage(Page* page) {
-  if (--page->refs == 0) FreePage(page);
+  if (page->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) FreePage(page);
 }
 
 Page* CopyAsElements(const Page& page, int32_t used) {
-  Page* copy = NewPage(page.element, page.dims[0], page.dims[1]);
+  Page* copy = NewPage(page.element, page.dims[0], page.dims[1], used);
   std::vector<float> row;
   for (int what = 0; what < 2; what++) {
     const int32_t dim = page.dims[what];

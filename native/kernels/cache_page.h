@@ -6,6 +6,7 @@
 /// replaces it too: elements [64][kept], then one byte a kept channel, its number.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -30,7 +31,8 @@ struct Plane {
 };
 
 struct Page {
-  int32_t refs = 1;
+  /// Heads of several caches that share the page may be changed at once.
+  std::atomic<int32_t> refs{1};
   /// False promises that every bias of the page is 0.
   bool has_bias = false;
   /// Given back (ReleasedPage): 64 slots that read as zeros at position 0, which lies behind the window of every query to come.
@@ -54,8 +56,9 @@ struct QuantisedView {
 };
 QuantisedView ViewQuantised(const Plane& plane, int32_t dim);
 
-/// A fresh page with one reference, element planes and zeroed contents. Thread-safe, like the two below.
-Page* NewPage(DType element, int32_t head_dim, int32_t head_dim_v);
+/// A fresh page with one reference, element planes and zeroed contents, but for the first `written` rows of the planes, which
+/// the caller writes. Thread-safe, like the three below.
+Page* NewPage(DType element, int32_t head_dim, int32_t head_dim_v, int32_t written = 0);
 /// A page that stands in the place of one that was given back: no planes of its own, never written, no bytes of a cache.
 Page* ReleasedPage(DType element, int32_t head_dim, int32_t head_dim_v);
 void RetainPage(Page* page);
