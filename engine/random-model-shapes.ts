@@ -35,7 +35,7 @@ const llama3 = (factor: number): RopeScaling => ({
 const shapes: Readonly<Record<string, Numbers>> = {
   tiny: {
     architecture: 'llama',
-    ...{ numLayers: 2, hiddenSize: 128, ffnSize: 256, numQueryHeads: 4, numKvHeads: 2, headDim: 64 },
+    ...{ numLayers: 4, hiddenSize: 128, ffnSize: 256, numQueryHeads: 4, numKvHeads: 2, headDim: 64 },
     ...{ ropeTheta: 500_000, normEpsilon: 1e-5, vocabSize: 512, tiedEmbeddings: true, maxPositions: 131_072 },
   },
   'smollm2-135m': {
