@@ -1,6 +1,7 @@
 import { geometricMean, mean, withoutNoise } from '../core/statistics.js';
 import { createBootstrap, type Estimate } from '../core/statistics-bootstrap.js';
 import { pairedDifferences } from './aggregate.js';
+import { isScored } from './quality.js';
 import type { CellAggregates } from './schema.js';
 import { type CellSummary, groupKey, type RunSummary } from './summary.js';
 
@@ -54,15 +55,17 @@ export const averageSettings = ({ run }: RunSummary, cells: readonly CellSummary
     );
     const kvCacheShare = share('kvCacheBytes');
     const kvReadShare = share('kvBytesReadPerStep');
-    const evidenceRecall = meanOf(scored, 'evidenceRecall');
+    const evidenceRecall = isScored(run) ? meanOf(scored, 'evidenceRecall') : undefined;
     return {
       series: first.series,
       budget: first.budget,
       cells: members,
       scored: scored.length,
       planned: members.length,
-      ...(scores.length === 0 ? {} : { score: bootstrap.meanOfGroups(scores, { low: 0, high: 1 }) }),
-      ...(paired.length === 0 ? {} : { deltaDense: bootstrap.meanOfGroups(paired, { low: -1, high: 1 }) }),
+      ...(scores.length === 0 || !isScored(run) ? {} : { score: bootstrap.meanOfGroups(scores, { low: 0, high: 1 }) }),
+      ...(paired.length === 0 || !isScored(run)
+        ? {}
+        : { deltaDense: bootstrap.meanOfGroups(paired, { low: -1, high: 1 }) }),
       ...(kvCacheShare === undefined ? {} : { kvCacheShare }),
       ...(kvReadShare === undefined ? {} : { kvReadShare }),
       ...(evidenceRecall === undefined ? {} : { evidenceRecall }),

@@ -1,6 +1,7 @@
 import { stringify } from 'csv-stringify/sync';
 import { canonicalJson } from '../core/canonical-json.js';
 import { evidenceDiagnoses, faithfulness } from './evidence.js';
+import { isScored } from './quality.js';
 import type { MethodRecord, RunRecord } from './schema.js';
 import type { CellSummary, RunSummary } from './summary.js';
 import { turnMeans } from './turns.js';
@@ -55,7 +56,14 @@ const columns: readonly (readonly [string, (cell: CellSummary, run: RunRecord, e
   ['rightLost', (cell) => faithfulnessOf(cell)?.rightLost],
   ['wrongKept', (cell) => faithfulnessOf(cell)?.wrongKept],
   ['wrongLost', (cell) => faithfulnessOf(cell)?.wrongLost],
+  ['decodeFloorMs', ({ times }) => times?.decodeFloorMs],
 ];
+
+/** Empty where the weights are random. */
+const ofQuality = new Set([
+  ...['score', 'scoreLow', 'scoreHigh', 'deltaDense', 'deltaLow', 'deltaHigh', 'evidenceRecall', 'scoreByTurn'],
+  ...['evidenceAccess', 'useGivenAccess', 'rightKept', 'rightLost', 'wrongKept', 'wrongLost'],
+]);
 
 type Evidence = ReturnType<typeof evidenceDiagnoses>;
 
@@ -70,7 +78,10 @@ export const cellsCsvColumns: readonly string[] = columns.map(([name]) => name);
 /** Values of the columns, a list for each cell. A quantity that was not measured is undefined. */
 export const cellRows = ({ run, cells }: RunSummary): Value[][] => {
   const evidence = evidenceDiagnoses(cells);
-  return cells.map((cell) => columns.map(([, read]) => read(cell, run, evidence)));
+  const scored = isScored(run);
+  return cells.map((cell) =>
+    columns.map(([name, read]) => (scored || !ofQuality.has(name) ? read(cell, run, evidence) : undefined)),
+  );
 };
 
 /**

@@ -70,8 +70,28 @@ export const loadSchema = z.strictObject({
 });
 export type MachineLoad = z.infer<typeof loadSchema>;
 
+/** What a device's own counters say; a value that they do not give is absent. */
+const deviceStateSchema = z.strictObject({
+  smClockMhz: z.number().nonnegative().optional(),
+  memoryClockMhz: z.number().nonnegative().optional(),
+  temperatureCelsius: z.number().optional(),
+  powerWatts: z.number().nonnegative().optional(),
+});
+
+/** Of a pass on a device. */
+const deviceConditionsSchema = z.strictObject({
+  /** GB/s read plus written by a copy on the device in this run: with the bytes of a decode step it gives the bandwidth floor. */
+  copyGigabytesPerSecond: z.number().positive().optional(),
+  /** Bytes of weights that every decode step reads. */
+  weightBytesPerStep: count,
+  before: deviceStateSchema.optional(),
+  after: deviceStateSchema.optional(),
+});
+export type DeviceConditions = z.infer<typeof deviceConditionsSchema>;
+
 /** How the times of a pass were taken. */
 export const timingConditions = {
+  device: deviceConditionsSchema.optional(),
   /** Before the first and after the last round. */
   load: z.strictObject({ before: loadSchema, after: loadSchema }).optional(),
   /** Rounds that warmed up and were not kept, rounds kept, tokens under the clock; every kept round runs each setting once. */

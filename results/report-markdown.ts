@@ -4,9 +4,11 @@ import type { Charts } from './charts/index.js';
 import { lengthLabel } from './charts/theme.js';
 import { markdownTable, plain } from './markdown.js';
 import { differenceWithInterval, mebibytesText, scoreWithInterval, share } from './numbers.js';
+import { isScored } from './quality.js';
 import { evidenceSections } from './report-evidence.js';
 import { floorSection } from './report-floor.js';
 import { kindSections, memorySections } from './report-kinds.js';
+import { deviceTimeSections } from './report-time.js';
 import { turnSections } from './report-turns.js';
 import type { RunRecord } from './schema.js';
 import { type CellSummary, groupKey, type RunSummary, settingLabel } from './summary.js';
@@ -18,6 +20,9 @@ export const reportMarkdown = (summary: RunSummary, { charts, skipped }: Charts)
   const sections = [
     `# ${plain(run.suite.id)} v${run.suite.version} on ${plain(run.model.id)}`,
     unfinishedNote(summary),
+    isScored(run)
+      ? ''
+      : '> **The weights are random**: scores mean nothing and are left out. Time, memory and bytes are those of this shape.',
     facts(summary, protocols),
     '## Charts',
     ...charts.map(
@@ -35,16 +40,20 @@ export const reportMarkdown = (summary: RunSummary, { charts, skipped }: Charts)
         ),
       ),
     ]),
-    ...floorSection(cells),
+    ...(isScored(run) ? floorSection(cells) : []),
     '## Results by task and length',
     reading(run.statistics.level),
     ...distinct(cells.map((cell) => groupKey(cell.facts))).flatMap((key) =>
-      groupSection(cells.filter((cell) => groupKey(cell.facts) === key)),
+      groupSection(
+        cells.filter((cell) => groupKey(cell.facts) === key),
+        isScored(run),
+      ),
     ),
     ...turnSections(cells),
-    ...kindSections(cells),
+    ...(isScored(run) ? kindSections(cells) : []),
     ...memorySections(cells),
-    ...evidenceSections(cells),
+    ...(isScored(run) ? evidenceSections(cells) : []),
+    ...deviceTimeSections(cells),
     ...failures(cells),
     '## Reproduce',
     `\`\`\`\n${run.command.replaceAll('```', '')}\n\`\`\``,
@@ -125,7 +134,7 @@ const reading = (level: number): string =>
     '"vs random" is the mean paired difference to the random control within 2 % of the same measured quantity: **beats** when its interval lies above 0, **does not beat** otherwise, – where no such control was run. (c) marks controls, which are never ranked.',
   ].join(' ');
 
-const groupSection = (cells: readonly CellSummary[]): string[] => {
+const groupSection = (cells: readonly CellSummary[], showsScores: boolean): string[] => {
   const { taskName, contextLength, protocol } = cells[0]!.facts;
   const scored = cells.filter(({ record }) => record.aggregates !== undefined);
   const rows = scored.map((cell) => {
@@ -133,10 +142,10 @@ const groupSection = (cells: readonly CellSummary[]): string[] => {
     return [
       `${plain(cell.series)}${marks(cell)}`,
       cell.budget,
-      scoreWithInterval({ mean: score, low: scoreLow, high: scoreHigh }),
+      showsScores ? scoreWithInterval({ mean: score, low: scoreLow, high: scoreHigh }) : '',
       cell.deltaDense === undefined ? '' : differenceWithInterval(cell.deltaDense),
       randomVerdict(cell),
-      evidenceRecall === undefined ? '' : share(evidenceRecall),
+      !showsScores || evidenceRecall === undefined ? '' : share(evidenceRecall),
       mebibytesText(kvCacheBytes),
       mebibytesText(kvBytesReadPerStep),
       String(cell.record.n),

@@ -69,7 +69,11 @@ export interface Run {
     },
   ): CellRecord;
   /** Times of one interleaved pass; a pass that was cut short is run again as a whole. */
-  finishPass(passId: string, timings: TimingPass['timings'], how?: Pick<TimingPass, 'load' | 'protocol'>): void;
+  finishPass(
+    passId: string,
+    timings: TimingPass['timings'],
+    how?: Pick<TimingPass, 'device' | 'load' | 'protocol'>,
+  ): void;
   readonly counts: Readonly<RunCounts>;
   /**
    * Writes run.json and checksums.json and gives the folder free. `failure` is the code of the error that ended a failed run. Without it

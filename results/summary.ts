@@ -2,6 +2,7 @@ import { canonicalJson } from '../core/canonical-json.js';
 import { median } from '../core/statistics.js';
 import { createBootstrap, type Estimate } from '../core/statistics-bootstrap.js';
 import { pairedDifference } from './aggregate.js';
+import { isScored } from './quality.js';
 import { readRunRecords } from './run-records.js';
 import type {
   CellAggregates,
@@ -10,6 +11,7 @@ import type {
   MethodRecord,
   RunRecord,
   SampleRecord,
+  TimingPass,
   TimingRecord,
 } from './schema.js';
 
@@ -22,6 +24,8 @@ export interface CellTimes {
   readonly peakDeviceBytes?: number;
   /** What the medians are of: one record a round; rounds of one pass ran beside each other. */
   readonly rounds: readonly TimingRecord[];
+  /** Of a device: the time of reading a step's weights and KV at its copy bandwidth. */
+  readonly decodeFloorMs?: number;
 }
 
 /** A cell beside what it is compared with. */
@@ -58,12 +62,7 @@ export const summariseRun = (dir: string): RunSummary => {
   const records = cells.map(({ record }) => record);
   return {
     run,
-    cells: compareCells(
-      run,
-      records,
-      samples,
-      passes.flatMap(({ timings }) => timings),
-    ),
+    cells: compareCells(run, records, samples, passes),
   };
 };
 
@@ -71,13 +70,15 @@ const compareCells = (
   run: RunRecord,
   records: readonly CellRecord[],
   samples: ReadonlyMap<string, readonly SampleRecord[]>,
-  timings: readonly TimingRecord[],
+  passes: readonly TimingPass[],
 ): CellSummary[] => {
   const { seed, draws, level } = run.statistics;
   const bootstrap = createBootstrap({ seed, draws, level });
   const samplesOf = (record: CellRecord): readonly SampleRecord[] => samples.get(record.cell.cellId) ?? [];
+  const scored = isScored(run);
   const label = seriesLabels(records.map((record) => record.cell.method));
-  const timesOf = timesByCell(timings);
+  const timesOf = timesByCell(passes.flatMap(({ timings }) => timings));
+  const floorOf = decodeFloors(passes);
   const groups = new Map<string, CellRecord[]>();
   for (const record of records) {
     const key = groupKey(record.cell);
@@ -86,13 +87,14 @@ const compareCells = (
   const summaries = records.map((record): CellSummary => {
     const group = groups.get(groupKey(record.cell)) ?? [];
     const dense = group.find((other) => other.cell.method.id === 'dense' && other.status === 'ok');
-    const times = timesOf.get(record.cell.cellId);
+    const measured = timesOf.get(record.cell.cellId);
+    const times = measured && { ...measured, ...floorOf(record) };
     const isDense = record.cell.method.id === 'dense';
     const deltaDense =
-      record.status !== 'ok' || dense === undefined || isDense
+      !scored || record.status !== 'ok' || dense === undefined || isDense
         ? undefined
         : pairedDifference(samplesOf(record), samplesOf(dense), bootstrap);
-    const random = record.status === 'ok' && !record.cell.control ? equalRandom(record, group) : undefined;
+    const random = scored && record.status === 'ok' && !record.cell.control ? equalRandom(record, group) : undefined;
     return {
       record,
       facts: record.cell,
@@ -165,6 +167,19 @@ const timesByCell = (timings: readonly TimingRecord[]): Map<string, CellTimes> =
       ];
     }),
   );
+};
+
+/** The bandwidth floor of cells that were timed on a device whose bandwidth is known. */
+const decodeFloors = (passes: readonly TimingPass[]): ((record: CellRecord) => Pick<CellTimes, 'decodeFloorMs'>) => {
+  const devices = new Map(
+    passes.flatMap(({ device, timings }) => timings.map(({ cellId }) => [cellId, device] as const)),
+  );
+  return ({ cell, aggregates }) => {
+    const device = devices.get(cell.cellId);
+    if (device?.copyGigabytesPerSecond === undefined || aggregates === undefined) return {};
+    const bytes = device.weightBytesPerStep + aggregates.kvBytesReadPerStep;
+    return { decodeFloorMs: bytes / device.copyGigabytesPerSecond / 1e6 };
+  };
 };
 
 export const methodName = ({ id, parts }: MethodRecord): string =>

@@ -1,5 +1,6 @@
 import picocolors from 'picocolors';
 import { floorNote, floorRows } from './floor.js';
+import { isScored } from './quality.js';
 import { FLOOR_HEADS, floorCells } from './report-floor.js';
 import type { RunSummary } from './summary.js';
 import type { TableOptions } from './terminal-table.js';
@@ -8,9 +9,9 @@ import type { TableOptions } from './terminal-table.js';
 const MOST_ROWS = 12;
 
 /** The floor check as `winnow run` prints it: dense, oracle and random beside chance by task. Undefined without dense cells. */
-export const terminalFloor = ({ cells }: RunSummary, { colours }: TableOptions): string | undefined => {
+export const terminalFloor = ({ run, cells }: RunSummary, { colours }: TableOptions): string | undefined => {
   const paint = picocolors.createColors(colours);
-  const rows = floorRows(cells);
+  const rows = isScored(run) ? floorRows(cells) : [];
   if (rows.length === 0) return undefined;
   const hasMethods = cells.some(({ facts }) => !facts.control);
   const shown = !hasMethods || rows.length <= MOST_ROWS ? rows : rows.filter((row) => floorNote(row) !== '');

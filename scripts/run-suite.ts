@@ -14,6 +14,7 @@ import type { Report } from '../results/report.js';
 import { runIdOf } from '../results/run-directory.js';
 import { runConfiguration, runSuite, type SuiteRunOutcome } from '../suites/run.js';
 import type { Values } from './command.js';
+import { watchCuda } from './device-watch.js';
 import { peakInChild } from './peak-memory.js';
 import { shellCommand } from './shell-command.js';
 import type { suiteFlags } from './suite-flags.js';
@@ -78,6 +79,7 @@ export const runPlanned = async (
       // A device has counters of its own; a second process would have to load all weights again.
       peakOf: async (request) =>
         options.backend === 'cuda' ? undefined : peakInChild({ path: model.path, options, request }, terminal.signal),
+      ...(options.backend === 'cuda' ? { device: watchCuda(model.path) } : {}),
       createProgress: (total) =>
         createProgress({
           stream: process.stderr,

@@ -1,5 +1,6 @@
 import { asWinnowError, type WinnowError } from '../core/errors.js';
 import type { Engine, SettingRequest, TimingOutcome, TimingRequest } from '../engine/contract.js';
+import type { DeviceConditions } from '../results/provenance-schema.js';
 import type { TimingRecord } from '../results/schema.js';
 import type { PlannedCell, Sample } from './contract.js';
 import type { CellGroup } from './run-groups.js';
@@ -9,6 +10,11 @@ export const TIMED_TOKENS = 16;
 
 /** Measured rounds after one that only warms up; a median of fewer says little. */
 export const TIMED_ROUNDS = 5;
+
+/** Reads a device's clocks before a pass and, by `after`, behind it. */
+export interface DeviceWatch {
+  begin(): { after(): DeviceConditions };
+}
 
 export interface TimingRun {
   readonly group: CellGroup;

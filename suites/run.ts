@@ -12,7 +12,7 @@ import type { Plan } from './plan.js';
 import { type GroupRun, type RunSink, runGroup } from './run-cells.js';
 import { type CellGroup, workOfSample } from './run-groups.js';
 import { sampleRequest, settingOf, timingRequest } from './run-requests.js';
-import { TIMED_ROUNDS, TIMED_TOKENS, timeGroup } from './run-timing.js';
+import { type DeviceWatch, TIMED_ROUNDS, TIMED_TOKENS, timeGroup } from './run-timing.js';
 import { scorerById, scoreSample } from './scorers/index.js';
 import type { LoadedSuite } from './suite-file.js';
 import { findTask } from './tasks/index.js';
@@ -31,6 +31,8 @@ export interface SuiteRunOptions {
   openEngine(): Promise<Engine>;
   openMeter(): TokenMeter;
   peakOf(request: TimingRequest): Promise<number | undefined>;
+  /** Of a device that is not the host; called before and after a pass. */
+  readonly device?: DeviceWatch;
   createProgress(total: number): Progress;
   readonly signal?: AbortSignal;
 }
@@ -236,6 +238,7 @@ const runTiming = async (
       const rounds = loaded.suite.timed?.rounds?.[group.contextLength] ?? TIMED_ROUNDS;
       const warmUp = loaded.suite.timed?.warmUp ?? 'every';
       const before = readLoad();
+      const watched = options.device?.begin();
       const timings = await timeGroup({
         group,
         sample,
@@ -250,6 +253,7 @@ const runTiming = async (
       });
       run.finishPass(passId, timings, {
         load: { before, after: readLoad() },
+        ...(watched === undefined ? {} : { device: watched.after() }),
         protocol: {
           ...{ warmups: 1, rounds, tokens: TIMED_TOKENS, order: 'interleaved' as const },
           ...(warmUp === 'first' ? { warmUp } : {}),

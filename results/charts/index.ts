@@ -1,4 +1,5 @@
 import { distinct } from '../averages.js';
+import { isScored } from '../quality.js';
 import type { RunSummary } from '../summary.js';
 import { breakEvenChart } from './break-even.js';
 import { depthByLength } from './depth-by-length.js';
@@ -20,8 +21,8 @@ export interface Charts {
   readonly skipped: readonly SkippedChart[];
 }
 
-/** In the order of a report: what is kept of the score, why, and what it costs. */
-const builders = [
+/** In the order of a report: what is kept of the score and why, then what it costs. */
+const ofScores = [
   pareto,
   scoreAgainstBytes,
   scoreByTask,
@@ -29,17 +30,13 @@ const builders = [
   depthByLength,
   ...scoreAlong,
   evidenceAgainstScore,
-  residentAgainstRead,
-  memoryByLength,
-  keptByHead,
-  latencySplit,
-  speedUp,
-  breakEvenChart,
 ] as const;
+const ofCost = [residentAgainstRead, memoryByLength, keptByHead, latencySplit, speedUp, breakEvenChart] as const;
 
 /** Every chart of a run, apart for each protocol: cells of different protocols are never compared. */
 export const buildCharts = (summary: RunSummary): Charts => {
   const protocols = distinct(summary.cells.map(({ facts }) => facts.protocol)).sort();
+  const builders = isScored(summary.run) ? [...ofScores, ...ofCost] : ofCost;
   const built = protocols.flatMap((protocol) => builders.flatMap((build) => build(summary, protocol, protocols) ?? []));
   return {
     charts: built.filter((chart): chart is Chart => 'spec' in chart),

@@ -1,0 +1,46 @@
+import { distinct } from './averages.js';
+import { lengthLabel } from './charts/theme.js';
+import { markdownTable, plain } from './markdown.js';
+import { mebibytesText } from './numbers.js';
+import { type CellSummary, groupKey } from './summary.js';
+
+/** Times of cells that were timed on a device, beside the time that reading weights and cache takes at its copy bandwidth. */
+export const deviceTimeSections = (cells: readonly CellSummary[]): string[] => {
+  const timed = cells.filter(({ times }) => times?.peakDeviceBytes !== undefined || times?.decodeFloorMs !== undefined);
+  if (timed.length === 0) return [];
+  return [
+    '## Time and memory on the device',
+    'Medians of interleaved rounds, clocks read when the device was done. The floor of a decode step is (bytes of weights + bytes of KV read) ÷ the copy bandwidth of this run; `÷ floor` is the measured step over it. Peak: weights, cache and workspaces held at once.',
+    ...distinct(timed.map(({ facts }) => groupKey(facts))).flatMap((key) => {
+      const group = timed.filter(({ facts }) => groupKey(facts) === key);
+      const { taskName, contextLength, protocol } = group[0]!.facts;
+      return [`### ${plain(taskName)}, ${lengthLabel(contextLength)} tokens, ${protocol}: time`, timeTable(group)];
+    }),
+  ];
+};
+
+const timeTable = (cells: readonly CellSummary[]): string => {
+  const dense = cells.find(({ facts }) => facts.method.id === 'dense')?.times;
+  const rows = cells.map(({ series, budget, times, record }) => {
+    const { prefillMs, compressionMs, timeToFirstTokenMs, decodeMsPerToken, decodeFloorMs, peakDeviceBytes } = times!;
+    const read = record.aggregates?.kvBytesReadPerStep;
+    return [
+      plain(series),
+      budget,
+      prefillMs.toFixed(0),
+      compressionMs.toFixed(1),
+      timeToFirstTokenMs.toFixed(0),
+      decodeMsPerToken.toFixed(2),
+      dense === undefined ? '' : `${(dense.decodeMsPerToken / decodeMsPerToken).toFixed(2)}×`,
+      decodeFloorMs?.toFixed(2) ?? '',
+      decodeFloorMs === undefined ? '' : (decodeMsPerToken / decodeFloorMs).toFixed(2),
+      read === undefined ? '' : mebibytesText(read),
+      peakDeviceBytes === undefined ? '' : mebibytesText(peakDeviceBytes),
+    ];
+  });
+  const heads = [
+    ...['method', 'budget', 'prefill ms', 'compress ms', 'first token ms', 'decode ms/token', 'dense ÷ it'],
+    ...['floor ms', '÷ floor', 'read MiB/step', 'peak MiB'],
+  ];
+  return markdownTable(heads, rows, ['left', ...heads.slice(1).map(() => 'right' as const)]);
+};
