@@ -69,7 +69,7 @@ export const readMachine = (root = '/'): Machine => {
     container: containerOf(read, list),
     swapBytes: swap === undefined ? undefined : 1024 * Number(swap),
     gpus: gpus.length === 0 ? undefined : gpus.map((gpu) => gpu.trim()),
-    gpuDriver: /Kernel Module\D*([\d.]+)/.exec(read('proc/driver/nvidia/version') ?? '')?.[1],
+    gpuDriver: /Kernel Module.*?\s(\d{3,}(?:\.\d+)+)/.exec(read('proc/driver/nvidia/version') ?? '')?.[1],
   });
 };
 
