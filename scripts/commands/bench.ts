@@ -10,6 +10,10 @@ import type { Terminal } from '../terminal.js';
 const kinds = ['gemm', 'attention', 'kernels', 'prefill', 'decode', 'matrix', 'load', 'suites', 'site'] as const;
 const flags = {
   model: text('The model of prefill, decode, matrix, load and suites. Default: the default model.', 'M'),
+  traces: text(
+    'Of kernels: recorded lines of winnow_cuda_test, winnow_cuda_bench and sdpa.py as traces, correctness before time.',
+    'FILE',
+  ),
   alone: flag('Leave out the rows beside peers that npm run bench:peers installed.'),
   ...engineFlags,
   json,
@@ -25,11 +29,22 @@ export const bench = defineCommand({
   examples: [
     ['$0 bench gemm,attention', 'every instruction set of this machine'],
     ['$0 bench matrix', 'what twelve settings of one sample cost, in dense runs'],
+    [
+      '$0 bench kernels --backend cuda --json',
+      "traces of the CUDA kernels: tests, then times, beside PyTorch's attention",
+    ],
     ['$0 bench suites', 'how long one sample of 128k tokens takes to make, for every task'],
   ],
   async run(values, terminal) {
     // Before the first row: after Ctrl-C nothing can be compiled any more.
     const { alignColumns } = await import('../columns.js');
+    if (values.what.includes('kernels') && (values.traces !== undefined || values.backend === 'cuda')) {
+      const { benchCuda, traceTable } = await import('../cuda-bench.js');
+      const traces = await benchCuda(values.traces, terminal);
+      if (values.json) terminal.printJson(traces);
+      else terminal.print(traceTable(traces));
+      return 0;
+    }
     const rows: BenchRow[] = [];
     for await (const row of measureAll(values.what, values, terminal)) {
       // Kernels block this thread; signals are only delivered between turns of the event loop.
