@@ -25,6 +25,13 @@ export const collectProvenance = (root = projectRoot): Provenance => ({
   software: softwareOf(process.env),
 });
 
+/** What `npm run gpu:bundle` wrote beside the code, where there is no checkout. */
+const bundledCode = (root: string): Pick<Provenance['code'], 'commit' | 'dirty'> =>
+  attempt(() => {
+    const { commit, dirty } = JSON.parse(readFileSync(join(root, 'bundle.json'), 'utf8'));
+    return typeof commit === 'string' && typeof dirty === 'boolean' ? { commit, dirty } : {};
+  }) ?? {};
+
 const codeOf = (root: string): Provenance['code'] => {
   const commit = git(root, 'rev-parse', 'HEAD');
   const changes = commit === undefined ? '' : (git(root, 'status', '--porcelain') ?? '');
@@ -35,7 +42,7 @@ const codeOf = (root: string): Provenance['code'] => {
   const compiler = addon === undefined ? undefined : compilerOf(addon);
   return {
     version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,
-    ...(commit === undefined ? {} : { commit, dirty: changes !== '' }),
+    ...(commit === undefined ? bundledCode(root) : { commit, dirty: changes !== '' }),
     ...(origin === undefined ? {} : { origin }),
     ...(diff === undefined ? {} : { diffSha256: changesHash(root, changes, diff) }),
     ...(lockfile === undefined ? {} : { lockfileSha256: sha256Hex(lockfile) }),
