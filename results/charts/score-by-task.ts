@@ -13,7 +13,7 @@ import {
   whatWasRun,
 } from './theme.js';
 
-const cellWidth = 74;
+const cellWidth = 92;
 const cellHeight = 19;
 /** Longer names of tasks stand on two lines. */
 const labelCharacters = 14;
@@ -70,7 +70,7 @@ export const scoreByTask = (
                 field: 'setting',
                 type: 'nominal',
                 scale: { domain: settings },
-                axis: { title: null, labelLimit: 260, labels: i === 0 || lengths.length > 1 },
+                axis: { title: null, labelLimit: 320, labels: i === 0 || lengths.length > 1 },
               },
             },
             layer: [

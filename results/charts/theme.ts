@@ -146,7 +146,7 @@ const wrapped = (text: string, limit: number): string[] => {
 /** Model, suite, protocol and samples a cell: what every chart says below its title. */
 export const whatWasRun = ({ run, cells }: RunSummary, protocol: string): string => {
   const counts = cells
-    .filter(({ facts, record }) => facts.protocol === protocol && record.n > 0)
+    .filter(({ facts, record }) => facts.protocol === protocol && record.status === 'ok')
     .map(({ record }) => record.n);
   const [least, most] = [Math.min(...counts), Math.max(...counts)];
   const n = counts.length === 0 ? '' : `, n = ${least === most ? most : `${least}–${most}`} samples a cell`;
