@@ -48,6 +48,7 @@ export const collectSettings = (summary: RunSummary, familyOf: FamilyOf): SiteSe
         .filter((cell) => isDense(cell) && cell.record.aggregates !== undefined)
         .map((cell) => [groupKey(cell.facts), cell.record.aggregates!.score]),
     );
+    const denseTimed = timedGroups(cells.filter(isDense));
     return averageSettings(summary, cells).map((average): SiteSetting => {
       const { facts } = average.cells[0]!;
       const method = methodName(facts.method);
@@ -87,9 +88,9 @@ export const collectSettings = (summary: RunSummary, familyOf: FamilyOf): SiteSe
         kvCacheShare: average.kvCacheShare ?? null,
         kvBytesRead: meanOf(scored, 'kvBytesReadPerStep') ?? null,
         kvReadShare: average.kvReadShare ?? null,
-        timeToFirstTokenMs: meanTime(scored, 'timeToFirstTokenMs'),
-        decodeMsPerToken: meanTime(scored, 'decodeMsPerToken'),
-        peakBytes: meanTime(scored, 'peakResidentBytes'),
+        timeToFirstTokenMs: meanTime(scored, 'timeToFirstTokenMs', denseTimed),
+        decodeMsPerToken: meanTime(scored, 'decodeMsPerToken', denseTimed),
+        peakBytes: meanTime(scored, 'peakResidentBytes', denseTimed),
         evidenceRecall: average.evidenceRecall ?? null,
         depths: depthScores(average.cells),
         facts,
@@ -116,12 +117,22 @@ const scoreKept = (scored: readonly CellSummary[], denseScores: ReadonlyMap<stri
   return total === 0 ? null : withoutNoise(pairs.reduce((sum, [ours]) => sum + ours, 0) / total);
 };
 
+/** Groups in which a cell was timed. */
+const timedGroups = (cells: readonly CellSummary[]): string =>
+  cells
+    .filter(({ times }) => times !== undefined)
+    .map(({ facts }) => groupKey(facts))
+    .sort()
+    .join();
+
+/** Mean over the cells that were timed; null where they are not those in which dense was timed, so that means are of the same cells. */
 const meanTime = (
   cells: readonly CellSummary[],
   quantity: 'timeToFirstTokenMs' | 'decodeMsPerToken' | 'peakResidentBytes',
+  denseTimed: string,
 ): number | null => {
   const values = cells.map(({ times }) => times?.[quantity]).filter((value) => value !== undefined);
-  return values.length === 0 || values.length < cells.length ? null : mean(values);
+  return values.length === 0 || timedGroups(cells) !== denseTimed ? null : mean(values);
 };
 
 /** By group and content: verified runs ask all methods of a group the same, but a cell may have failed half-way. */

@@ -71,7 +71,7 @@ ${members.map(settingRow)}</tbody>`,
 </section>
 <h2>How to read it</h2>
 <ul>
-<li>Scores are means over tasks and lengths, each cell counted once, with 95 % bootstrap intervals. "Kept" is the score ÷ that of dense on the same cells.</li>
+<li>Scores are means over tasks and lengths, each cell counted once, with 95 % bootstrap intervals. "Kept" is the score ÷ that of dense on the same cells. Times and peak memory are means over the cells that were timed, the same as of dense; runs on other machines are not to be compared by them.</li>
 <li>A ranking holds one suite, model, protocol, budget axis and budget. A rank is 1 + the number of settings that are better with a 95 % interval of the paired difference above 0. Controls, simulated methods and untrained stand-ins are never ranked.</li>
 <li>Under <em>query-aware</em> a method knows the question when it compresses; under <em>query-agnostic</em> it does not. The two are never ranked together.</li>
 ${(Object.keys(badgeMeaning) as Badge[]).map((badge) => html`<li><span class="badge ${badge}">${badge}</span>: ${badgeMeaning[badge]}.</li>`)}

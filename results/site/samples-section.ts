@@ -51,7 +51,7 @@ const row = (name: string, answer: ScoredSample | TurnRecord, question: string |
   const asked =
     question === undefined || question === ''
       ? undefined
-      : html`<div class="soft output">${markedText(question, [], SHOWN_QUESTION)}</div>`;
+      : html`<div class="soft output">${markedText(question.trim(), [], SHOWN_QUESTION)}</div>`;
   return html`<tr><th scope="row">${isolated(name)}</th><td class="text">${shareText(answer.score)}</td><td class="text">${shareText(answer.evidenceRecall ?? null)}</td><td class="text output">${isolated(
     references.length > SHOWN_REFERENCES ? `${references.slice(0, SHOWN_REFERENCES)} …` : references,
   )}</td><td class="text output">${asked}${markedText(answer.prediction, answer.references)}</td></tr>`;
