@@ -1,6 +1,12 @@
 /** Parquet files become JSON Lines once, when they are pulled: tasks read records one by one and at once. */
 import { closeSync, openSync } from 'node:fs';
-import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import {
+  type AsyncBuffer,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetReadObjects,
+  parquetSchema,
+} from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { writeAll } from '../core/files.js';
 import { onDisk } from '../engine/download.js';
@@ -15,7 +21,7 @@ export const parquetToLines = async (path: string, target: string): Promise<void
   const file: AsyncBuffer = {
     byteLength: bytes.length,
     slice(start, end = bytes.length) {
-      if (start < 0 || end > bytes.length || end < start)
+      if (!(start >= 0 && end <= bytes.length && end >= start))
         throw damaged(path, 'pages inside the file', `${start}–${end}`);
       return new Uint8Array(bytes.slice(start, end)).buffer;
     },
@@ -23,6 +29,7 @@ export const parquetToLines = async (path: string, target: string): Promise<void
   const out = onDisk(target, () => openSync(target, 'w'));
   try {
     const metadata = await parquetMetadataAsync(file);
+    checkColumns(path, metadata);
     checkSizes(path, bytes.length, metadata);
     const rows = Number(metadata.num_rows);
     for (let rowStart = 0; rowStart < rows; rowStart += rowsAtOnce) {
@@ -40,16 +47,32 @@ export const parquetToLines = async (path: string, target: string): Promise<void
   }
 };
 
+/** The library finds a column without a place in the schema only after it began to read others, whose errors nobody takes then. */
+const checkColumns = (path: string, metadata: FileMetaData): void => {
+  const schema = parquetSchema(metadata);
+  for (const { columns } of metadata.row_groups) {
+    for (const { meta_data: column } of columns) {
+      let place: typeof schema | undefined = column === undefined ? undefined : schema;
+      for (const name of column?.path_in_schema ?? [])
+        place = place?.children.find(({ element }) => element.name === name);
+      if (place === undefined || place === schema)
+        throw damaged(path, 'columns of its schema', (column?.path_in_schema ?? []).join('.'));
+    }
+  }
+};
+
 /** What a damaged file says about itself must not decide how much memory is taken. */
 const checkSizes = (path: string, size: number, { row_groups: groups, num_rows: rows }: FileMetaData): void => {
   let counted = 0n;
   for (const group of groups) {
     counted += group.num_rows;
-    for (const { meta_data: column } of group.columns) {
-      if (column === undefined) continue;
+    for (const { meta_data } of group.columns) {
+      const column = meta_data!;
       const end = Number(column.data_page_offset) + Number(column.total_compressed_size);
       if (column.total_compressed_size < 0n || Number(column.dictionary_page_offset ?? 0n) > size || end > 2 * size)
         throw damaged(path, `columns inside ${size} bytes`, `a column that ends at ${end}`);
+      if (column.num_values < 0n || column.num_values > mostValues)
+        throw damaged(path, `columns of at most ${mostValues} values`, String(column.num_values));
       if (Number(column.total_uncompressed_size) > mostColumnBytes)
         throw damaged(path, `columns of at most ${mostColumnBytes} bytes`, String(column.total_uncompressed_size));
     }
@@ -58,5 +81,6 @@ const checkSizes = (path: string, size: number, { row_groups: groups, num_rows: 
 };
 
 const mostColumnBytes = 2 ** 31;
+const mostValues = 2 ** 26;
 
 const jsonValue = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? Number(value) : value);
