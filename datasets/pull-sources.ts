@@ -32,16 +32,22 @@ export const fetchFrom = async (
     } catch (error) {
       const code = error instanceof WinnowError ? error.code : undefined;
       if (code === 'ERR_DISK' || code === 'ERR_INTERRUPTED' || code === 'ERR_DATASET_FORMAT') throw error;
-      failures.push(describeFailure(error));
+      failures.push(causeOf(error));
     }
   }
   throw new WinnowError(
     'ERR_UNREACHABLE',
     `dataset ${id}, ${file.name}`,
     `the file from one of ${file.sources.length} sources`,
-    failures.join('; '),
-    `Check the network, or take it from a folder that has it: winnow datasets pull ${id} --from FOLDER`,
+    `${failures.length} failures`,
+    `${failures.join('; ')}. Check the network, or take it from a folder that has it: winnow datasets pull ${id} --from FOLDER`,
   );
+};
+
+/** Of a download of one source only its cause: what to do by hand is another thing here. */
+const causeOf = (error: unknown): string => {
+  const message = error instanceof WinnowError ? error.message : '';
+  return / failures"\. (.*)\. By hand:/.exec(message)?.[1] ?? describeFailure(error);
 };
 
 const fetchOne = async (
