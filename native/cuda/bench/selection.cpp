@@ -44,7 +44,7 @@ void bench_snapkv(Bench& bench, int tokens, int window, int budget) {
   k.counts = bench.upload(std::vector<int32_t>(kv_heads, budget));
   k.indices = static_cast<int32_t*>(bench.zeroed(static_cast<int64_t>(kv_heads) * budget * 4));
   k.lens = static_cast<int32_t*>(bench.zeroed(kv_heads * 4));
-  k.lists_per_budget = kv_heads;
+  k.lists_per_budget = 1;
   k.workspace_bytes = wn_top_k_workspace_bytes(&k);
   k.workspace = bench.zeroed(k.workspace_bytes);
   for (int together : {kv_heads, 1}) {

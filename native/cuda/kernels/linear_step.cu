@@ -17,7 +17,7 @@ struct StepArgs {
 /// lines. A lane's 16-byte piece of a row is columns 32 c + 8 t .. + 7 of its unit; weight and token agree on it, so their
 /// order inside the product does not matter. The partial sums of the warps are added in the order of the warps.
 template <int kGroups, int kTiles, int kUnroll>
-__global__ void __launch_bounds__(32 * kWarps, 3) linear_step_kernel(const __grid_constant__ StepArgs args) {
+__global__ void __launch_bounds__(32 * kWarps, kGroups == 1 ? 3 : 2) linear_step_kernel(const __grid_constant__ StepArgs args) {
   const WnLinearParams& p = args.p;
   __shared__ float sums[kWarps][kTiles][kGroups][kRows][kTokens];
   const int lane = threadIdx.x & 31, warp = threadIdx.x / 32, g = lane / 4, t = lane % 4;
@@ -45,6 +45,8 @@ __global__ void __launch_bounds__(32 * kWarps, 3) linear_step_kernel(const __gri
             a[u][tile][half][c] =
                 is_inside ? __ldcs(reinterpret_cast<const uint4*>(weight + static_cast<int64_t>(row) * p.cols + column)) : zero;
           }
+    // All lanes together: products need them, and the barrier keeps the compiler from splitting the loop by the conditions above.
+    __syncwarp();
 #pragma unroll
     for (int u = 0; u < kUnroll; u++)
 #pragma unroll

@@ -255,6 +255,97 @@ __global__ void __launch_bounds__(kThreads) top_k_write_kernel(const __grid_cons
   }
 }
 
+// What one block keeps in registers.
+constexpr int kSmallThreads = 1024, kSmallEntries = kSmallThreads * kPerThread;
+
+/// Exclusive sum over a block of kSmallThreads, and the total; begins and ends with a barrier.
+WN_DEVICE uint32_t small_exclusive(uint32_t value, uint32_t* warps, uint32_t& total) {
+  const int lane = threadIdx.x & 31, warp = threadIdx.x / 32;
+  uint32_t inclusive = value;
+#pragma unroll
+  for (int step = 1; step < 32; step *= 2) {
+    const uint32_t other = __shfl_up_sync(~0u, inclusive, step);
+    if (lane >= step) inclusive += other;
+  }
+  __syncthreads();
+  if (lane == 31) warps[warp] = inclusive;
+  __syncthreads();
+  const uint32_t own = warps[lane];
+  uint32_t sum = own;
+#pragma unroll
+  for (int step = 1; step < 32; step *= 2) {
+    const uint32_t other = __shfl_up_sync(~0u, sum, step);
+    if (lane >= step) sum += other;
+  }
+  total = __shfl_sync(~0u, sum, 31);
+  return __shfl_sync(~0u, sum - own, warp) + inclusive - value;
+}
+
+/// All of a list with a budget of its own in one block and launch: a thread holds 16 neighbouring entries.
+__global__ void __launch_bounds__(kSmallThreads) top_k_small_kernel(const __grid_constant__ WnTopKParams p) {
+  __shared__ uint32_t histogram[kBins];
+  __shared__ uint32_t warps[32], shared[2];
+  const int list = blockIdx.x, first = static_cast<int>(threadIdx.x) * kPerThread;
+  const float* scores = p.scores + static_cast<int64_t>(list) * p.length;
+  uint32_t keys[kPerThread], valid = 0, total;
+#pragma unroll
+  for (int i = 0; i < kPerThread; i++) {
+    keys[i] = first + i < p.length ? entry_key(scores[first + i]) : 0;
+    valid += keys[i] > 0;
+  }
+  uint32_t rank = small_exclusive(valid, warps, total);
+  const uint32_t front = min(p.protect_first, p.length), back = min(p.protect_last, p.length);
+#pragma unroll
+  for (int i = 0; i < kPerThread; i++) {
+    if (keys[i] == 0) continue;
+    if (rank < front) keys[i] = kLargestKey - rank;
+    else if (total - 1 - rank < back) keys[i] = kLargestKey - (front + total - 1 - rank);
+    rank++;
+  }
+  const uint32_t entries = total;
+  const int asked = p.counts[list];
+  const uint32_t taken = min(asked > 0 ? static_cast<uint32_t>(asked) : 0u, entries);
+  uint32_t prefix = 0, wanted = taken;
+  for (int round = 0; round < 3 && taken > 0; round++) {
+    const int shift = round_shift(round), above = round == 0 ? 0 : round_shift(round - 1);
+    for (int i = threadIdx.x; i < kBins; i += kSmallThreads) histogram[i] = 0;
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < kPerThread; i++)
+      if (keys[i] > 0 && (round == 0 || keys[i] >> above == prefix >> above))
+        atomicAdd(histogram + ((keys[i] >> shift) & round_mask(round)), 1u);
+    __syncthreads();
+    const uint32_t upper = histogram[kBins - 1 - 2 * threadIdx.x], lower = histogram[kBins - 2 - 2 * threadIdx.x];
+    const uint32_t before = small_exclusive(upper + lower, warps, total);
+    if (before < wanted && before + upper + lower >= wanted) {
+      const bool in_upper = before + upper >= wanted;
+      shared[0] = kBins - (in_upper ? 1 : 2) - 2 * threadIdx.x;
+      shared[1] = wanted - before - (in_upper ? 0 : upper);
+    }
+    __syncthreads();
+    prefix |= shared[0] << shift;
+    wanted = shared[1];
+  }
+  uint32_t packed = 0;
+#pragma unroll
+  for (int i = 0; i < kPerThread; i++) packed += keys[i] == 0 ? 0u : keys[i] > prefix ? 1u : keys[i] == prefix ? 1u << 16 : 0u;
+  const uint32_t before = small_exclusive(packed, warps, total);
+  uint32_t greater = before & 0xffff, equal = before >> 16;
+  int32_t* target = p.indices + static_cast<int64_t>(list) * p.indices_stride;
+#pragma unroll
+  for (int i = 0; i < kPerThread; i++) {
+    const bool is_tie = keys[i] > 0 && keys[i] == prefix, is_greater = keys[i] > prefix;
+    const uint32_t place = greater + min(equal, wanted);
+    if (taken > 0 && (is_greater || (is_tie && equal < wanted)) && place < static_cast<uint32_t>(p.indices_stride))
+      target[place] = first + i;
+    equal += is_tie;
+    greater += is_greater;
+  }
+  const int len = min(static_cast<int>(taken), p.indices_stride);
+  if (threadIdx.x == 0) p.lens[list] = len;
+  for (int i = len + static_cast<int>(threadIdx.x); i < p.indices_stride; i += kSmallThreads) target[i] = -1;
+}
+
 int64_t lay_out(const WnTopKParams& p, TopKArgs& args) {
   const int64_t budgets = p.num_lists / std::max(1, p.lists_per_budget), all = static_cast<int64_t>(p.num_lists) * p.length;
   args.per_budget = static_cast<int64_t>(p.lists_per_budget) * p.length;
@@ -295,6 +386,10 @@ WnStatus wn_top_k(const WnTopKParams* params, void* stream) {
     const cudaError_t error = cudaMemsetAsync(p.lens, 0, size_t{4} * p.num_lists, cuda_stream);
     if (error != cudaSuccess) return cuda_status(error, "top_k");
     return cuda_status(cudaMemsetAsync(p.indices, 0xff, size_t{4} * p.num_lists * p.indices_stride, cuda_stream), "top_k");
+  }
+  if (p.lists_per_budget == 1 && p.length <= kSmallEntries) {
+    top_k_small_kernel<<<p.num_lists, kSmallThreads, 0, cuda_stream>>>(p);
+    return launch_status("top_k");
   }
   const dim3 grid(args.chunks_per_budget, budgets);
   top_k_keys_kernel<<<grid_for(int64_t{p.num_lists} * p.length, 4 * kThreads), kThreads, 0, cuda_stream>>>(args);

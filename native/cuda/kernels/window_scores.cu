@@ -50,14 +50,16 @@ struct KeyTile {
     const int d = p.cache.head_dim;
     const auto* q = static_cast<const __nv_bfloat16*>(p.q) + (static_cast<int64_t>(row) * p.window * p.num_query_heads + head) * d;
     const int64_t stride = static_cast<int64_t>(p.num_query_heads) * d;
-    const bool has0 = base + g < p.window, has1 = base + g + 8 < p.window;
+    // Queries beyond the window repeat the last one, and their logits are masked: a condition here would let the compiler
+    // split the loop by lanes, and a product needs all lanes of the warp. The barrier keeps it from trying.
+    const __nv_bfloat16* row0 = q + min(base + g, p.window - 1) * stride;
+    const __nv_bfloat16* row1 = q + min(base + g + 8, p.window - 1) * stride;
+    __syncwarp();
 #pragma unroll
     for (int piece = 0; piece < kPieces; piece++) {
-      const int channel = 32 * piece + 8 * t;
-      const uint4 zero = {0, 0, 0, 0};
-      const bool is_inside = channel < d;
-      const uint4 a0 = has0 && is_inside ? *reinterpret_cast<const uint4*>(q + (base + g) * stride + channel) : zero;
-      const uint4 a1 = has1 && is_inside ? *reinterpret_cast<const uint4*>(q + (base + g + 8) * stride + channel) : zero;
+      // Keys are zero beyond head_dim; the query's last piece stands in there, and counts nothing.
+      const int channel = min(32 * piece + 8 * t, d - 8);
+      const uint4 a0 = *reinterpret_cast<const uint4*>(row0 + channel), a1 = *reinterpret_cast<const uint4*>(row1 + channel);
 #pragma unroll
       for (int c = 0; c < kColumns; c++) {
         mma_16x8x16(s[c], a0.x, a1.x, a0.y, a1.y, keys[c][piece].x, keys[c][piece].y);
@@ -108,7 +110,7 @@ struct Logits {
 
 /// Pass 1: largest logit and sum of exponentials of every query over the keys of a block.
 template <int kPieces, bool kPlain>
-__global__ void __launch_bounds__(32 * kWarps, 3) window_parts_kernel(const __grid_constant__ WindowArgs args) {
+__global__ void __launch_bounds__(32 * kWarps, kPieces > 4 ? 2 : 3) window_parts_kernel(const __grid_constant__ WindowArgs args) {
   const WnWindowScoresParams& p = args.p;
   using Tile = KeyTile<kPieces, kPlain>;
   __shared__ float2 shared[2][kWarps][16];
@@ -181,12 +183,13 @@ __global__ void __launch_bounds__(256) window_lse_kernel(const __grid_constant__
 /// Count, mean and sum of squared differences of weights, for the variance; or their sum or maximum.
 struct Fold {
   float value = 0, squares = 0, count = 0;
-  WN_DEVICE void add(int reduce, float x) {
+  /// Without branches, as lanes differ in `counts`.
+  WN_DEVICE void add(int reduce, float x, bool counts) {
     if (reduce == WN_WINDOW_VARIANCE) {
-      count += 1;
-      const float delta = x - value;
-      value += delta / count;
-      squares += delta * (x - value);
+      count += counts ? 1.0f : 0.0f;
+      const float delta = counts ? x - value : 0.0f;
+      value += delta / fmaxf(count, 1.0f);
+      squares += counts ? delta * (x - value) : 0.0f;
     } else {
       value = reduce == WN_WINDOW_MAX ? fmaxf(value, x) : value + x;
     }
@@ -234,14 +237,13 @@ __global__ void __launch_bounds__(32 * kWarps, kPieces > 4 ? 2 : 3) window_weigh
 #pragma unroll
       for (int half = 0; half < 2; half++) {
         const int j = base + tile.g + 8 * half;
-        if (j >= p.window) continue;
-        const float lse = args.lse[line * p.window + j];
+        const float lse = args.lse[line * p.window + min(j, p.window - 1)];
         const int least = logits.least(p, tile, j);
 #pragma unroll
         for (int c = 0; c < Tile::kColumns; c++)
 #pragma unroll
           for (int i = 0; i < 2; i++)
-            folds[c][i].add(reduce, exp2_fast(logits(p, tile, s[c][2 * half + i], c, i, j, least) - lse));
+            folds[c][i].add(reduce, exp2_fast(logits(p, tile, s[c][2 * half + i], c, i, j, least) - lse), j < p.window);
       }
     }
 #pragma unroll

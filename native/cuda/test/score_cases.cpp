@@ -308,9 +308,10 @@ void add_score_cases(Cases& cases) {
   for (int kind : {0, 1, 2, 4})
     for (int together : {1, 4})
       for (auto [k, first, last] : {std::tuple{100, 4, 16}, {10, 40, 16}, {30, 1, 40}, {7, 0, 9}, {900, 300, 300}})
-        cases.push_back({"top_k", text(kind, together, k, first, last) + "-protected", [=](Outcome& outcome) {
-                           run_top_k(4, together, 1000, k, kind, first, last, outcome);
-                         }});
+        for (int n : {1000, 17000})
+          cases.push_back({"top_k", text(kind, together, k, first, last, n) + "-protected", [=](Outcome& outcome) {
+                             run_top_k(4, together, n, k, kind, first, last, outcome);
+                           }});
   for (int d : {8, 64, 128, 256}) {
     for (bool bias : {false, true})
       cases.push_back({"gather_compact", text(d, bias), [=](Outcome& outcome) { run_gather(d, bias, outcome); }});

@@ -29,7 +29,8 @@ typedef struct WnTopKParams {
 ///           workspace  wn_top_k_workspace_bytes, 16-byte aligned; contents need no preparation
 /// Limits    lists_per_budget * length < 2^31; (protect_first + protect_last, each at most length) * lists_per_budget <= 8000000
 /// Error     exact; bitwise repeatable
-/// Cost      about six reads of the scores by as many thread blocks as they fill; asynchronous on `stream`
+/// Cost      a list of up to 16384 entries with a budget of its own: one launch, one block. Else about six reads of the scores
+///           by as many thread blocks as they fill; asynchronous on `stream`
 /// Returns   Status with code and message; never throws, prints or exits
 WN_API WnStatus wn_top_k(const WnTopKParams* params, void* stream);
 
