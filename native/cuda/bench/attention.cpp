@@ -201,19 +201,15 @@ void bench_decode(Bench& bench, const DecodeShape& s, int selection, double shar
   any.list = selection ? WN_LIST_KV_HEAD : WN_LIST_NONE;
   any.page_size = selection == WN_SELECT_PAGES ? 64 : 0;
   any.softmax_scale = p.softmax_scale;
-  any.variant = 1;
   any.workspace_bytes = wn_attention_any_workspace_bytes(&any);
   any.workspace = bench.zeroed(any.workspace_bytes);
-  for (int variant : {1, 2, 4}) {
-    any.variant = variant;
-    rivals.push_back({name, "winnow-any-v" + text(variant), shape, 0, bytes, calls, l2, [=](int call, cudaStream_t stream) {
-                        WnAttentionAnyParams set = any;
-                        const int64_t i = call % sets;
-                        set.page_table = table + (selection ? 0 : i * segments * pages_per_segment);
-                        set.indices = selection ? selected + i * segments * chosen : nullptr;
-                        return wn_attention_any(&set, stream);
-                      }});
-  }
+  rivals.push_back({name, "winnow-any", shape, 0, bytes, calls, l2, [=](int call, cudaStream_t stream) {
+                      WnAttentionAnyParams set = any;
+                      const int64_t i = call % sets;
+                      set.page_table = table + (selection ? 0 : i * segments * pages_per_segment);
+                      set.indices = selection ? selected + i * segments * chosen : nullptr;
+                      return wn_attention_any(&set, stream);
+                    }});
   bench.run(rivals);
   bench.release();
 }

@@ -7,8 +7,7 @@ namespace winnow {
 namespace {
 
 /// There are at most 64 splits, of at least so many tiles of keys: how many keys go to one depends on the row alone.
-constexpr int kMaxSplits = 64;
-int min_split_tiles(const WnAttentionAnyParams& p) { return p.variant > 0 ? p.variant : 4; }
+constexpr int kMaxSplits = 64, kMinSplitTiles = 2;
 /// More packed queries than this fill the device without splits (and would make much scratch).
 constexpr int kMaxSplitQueries = 256;
 
@@ -76,7 +75,7 @@ __global__ void __launch_bounds__(kAnyThreads, kDim == 64 ? (kFew ? 5 : 3) : kDi
     __syncthreads();
     first_tile = first_seen;
   }
-  const int splits = a.part_out ? min(static_cast<int>(gridDim.x), ceil_div(tiles - first_tile, a.min_split_tiles)) : 1;
+  const int splits = a.part_out ? min(static_cast<int>(gridDim.x), ceil_div(tiles - first_tile, kMinSplitTiles)) : 1;
   const int per_split = splits > 0 ? ceil_div(tiles - first_tile, splits) : 0;
   const int begin = first_tile + blockIdx.x * per_split, end = min(begin + per_split, tiles);
 
@@ -223,7 +222,7 @@ int num_splits(const WnAttentionAnyParams& p) {
     const int64_t listed = static_cast<int64_t>(p.index_stride) * (p.page_size > 0 ? p.page_size : 1) + p.query_len;
     tiles = listed > tiles * 64 ? ceil_div(listed, 64) : tiles;
   }
-  const int64_t splits = ceil_div(tiles, static_cast<int64_t>(min_split_tiles(p)));
+  const int64_t splits = ceil_div(tiles, kMinSplitTiles);
   return static_cast<int>(splits < 1 ? 1 : splits > kMaxSplits ? kMaxSplits : splits);
 }
 
@@ -288,7 +287,7 @@ WnStatus wn_attention_any(const WnAttentionAnyParams* params, void* stream) {
   const int splits = num_splits(p);
   auto* scratch = static_cast<float*>(p.workspace);
   float* lse = p.lse || !p.probs ? p.lse : scratch + (splits > 1 ? splits * (p.head_dim + 1) * rows : 0);
-  AnyArgs a{p, nullptr, lse, pack_of(p), min_split_tiles(p)};
+  AnyArgs a{p, nullptr, lse, pack_of(p)};
   if (splits > 1) {
     a.part_out = scratch;
     a.part_lse = scratch + splits * rows * p.head_dim;

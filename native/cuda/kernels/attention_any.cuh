@@ -15,7 +15,6 @@ struct AnyArgs {
   float* part_out;  ///< [splits][rows * query_len * num_query_heads][head_dim]; null where one block sees all keys
   float* part_lse;
   int32_t pack;  ///< query heads that share a list of keys and a block
-  int32_t min_split_tiles;
 };
 
 /// What the threads of a block need of each key of a tile; a negative slot is no key.

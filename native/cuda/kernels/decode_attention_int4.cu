@@ -202,7 +202,6 @@ template <int kHeadDim>
 __global__ void __launch_bounds__(32 * kWarps, kBlocksPerProcessor)
     decode_attention_int4_kernel(const __grid_constant__ Int4Args a) {
   using Warp = Int4Warp<kHeadDim>;
-  let_successor_start();
   extern __shared__ __align__(16) char ring[];
   __shared__ float maxima[kWarps][8], sums[kWarps][8];
   const int segment = blockIdx.y, warp = threadIdx.x / 32;
