@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { WinnowError } from '../core/errors.js';
-import { cellsCsv } from './cells-csv.js';
+import { cellRows, cellsCsvColumns, csvOf } from './cells-csv.js';
 import { runPaths } from './run-files.js';
 import { type RunSummary, summariseRun } from './summary.js';
 import { type Finding, problemText, verifyFolder } from './verify-folder.js';
@@ -55,7 +55,14 @@ const summaryOf = (dir: string, findings: Finding[]): RunSummary | undefined => 
   }
 };
 
-const checkTable = (dir: string, summary: RunSummary): Finding[] =>
-  readFileSync(runPaths(dir).csv, 'utf8') === cellsCsv(summary)
+/** A table of an older version lacks the columns that were added at the end since. */
+const checkTable = (dir: string, summary: RunSummary): Finding[] => {
+  const text = readFileSync(runPaths(dir).csv, 'utf8');
+  const columns = cellsCsvColumns.slice(0, text.slice(0, text.indexOf('\n')).split(',').length);
+  const rows = cellRows(summary).map((row) => row.slice(0, columns.length));
+  return columns.length >= FEWEST_COLUMNS && text === csvOf(columns, rows)
     ? []
     : [{ where: 'cells.csv', problem: 'is not the table of these records' }];
+};
+/** Those up to `error`, which the first version had. */
+const FEWEST_COLUMNS = 36;
