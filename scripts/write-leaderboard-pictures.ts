@@ -11,8 +11,8 @@ mkdirSync(images, { recursive: true });
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
 const address = `${pathToFileURL(path.resolve(site, 'index.html'))}#`;
 for (const [colorScheme, view] of [
-  ['light', 'hide=controls'],
-  ['dark', 'view=pareto&protocol=query-aware'],
+  ['light', 'hide=controls&protocol=query-agnostic'],
+  ['dark', 'view=pareto&protocol=query-agnostic'],
 ] as const) {
   const page = await browser.newPage({ viewport: { width: 1_360, height: 860 }, colorScheme });
   await page.goto(address + view);
