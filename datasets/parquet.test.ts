@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { WinnowError } from '../core/errors.js';
 import { createRandom } from '../core/random.js';
 import { parquetToLines } from './parquet.js';
+import { writeParquetLines } from './parquet-lines.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'winnow-parquet-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -45,6 +46,7 @@ const refused = async (name: string, bytes: Uint8Array): Promise<void> => {
     assert.ok(error.message.includes(name) && !error.message.includes('\n'), error.message);
     return true;
   });
+  assert.ok(!existsSync(path.join(folder, `${name}.jsonl`)), 'nothing half-made is left');
 };
 
 test('cut, mislabelled and foreign files are one error that names the file', async () => {
@@ -60,6 +62,25 @@ test('cut, mislabelled and foreign files are one error that names the file', asy
   );
 });
 
+test('pages that claim two thousand million bytes, values or repeats end in an error: V8 has none for them and ends its process', async () => {
+  const whole = readFileSync(fixture('none'));
+  // The only page of the last column: 11 bytes of 40 values, whose definition levels are one run of 40.
+  const page = whole.indexOf(Buffer.from('1500151615162c1550', 'hex'));
+  const run = whole.indexOf(Buffer.from('020000005001', 'hex'), page);
+  assert.ok(page > 0 && run > page);
+  const huge = Buffer.from('feffffff0f', 'hex');
+  /** Four bytes longer than it was; `size` is what the page header then says of the rest of the page. */
+  const claims = (at: number, size?: number): Buffer => {
+    const bytes = Buffer.concat([whole.subarray(0, at), huge, whole.subarray(at + 1)]);
+    if (size !== undefined) bytes[bytes.indexOf(Buffer.from('162c15', 'hex'), page)] = 2 * size;
+    return bytes;
+  };
+  await refused('huge-page.parquet', claims(page + 3, 7));
+  await refused('huge-compressed-page.parquet', claims(page + 5));
+  await refused('huge-values.parquet', claims(page + 8, 7));
+  await refused('huge-run.parquet', claims(run + 4));
+});
+
 test('bytes that were changed end in rows or in one error, and never in memory that the file asks for', async () => {
   const whole = readFileSync(fixture('none'));
   const random = createRandom(0, 'damaged parquet');
@@ -69,7 +90,7 @@ test('bytes that were changed end in rows or in one error, and never in memory t
     const source = path.join(folder, 'damaged.parquet');
     writeFileSync(source, bytes);
     try {
-      await parquetToLines(source, path.join(folder, 'damaged.jsonl'));
+      await writeParquetLines(source, path.join(folder, 'damaged.jsonl'));
     } catch (error) {
       assert.ok(error instanceof WinnowError && error.code === 'ERR_DATASET_FORMAT', String(error));
     }

@@ -14,6 +14,7 @@ const isShipped = (path: string): boolean =>
 
 /** Entries that load TypeScript in a checkout load the files beside them here. */
 const plainEntries: Readonly<Record<string, string>> = {
+  'datasets/parquet-child.mjs': "await import('./parquet-child.js');\n",
   'engine/worker.mjs': "await import('./worker.js');\n",
   'scripts/winnow.mjs': `const { main } = await import('./main.js');
 process.exit(await main(process.argv.slice(2)));
