@@ -4,11 +4,13 @@
     pip install numpy scipy tqdm && python scripts/record-ruler.py RULER
 
 Upstream's files run as they are, but with the wording and word lists of this project and a tokenizer that splits at white space, so that
-what is compared is how samples are drawn. Only hashes and the first sample's sizes are kept.
+what is compared is how samples are drawn. Only hashes and the first sample's sizes are kept. Question answering reads two small sets in the
+layouts of SQuAD and HotpotQA, which this script makes: suites/sampling/fixtures.
 """
 
 import hashlib
 import json
+import random
 import re
 import sys
 import types
@@ -55,6 +57,56 @@ FWE = (
     "{context}\nQuestion: Which three invented words stand most often in the text above? Ignore the dots."
 )
 FWE_ANSWER = " Answer: The three invented words that stand most often in the text above are:"
+QA = (
+    "Answer the question at the end from the following documents. Give only the answer and nothing else.\n\n"
+    "{context}\nQuestion: {query}"
+)
+QA_ANSWER = " Answer:"
+FIXTURES = ROOT / "suites" / "sampling" / "fixtures"
+
+
+def sentence(rng: random.Random) -> str:
+    return " ".join(rng.choice(NOUNS) for _ in range(rng.randint(3, 9))).capitalize() + "."
+
+
+def make_squad() -> None:
+    """Five articles of 3 to 14 paragraphs; first characters that UTF-16 sorts otherwise, a paragraph that stands twice, {braces}."""
+    rng = random.Random(1)
+    articles = []
+    for a in range(5):
+        paragraphs = []
+        for p in range([14, 3, 8, 5, 12][a]):
+            answer = f"{rng.choice(ADJECTIVES)} {rng.choice(NOUNS)}"
+            start = ["", "\uffee ", "\U0001f409 ", "é{x} "][rng.randrange(4)] + sentence(rng) + " "
+            told = f"The sign of place {a}.{p} is the {answer}."
+            context = start + told + " " + sentence(rng)
+            at = context.index(answer, len(start))
+            given = {"text": answer, "answer_start": at}
+            questions = [
+                {"id": f"{a}-{p}", "question": f"What is the sign of place {a}.{p}?", "is_impossible": False, "answers": [given] * rng.randint(1, 3)},
+                {"id": f"{a}-{p}-no", "question": "What is not said?", "is_impossible": True, "answers": []},
+            ]
+            paragraphs.append({"context": context, "qas": rng.sample(questions, rng.randint(1, 2))})
+        paragraphs.append({**paragraphs[0], "qas": []})
+        articles.append({"title": f"Article_{a}", "paragraphs": paragraphs})
+    (FIXTURES / "ruler-squad.json").write_text(json.dumps({"version": "v2.0", "data": articles}, ensure_ascii=False, indent=0) + "\n")
+
+
+def make_hotpot() -> None:
+    """Nine questions with ten paragraphs each, some of which they share; the last with four."""
+    rng = random.Random(2)
+    titles = [f"{rng.choice(ADJECTIVES)} {rng.choice(NOUNS)} {i}".capitalize() for i in range(60)]
+    texts = {title: [sentence(rng), " " + sentence(rng), "", " " + sentence(rng)][: rng.randint(1, 4)] for title in titles}
+    records = []
+    for i in range(9):
+        chosen = rng.sample(titles, 10 if i < 8 else 4)
+        first, second = rng.sample(chosen, 2)
+        answer = texts[second][0].split()[0]
+        records.append({
+            "_id": str(i), "question": f"Which word of {second} goes with {first}?", "answer": answer, "type": "bridge", "level": "easy",
+            "supporting_facts": [[first, 0], [second, 0]], "context": [[title, texts[title]] for title in chosen],
+        })
+    (FIXTURES / "ruler-hotpotqa.json").write_text(json.dumps(records, ensure_ascii=False, indent=0) + "\n")
 
 
 def stub(name: str, **members: object) -> types.ModuleType:
@@ -83,13 +135,14 @@ def run(folder: Path, file: str, task: str, template: str, answer: str, options:
     source = (folder / file).read_text()
     source = source.replace("special magic", "secret")
     source = re.sub(r'"The grass is green\.[^"]*"', repr(NOISE), source)
+    source = re.sub(r'"json/(\w+\.json)"', lambda match: repr(str(FIXTURES / f"ruler-{match[1]}")), source)
     source = re.sub(r"with open\(.*english_words\.json.*\n.*\n", "randle_words = PAIRS\nif True:\n", source)
     arguments = ["x", "--save_dir", "/tmp", "--save_name", "x", "--tokenizer_path", "x", "--template", template + answer]
     sys.argv = arguments + ["--num_samples", str(samples)] + options
     scope = {"__name__": "upstream", "__file__": str(folder / file), "PAIRS": PAIRS}
     exec(compile(source, file, "exec"), scope)
     args = scope["args"]
-    if task == "niah":
+    if task in ("niah", "qa"):
         return scope["generate_samples"](samples, args.max_seq_length, None)
     if task == "variable_tracking":
         make = scope["sys_vartrack_w_noise_random"]
@@ -105,11 +158,15 @@ def main() -> None:
     folder = Path(sys.argv[1]) / "scripts" / "data" / "synthetic"
     niah = "niah.py"
     cases = []
+    FIXTURES.mkdir(exist_ok=True)
+    make_squad()
+    make_hotpot()
     for task, length, seed in [
         ("niah_single_1", 4096, 42), ("niah_single_1", 1000, 7), ("niah_multikey_2", 4096, 42), ("niah_multikey_3", 8192, 1),
         ("vt", 4096, 42), ("vt", 1500, 3), ("cwe", 4096, 42), ("cwe", 2000, 5), ("cwe", 16384, 9), ("fwe", 4096, 42), ("fwe", 9000, 2),
+        ("qa_1", 300, 42), ("qa_1", 500, 3), ("qa_1", 900, 42), ("qa_1", 4096, 7), ("qa_2", 560, 42), ("qa_2", 700, 5), ("qa_2", 2000, 42),
     ]:
-        samples = 4
+        samples = 9 if task.startswith("qa") else 4
         size = ["--max_seq_length", str(length), "--random_seed", str(seed), "--tokens_to_generate"]
         if task.startswith("niah"):
             haystack = "noise" if task == "niah_single_1" else "needle"
@@ -120,6 +177,9 @@ def main() -> None:
             made = run(folder, "variable_tracking.py", "variable_tracking", VT, VT_ANSWER, [*size, "30"], samples)
         elif task == "cwe":
             made = run(folder, "common_words_extraction.py", "common_words_extraction", CWE, CWE_ANSWER, [*size, "120"], samples)
+        elif task.startswith("qa"):
+            options = [*size, "32", "--dataset", "squad" if task == "qa_1" else "hotpotqa"]
+            made = run(folder, "qa.py", "qa", QA, QA_ANSWER, options, samples)
         else:
             made = run(folder, "freq_words_extraction.py", "freq_words_extraction", FWE, FWE_ANSWER, [*size, "50"], samples)
         cases.append({

@@ -44,9 +44,15 @@ const recordSchema = z.object({
   supporting_facts: z.preprocess(pairs('title', ['sent_id']), z.array(z.tuple([z.string(), z.number()])).min(1)),
 });
 
+/** A record in one spelling. */
+export type HotpotFields = z.output<typeof recordSchema>;
+
+/** Throws: ERR_DATASET_FORMAT that names file, line and field. */
+export const readHotpot = (file: DatasetFile, index: number): HotpotFields => readRecord(file, index, recordSchema);
+
 /** Needed paragraphs in the order in which the supporting facts name them; evidence is the supporting sentences. */
 export const hotpotRecord = (file: DatasetFile, index: number): QuestionRecord => {
-  const { question, answer, type, level, context, supporting_facts: facts } = readRecord(file, index, recordSchema);
+  const { question, answer, type, level, context, supporting_facts: facts } = readHotpot(file, index);
   const documents = context.map(([title, sentences]) => ({ title, ...joinSentences(sentences) }));
   const titles = [...new Set(facts.map(([title]) => title))].filter((title) =>
     documents.some((document) => document.title === title),

@@ -2,10 +2,12 @@ import { z } from 'zod';
 import { createRandom } from '../../core/random.js';
 import type { DatasetFile } from '../../datasets/index.js';
 import type { Task } from '../contract.js';
-import { defineTask, type SampleOrder } from './define-task.js';
+import { type RulerQaSet, rulerQa, rulerQaWording } from '../sampling/ruler-qa.js';
+import { defineTask, type SampleOrder, sampleOf } from './define-task.js';
 import { hotpotRecord } from './hotpot-records.js';
 import { otherRecords, type QuestionPlan, questionSample } from './question-record.js';
-import { rulerSource } from './ruler.js';
+import { rulerSource, Sampling } from './ruler.js';
+import { hotpotAsUpstream, squadAsUpstream } from './ruler-qa-sets.js';
 import { openIfThere, RECORDS_FIELDS, type RecordsParams, recordIndex } from './set-records.js';
 import { type SquadQuestion, squadParagraphs, squadQuestions, squadRecord } from './squad-records.js';
 import { WORLD_TASKS } from './world-qa.js';
@@ -13,6 +15,8 @@ import { WORLD_TASKS } from './world-qa.js';
 export interface RulerQaParams extends RecordsParams {
   /** The published set, the generated world, or the set where it was pulled and the world otherwise. `meta.source` of a sample says which. */
   readonly source: 'auto' | 'dataset' | 'world';
+  /** `upstream` is over the published set alone, whose questions it takes in the file's order. */
+  readonly sampling: Sampling;
 }
 
 interface Definition {
@@ -23,24 +27,22 @@ interface Definition {
   readonly stand: 'world_1_hop' | 'world_2_hop';
   size(file: DatasetFile): number;
   plan(file: DatasetFile, order: SampleOrder<RulerQaParams>): QuestionPlan;
+  asUpstream(file: DatasetFile): RulerQaSet;
 }
 
 const LAYOUT = { context: 'full', order: 'random', gap: 0 } as const;
-const INSTRUCTION =
-  'Answer the question at the end from the following documents. Give only the answer and nothing else.\n\n';
+const INSTRUCTION = rulerQaWording.instruction;
 
 /**
  * RULER's question answering: the paragraphs that answer a question of SQuAD 2.0 (qa_1) or HotpotQA (qa_2) among other paragraphs of the
  * set, of the same article first. Upstream puts the paragraphs that answer at one place for all samples of a length; here each sample
- * draws its places. Wording is ours.
+ * draws its places, but with `sampling: upstream`. Wording is ours.
  */
-const rulerQa = ({ id, description, dataset, stand, size, plan }: Definition): Task<RulerQaParams> => {
+const rulerQaTask = ({ id, description, dataset, stand, size, plan, asUpstream }: Definition): Task<RulerQaParams> => {
   const world = WORLD_TASKS.find((task) => task.id === stand)!;
-  const fileOf = (
-    { source }: RulerQaParams,
-    datasets: SampleOrder<RulerQaParams>['datasets'],
-  ): DatasetFile | undefined =>
-    source === 'world' ? undefined : source === 'dataset' ? datasets(dataset) : openIfThere(datasets, dataset);
+  const isOfSet = ({ source, sampling }: RulerQaParams): boolean => source === 'dataset' || sampling === 'upstream';
+  const fileOf = (params: RulerQaParams, datasets: SampleOrder<RulerQaParams>['datasets']): DatasetFile | undefined =>
+    params.source === 'world' ? undefined : isOfSet(params) ? datasets(dataset) : openIfThere(datasets, dataset);
   return defineTask<RulerQaParams>({
     id,
     family: 'retrieval-qa',
@@ -48,10 +50,19 @@ const rulerQa = ({ id, description, dataset, stand, size, plan }: Definition): T
     source: rulerSource,
     version: 1,
     scorer: 'ruler/string_match_part',
-    datasetsOf: ({ source }) =>
-      source === 'world' ? {} : source === 'dataset' ? { needed: [dataset] } : { wanted: [dataset] },
+    datasetsOf: (params) =>
+      params.source === 'world' ? {} : isOfSet(params) ? { needed: [dataset] } : { wanted: [dataset] },
     maxNewTokens: 32,
-    parameters: z.strictObject({ source: z.enum(['auto', 'dataset', 'world']).default('auto'), ...RECORDS_FIELDS }),
+    parameters: z
+      .strictObject({
+        source: z.enum(['auto', 'dataset', 'world']).default('auto'),
+        sampling: Sampling,
+        ...RECORDS_FIELDS,
+      })
+      .refine(({ source, sampling }) => source !== 'world' || sampling === 'independent', {
+        path: ['sampling'],
+        message: 'independent over the generated world: upstream samples the published set',
+      }),
     size({ params, datasets }) {
       const file = fileOf(params, datasets);
       return file === undefined ? Number.POSITIVE_INFINITY : size(file);
@@ -64,6 +75,11 @@ const rulerQa = ({ id, description, dataset, stand, size, plan }: Definition): T
           : questionSample(id, { ...order, params: LAYOUT }, plan(file, order));
       return { ...made, meta: { ...made.meta, source: file === undefined ? 'world' : dataset } };
     },
+    *upstream(order) {
+      const set = order.datasets(dataset).derived(asUpstream);
+      for (const { units, documents, documentIds, ...prompt } of rulerQa(set, { task: id, ...order }))
+        yield { ...sampleOf(prompt, { source: dataset, haystackUnits: units }), documents, documentIds };
+    },
   });
 };
 
@@ -74,13 +90,14 @@ const worldOf = (world: (typeof WORLD_TASKS)[number], { index, params: _, ...ord
 };
 
 export const RULER_QA_TASKS = [
-  rulerQa({
+  rulerQaTask({
     id: 'qa_1',
     description:
       'A question answered by one paragraph among many (SQuAD where it was pulled, else the generated world).',
     dataset: 'squad-v2',
     stand: 'world_1_hop',
     size: (file) => file.derived(squadQuestions).length,
+    asUpstream: squadAsUpstream,
     plan(file, { params, seed, index, length }) {
       const questions = file.derived(squadQuestions);
       const asked: SquadQuestion = questions[recordIndex(params, questions.length, seed, index)]!;
@@ -95,13 +112,14 @@ export const RULER_QA_TASKS = [
       };
     },
   }),
-  rulerQa({
+  rulerQaTask({
     id: 'qa_2',
     description:
       'A two-hop question answered by two paragraphs among many (HotpotQA where it was pulled, else the generated world).',
     dataset: 'hotpotqa',
     stand: 'world_2_hop',
     size: (file) => file.size,
+    asUpstream: hotpotAsUpstream,
     plan(file, { params, seed, index, length }) {
       const at = recordIndex(params, file.size, seed, index);
       const random = createRandom(seed, 'qa_2 others', length, index);

@@ -49,6 +49,13 @@ export const squadParagraphs = (file: DatasetFile): readonly (readonly ShownDocu
 const nameOf = (title: string, paragraph: number): string =>
   `${title.replaceAll('_', ' ')}, paragraph ${paragraph + 1}`;
 
+/** A question and its answers as the file has them, and the paragraph that it is asked about. */
+export const squadReferences = (file: DatasetFile, at: SquadQuestion) => {
+  const { context, qas } = readRecord(file, at.article, articleSchema).paragraphs[at.paragraph]!;
+  const { question, answers } = qas[at.question]!;
+  return { question, text: context, references: answers.map(({ text }) => text) };
+};
+
 /** Evidence is the sentence that holds the answer; own paragraphs are the others of the article. */
 export const squadRecord = (file: DatasetFile, at: SquadQuestion): QuestionRecord => {
   const { title, paragraphs } = readRecord(file, at.article, articleSchema);
