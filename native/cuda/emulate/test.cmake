@@ -17,7 +17,8 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
     COMPILE_OPTIONS "-include;${CMAKE_CURRENT_SOURCE_DIR}/emulate/emulate.h;-Wno-attributes;-Wno-unknown-pragmas"
     OBJECT_DEPENDS "${kernel_headers}")
   get_target_property(test_sources winnow_cuda_test SOURCES)
-  add_executable(winnow_cuda_emulated_test ${test_sources} emulate/fibers.cpp emulate/runtime.cpp ${emulated_sources})
+  add_executable(winnow_cuda_emulated_test ${test_sources} emulate/fibers.cpp emulate/runtime.cpp ${emulated_sources}
+    kernels/linear_blas.cpp)
   target_include_directories(winnow_cuda_emulated_test PRIVATE emulate include kernels ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   target_link_libraries(winnow_cuda_emulated_test PRIVATE winnow_cuda_reference)
 endif()
