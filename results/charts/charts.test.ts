@@ -52,6 +52,19 @@ test('every spec is valid Vega-Lite', () => {
   );
 });
 
+test('a run that is timed at some lengths only, and one of controls alone, are drawn without warnings', async () => {
+  const longest = Math.max(...full.cells.map(({ facts }) => facts.contextLength));
+  const partly = {
+    ...full,
+    cells: full.cells.map((cell) => (cell.facts.contextLength === longest ? { ...cell, times: undefined } : cell)),
+  } as RunSummary;
+  const controls = { ...full, cells: full.cells.filter(({ facts }) => facts.control) };
+  assert.ok(controls.cells.length > 0 && partly.cells.some(({ times }) => times !== undefined));
+  for (const summary of [partly, controls]) {
+    for (const { spec } of buildCharts(summary).charts) await renderChart(spec);
+  }
+});
+
 test('a run with times has every chart of scores, bytes, evidence and times', () => {
   const { charts, skipped } = buildCharts(full);
   assert.deepEqual(

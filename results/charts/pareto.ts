@@ -162,6 +162,11 @@ const panelOf = (
   };
   const color = { field: 'series', type: 'nominal', scale: { domain: style.domain, range: style.colours }, legend };
   const rule = { type: 'rule', strokeDash: [5, 4], color: '#000000', opacity: 0.5 };
+  // Marks without points have no extent, which Vega warns of.
+  if (points.length === 0) {
+    const mark = { type: 'text', text: 'not measured at this length', color: '#555555' };
+    return { width: panelWidth, height: panelHeight, title: heading(title), data: { values: [{}] }, mark };
+  }
   return {
     width: panelWidth,
     height: panelHeight,
@@ -169,11 +174,15 @@ const panelOf = (
     layer: [
       { data: { values: [{}] }, mark: rule, encoding: { y: { ...y, datum: 1 } } },
       { data: { values: [{}] }, mark: rule, encoding: { x: { ...x, datum: 1 } } },
-      {
-        data: { values: front },
-        mark: { type: 'line', interpolate: 'step-after', color: '#222222', strokeWidth: 1.6 },
-        encoding: { x: { ...x, field: 'cost' }, y: { ...y, field: 'score' } },
-      },
+      ...(front.length === 0
+        ? []
+        : [
+            {
+              data: { values: front },
+              mark: { type: 'line', interpolate: 'step-after', color: '#222222', strokeWidth: 1.6 },
+              encoding: { x: { ...x, field: 'cost' }, y: { ...y, field: 'score' } },
+            },
+          ]),
       {
         data: { values: points.map((point) => ({ ...point, shown: onFront.has(point) || !point.ranks ? 1 : 0.5 })) },
         layer: [
