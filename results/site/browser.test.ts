@@ -189,6 +189,8 @@ test('settings that are checked are compared with the p of winnow compare', opti
     assert.ok(cells.includes(p < 0.001 ? p.toExponential(0) : p.toFixed(3)), cells.join(' | '));
     assert.ok(cells.includes(`${pair!.scores!.worse}/${pair!.scores!.better}`));
     await page.locator('details summary').click();
+    // Filled when the details open, which the browser tells later.
+    await page.locator('details tbody tr').first().waitFor();
     assert.equal(await page.locator('details tbody tr').count(), 6);
     await page.locator('#chosen button').first().click();
     assert.match(await page.locator('#views').innerText(), /Choose two to four settings/);
