@@ -169,6 +169,36 @@ test('doctor says for every check what was found and, where it is not well, what
   }
 });
 
+test('the plan says once for each method and reason what is left out, and which sets a task goes without', async () => {
+  const suite = write(
+    'left-out.yaml',
+    `id: left-out
+version: 1
+question: What is not run?
+samples: 2
+lengths: [1k, 2k]
+tasks: [niah_single_1, niah_single_2, cwe, {id: qa_1}]
+methods: [dense, snapkv, knorm]
+keptFractions: [0.5, 0.25]
+exclude:
+  - {method: snapkv, when: {keptFraction: [0.25]}, reason: it is too small}
+  - {method: knorm, when: {task: [cwe]}, reason: it is known}
+`,
+  );
+  const { code, stdout, stderr } = await runWinnow(['plan', suite, '--model', model], {
+    env: { WINNOW_CACHE: path.join(folder, 'no-cache') },
+  });
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(
+    stdout.split('\n').filter((line) => /^(left out|data) /.test(line)),
+    [
+      'data      squad-v2 is not in the cache; qa_1 can do without, or: winnow datasets pull squad-v2',
+      'left out  snapkv on niah_single_1 and 3 more tasks, 8 cells: it is too small',
+      'left out  knorm on cwe, 4 cells: it is known',
+    ],
+  );
+});
+
 test('the plan counts what the run does, and report makes its files again', { skip }, async () => {
   const suite = write(
     'small.yaml',

@@ -104,7 +104,13 @@ const budgetsOf = (suite: ResolvedSuite, { id }: MethodRef): Pick<Cell, 'keptFra
 const checkLength = (task: string, length: number, model: PlanOptions['model']): void => {
   if (model === undefined || length <= model.maxPositions) return;
   const expected = `a length of at most ${model.maxPositions} tokens, the longest context of ${model.id}`;
-  throw new WinnowError('ERR_UNSUPPORTED', `${task} length`, expected, length, 'Choose shorter ones with --length.');
+  throw new WinnowError(
+    'ERR_UNSUPPORTED',
+    `${task} length`,
+    expected,
+    length,
+    'Choose shorter ones with --length, or a model with a longer context with --model.',
+  );
 };
 
 const identify = (

@@ -55,3 +55,16 @@ export const missingDatasets = (tasks: readonly SuiteTask[]): string[] => {
   const files = tasks.flatMap((task) => namesOf(task).needed.flatMap(filesOf));
   return [...new Set(files.filter(({ id, file }) => openIfThere(open, id, file) === undefined).map(({ id }) => id))];
 };
+
+/** Datasets that are not in the cache and that tasks would read if they were; without them these tasks make their text themselves. */
+export const unpulledExtras = (
+  tasks: readonly (SuiteTask & { readonly name: string })[],
+): { readonly id: string; readonly tasks: readonly string[] }[] => {
+  const open = openDatasets();
+  const lacking = new Map<string, string[]>();
+  for (const task of tasks)
+    for (const { id, file } of namesOf(task).wanted.flatMap(filesOf))
+      if (openIfThere(open, id, file) === undefined)
+        lacking.set(id, [...(lacking.get(id) ?? []).filter((name) => name !== task.name), task.name]);
+  return [...lacking].map(([id, names]) => ({ id, tasks: names }));
+};

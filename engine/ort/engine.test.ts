@@ -149,6 +149,29 @@ suite('samples on the ort backend', () => {
     });
   });
 
+  test('given text and further turns are refused for each setting, and one question is answered thereafter', async () => {
+    const engine = await openEngine(path, { ...defaultOpenOptions, backend: 'ort' });
+    const dense = { ...request, settings: [request.settings[0]!] };
+    const turn = { question: ' And c?', answerPrefix: '', evidence: [], maxNewTokens: 2, stop: [] };
+    try {
+      for (const [more, got] of [
+        [{ continuation: ' one two' }, 'a given continuation'],
+        [{ turns: [turn] }, 'several turns'],
+        [{ turns: [turn], turnsContinue: true }, 'several turns'],
+      ] as const) {
+        const [outcome] = (await engine.evaluate({ ...dense, ...more })).outcomes;
+        assert.ok(outcome?.status === 'unsupported');
+        assert.equal(outcome.error.code, 'ERR_UNSUPPORTED');
+        assert.ok(outcome.error.message.includes(`got "${got}". Use --backend cpu.`), outcome.error.message);
+      }
+      const given = { text: 'once', raw: true, continuations: [' upon'] };
+      await assert.rejects(engine.score(given), { code: 'ERR_UNSUPPORTED', message: /score them with --backend cpu/ });
+      assert.equal((await engine.evaluate(dense)).outcomes[0]?.status, 'ok');
+    } finally {
+      await engine.close();
+    }
+  });
+
   test('an abort stops a long prompt between passes', async () => {
     const engine = await openEngine(path, { ...defaultOpenOptions, backend: 'ort' });
     try {

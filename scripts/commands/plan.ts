@@ -17,7 +17,7 @@ export const plan = defineCommand({
     const { planFromFlags } = await import('../suite-plan.js');
     const { loaded, model, plan: planned, options } = await planFromFlags(values.suite, values, terminal);
     const { suite } = loaded;
-    const { missingDatasets } = await import('../../suites/run-datasets.js');
+    const { missingDatasets, unpulledExtras } = await import('../../suites/run-datasets.js');
     const missing = missingDatasets(suite.tasks);
     if (values.json) {
       terminal.printJson({
@@ -55,16 +55,17 @@ export const plan = defineCommand({
           'prefills',
           `${planned.prefills}, where one for each setting would be ${planned.prefillsUnshared} (${saved.toFixed(1)} times as many)`,
         ],
-        ['KV cache', `at most ${(planned.bytes / 2 ** 20).toFixed(0)} MiB at once`],
+        ['KV cache', `at most ${formatBytes(planned.bytes)} at once`],
         ...planned.groups.map(({ taskName, contextLength, protocol, cells }) => [
           'group',
           `${taskName}, ${formatLength(contextLength)}, ${protocol}: ${cells.length} cells`,
         ]),
         ...missing.map((id) => ['data', `${id} is not in the cache; run fetches it, or: winnow datasets pull ${id}`]),
-        ...planned.excluded.map(({ taskName, method, reason }) => [
-          'left out',
-          `${method.id} on ${taskName}: ${reason}`,
+        ...unpulledExtras(suite.tasks).map(({ id, tasks }) => [
+          'data',
+          `${id} is not in the cache; ${tasks.join(', ')} can do without, or: winnow datasets pull ${id}`,
         ]),
+        ...leftOut(planned).map((line) => ['left out', line]),
       ]),
     );
     return 0;
@@ -74,3 +75,21 @@ export const plan = defineCommand({
 const settingsOf = ({ cells }: Plan): number =>
   new Set(cells.map(({ method, keptFraction, tokenBudget }) => JSON.stringify([method, keptFraction, tokenBudget])))
     .size;
+
+const formatBytes = (bytes: number): string =>
+  bytes < 10 * 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(0)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+
+/** Cells that a suite excludes, one line for each method and reason. */
+const leftOut = ({ excluded }: Plan): string[] => {
+  const cells = new Map<string, { readonly method: string; readonly reason: string; readonly tasks: string[] }>();
+  for (const { method, taskName, reason } of excluded) {
+    const key = JSON.stringify([method.id, reason]);
+    const { tasks } = cells.get(key) ?? cells.set(key, { method: method.id, reason, tasks: [] }).get(key)!;
+    tasks.push(taskName);
+  }
+  return [...cells.values()].map(({ method, reason, tasks }) => {
+    const names = [...new Set(tasks)];
+    const shown = names.length > 3 ? `${names[0]} and ${names.length - 1} more tasks` : names.join(', ');
+    return `${method} on ${shown}, ${tasks.length} ${tasks.length === 1 ? 'cell' : 'cells'}: ${reason}`;
+  });
+};
