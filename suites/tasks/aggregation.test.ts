@@ -75,6 +75,41 @@ test('fwe: frequencies fall as the power law says, dots first, then the answers'
   );
 });
 
+test('fwe: at any power and length the answers are the most frequent words, or the length is refused', () => {
+  let refused = 0;
+  fc.assert(
+    fc.property(fc.integer({ min: 150, max: 1500 }), fc.double({ min: 1.1, max: 5, noNaN: true }), (length, alpha) => {
+      const run = () => [...fwe.generate({ params: fwe.parse({ alpha }), ...order(length, 1) })][0]!;
+      try {
+        const { context, references } = run();
+        const counts = counted(context.split('\n').at(-1)!.split(' '));
+        counts.delete('...');
+        const least = Math.min(...references.map((word) => counts.get(word) ?? 0));
+        for (const [word, count] of counts) assert.ok(references.includes(word) || count < least, word);
+        assert.ok(least > 0);
+      } catch (error) {
+        if ((error as Error).name !== 'WinnowError') throw error;
+        assert.match((error as Error).message, /\[ERR_SUITE\] fwe: expected a length for \d+ words/);
+        refused++;
+      }
+    }),
+    { numRuns: 60, seed: 1 },
+  );
+  assert.ok(refused > 5 && refused < 55, `${refused} of 60 are refused`);
+});
+
+test('cwe: other words never stand as often as the common ones', () => {
+  for (const repeats of [
+    { commonRepeats: 3 },
+    { commonRepeats: 2, otherRepeats: 5 },
+    { otherRepeats: 6, sampling: 'upstream', commonRepeats: 6 },
+  ])
+    assert.throws(
+      () => [...cwe.generate({ params: cwe.parse(repeats), ...order(4096, 1) })],
+      /ERR_SUITE\] cwe otherRepeats: expected fewer than commonRepeats, \d+/,
+    );
+});
+
 test('zeta at even numbers is known', () => {
   assert.ok(Math.abs(zeta(2) - Math.PI ** 2 / 6) < 1e-12);
   assert.ok(Math.abs(zeta(4) - Math.PI ** 4 / 90) < 1e-12);

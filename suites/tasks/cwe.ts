@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { WinnowError } from '../../core/errors.js';
 import { createRandom, type Random } from '../../core/random.js';
 import { ADJECTIVES, NOUNS } from '../../datasets/words.js';
 import { rulerCwe } from '../sampling/ruler-words.js';
@@ -42,6 +43,7 @@ export const cwe = defineTask<CweParams>({
   makeSample,
   *upstream(order) {
     const { commonWords, commonRepeats = 30, otherRepeats = 3 } = order.params;
+    checkRepeats(commonRepeats, otherRepeats);
     for (const { units, ...prompt } of rulerCwe(
       { commonWords, commonRepeats, otherRepeats },
       { task: 'cwe', ...order },
@@ -56,6 +58,7 @@ function makeSample({ params, length, maxNewTokens, seed, index, meter }: Sample
   const isLong = length >= 4096;
   const commonRepeats = params.commonRepeats ?? (isLong ? 30 : 6);
   const otherRepeats = params.otherRepeats ?? (isLong ? 3 : 1);
+  checkRepeats(commonRepeats, otherRepeats);
   const { instruction, question, answerPrefix } = cweWording(params.commonWords);
 
   const words = wordSource(random, instruction + question + answerPrefix);
@@ -100,6 +103,13 @@ function makeSample({ params, length, maxNewTokens, seed, index, meter }: Sample
     meta: { commonRepeats, otherRepeats, haystackUnits: count },
   };
 }
+
+/** Defaults depend on the length, so that parameters alone do not tell. */
+const checkRepeats = (commonRepeats: number, otherRepeats: number): void => {
+  if (otherRepeats < commonRepeats) return;
+  const expected = `fewer than commonRepeats, ${commonRepeats}`;
+  throw new WinnowError('ERR_SUITE', 'cwe otherRepeats', expected, otherRepeats, 'The common words are the answer.');
+};
 
 /** Every word as often as it should be, in random order; `places` are those of the common words. */
 const repeatedList = (

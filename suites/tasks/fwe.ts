@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { WinnowError } from '../../core/errors.js';
 import { createRandom } from '../../core/random.js';
 import { rulerFwe } from '../sampling/ruler-words.js';
 import { fweWording } from './aggregation-wording.js';
@@ -51,10 +52,9 @@ function makeSample({ params, length, maxNewTokens, seed, index, meter }: Sample
   const scale = zeta(params.alpha);
   const references = vocabulary.slice(1, 1 + ANSWERS);
 
+  const timesOf = (rank: number, total: number): number => Math.floor((total * (rank + 1) ** -params.alpha) / scale);
   const build = (total: number) => {
-    const text = vocabulary.flatMap((word, i) =>
-      new Array<string>(Math.floor((total * (i + 1) ** -params.alpha) / scale)).fill(word),
-    );
+    const text = vocabulary.flatMap((word, i) => new Array<string>(timesOf(i, total)).fill(word));
     return spacedWords(createRandom(seed, 'fwe order', length, index).shuffle(text), references);
   };
   // A word of the text is one of ever fewer new ones; on average it costs what the vocabulary costs by frequency.
@@ -74,6 +74,18 @@ function makeSample({ params, length, maxNewTokens, seed, index, meter }: Sample
       }),
     unitTokens: () => meanTokens,
   });
+  const isTold = (total: number): boolean => timesOf(ANSWERS, total) > timesOf(ANSWERS + 1, total);
+  if (!isTold(count)) {
+    let least = count + 1;
+    while (!isTold(least)) least++;
+    throw new WinnowError(
+      'ERR_SUITE',
+      'fwe',
+      `a length for ${least} words, from which on the third answer is more frequent than all that are none`,
+      `${length} tokens, which hold ${count}`,
+      'Use a longer length or an alpha nearer to 2.',
+    );
+  }
   const { text, places } = build(count);
   return {
     context: fweWording.instruction + text,
