@@ -10,7 +10,7 @@ import type { TopLevelSpec } from 'vega-lite';
 import { quickstartShape, type SyntheticShape, tinyShape, writeSyntheticRun } from '../fixtures/synthetic-run.js';
 import { renderChart } from '../render.js';
 import type { ScoredSample } from '../schema.js';
-import { type RunSummary, summariseRun } from '../summary.js';
+import { type RunSummary, settingLabel, summariseRun } from '../summary.js';
 import { buildCharts } from './index.js';
 import { spread } from './score-against-bytes.js';
 import { octaves, styleOf } from './theme.js';
@@ -22,6 +22,7 @@ const summaryOf = (name: string, shape: SyntheticShape, timings: boolean) => {
   writeSyntheticRun(dir, shape, { timings });
   return summariseRun(dir);
 };
+const distinctSettings = ({ cells }: RunSummary): number => new Set(cells.map(settingLabel)).size;
 const full = summaryOf('full', { ...quickstartShape, samples: 3 }, true);
 const tiny = summaryOf('tiny', tinyShape, false);
 
@@ -62,6 +63,19 @@ test('a run that is timed at some lengths only, and one of controls alone, are d
   assert.ok(controls.cells.length > 0 && partly.cells.some(({ times }) => times !== undefined));
   for (const summary of [partly, controls]) {
     for (const { spec } of buildCharts(summary).charts) await renderChart(spec);
+  }
+});
+
+test('rows of panels stand below each other', async () => {
+  const lengths = [512, 1024, 2048];
+  const summary = summaryOf('lengths', { ...quickstartShape, lengths, samples: 2 }, true);
+  for (const name of ['speed-up', 'latency-split']) {
+    const chart = buildCharts(summary).charts.find((one) => one.name.startsWith(name))!;
+    const { svg } = await renderChart(chart.spec);
+    // Every length has its heading; the last row must begin a whole row of panels below the first.
+    const height = Number(/viewBox="0 0 \S+ (\S+)"/.exec(svg)![1]);
+    const settings = distinctSettings(summary);
+    assert.ok(height >= lengths.length * (settings - 1) * 17, `${name}: ${height} for ${settings} settings a length`);
   }
 });
 

@@ -51,8 +51,7 @@ export const speedUp = (
         'Dashed: as fast as dense. Thick: the cap, if attention cost nothing (by counted work: multiply-adds in prefill, bytes read in decode).',
       ],
       {
-        bounds: 'flush',
-        spacing: 84,
+        spacing: 26,
         vconcat: lengths.map((length) => {
           const cells = timed.filter(({ facts }) => facts.contextLength === length);
           return {
