@@ -1,6 +1,6 @@
 import { median } from '../core/statistics.js';
 import { formatLength } from '../core/units.js';
-import { readTimingPass } from '../results/run-files.js';
+import { listIds, readTimingPass, runPaths } from '../results/run-files.js';
 import type { TimingRecord } from '../results/schema.js';
 import { passIdOf } from '../suites/run.js';
 import type { CellGroup } from '../suites/run-groups.js';
@@ -21,8 +21,11 @@ export interface CellTiming {
 }
 
 /** Medians of the timing passes of a run directory, setting by setting, dense first in each group. */
-export const timingsOf = (dir: string, groups: readonly CellGroup[]): CellTiming[] =>
-  groups.flatMap((group) => {
+export const timingsOf = (dir: string, groups: readonly CellGroup[]): CellTiming[] => {
+  // A suite may time some of its groups only.
+  const passes = new Set(listIds(runPaths(dir).timings, '.json'));
+  return groups.flatMap((group) => {
+    if (!passes.has(passIdOf(group))) return [];
     const { timings } = readTimingPass(dir, passIdOf(group));
     return group.cells.flatMap((cell) => {
       const ours = timings.filter(({ cellId }) => cellId === cell.cellId);
@@ -48,6 +51,7 @@ export const timingsOf = (dir: string, groups: readonly CellGroup[]): CellTiming
       ];
     });
   });
+};
 
 export const timingTable = (timings: readonly CellTiming[]): string =>
   alignColumns([

@@ -12,7 +12,7 @@ const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', arg
 const address = `${pathToFileURL(path.resolve(site, 'index.html'))}#`;
 for (const [colorScheme, view] of [
   ['light', 'hide=controls&protocol=query-agnostic'],
-  ['dark', 'view=pareto&protocol=query-agnostic'],
+  ['dark', 'view=pareto&board=1&protocol=query-agnostic'],
 ] as const) {
   const page = await browser.newPage({ viewport: { width: 1_360, height: 860 }, colorScheme });
   await page.goto(address + view);
