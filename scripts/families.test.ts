@@ -22,17 +22,17 @@ const models: Readonly<Record<string, Partial<TinyModelOptions>>> = {
 const flags = ['--samples', '1', '--numerics', 'reference'];
 
 for (const [name, options] of Object.entries(models)) {
-  test(`two tasks of suites/smoke.yaml on a ${name} directory give every cell`, async () => {
+  test(`suites/smoke.yaml on a ${name} directory gives every cell`, async () => {
     const model = writeTinyModel(join(root, name), options);
     const out = join(root, `${name}-run`);
-    const { code, stderr } = await runWinnow(
-      ['run', 'smoke', '--task', 'niah_single_2,two_hop_qa', '--model', model, ...flags, '--out', out],
-      { cwd: root },
-    );
+    const { code, stderr } = await runWinnow(['run', 'smoke', '--model', model, ...flags, '--out', out], { cwd: root });
     assert.equal(code, 0, stderr);
     const cells: Record<string, string>[] = parse(readFileSync(join(out, 'cells.csv')), { columns: true });
-    assert.equal(cells.length, 16);
-    for (const { status, method, error } of cells) assert.equal(status, 'ok', `${method}: ${error}`);
+    assert.equal(cells.length, 53);
+    // Tokens of tiny tokenizers are short, so that the answer to one question may stand in more of them than half the context.
+    for (const { status, method, error } of cells)
+      assert.ok(status === 'ok' || (method === 'oracle' && status === 'unsupported'), `${method}: ${error}`);
+    assert.ok(cells.filter(({ status }) => status === 'ok').length >= 51);
     // Half of the slots stay in the layers that see everything; layers that slide hold their window and up to two pages.
     const cellOf = (method: string) => cells.find((cell) => cell.method === method && cell.task === 'niah_single_2')!;
     const slots = (method: string): number => Number(cellOf(method).kvCacheBytes) / (2 * 2 * 32 * 4);
