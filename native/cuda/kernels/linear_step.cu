@@ -26,11 +26,13 @@ __global__ void __launch_bounds__(32 * kWarps, kGroups == 1 ? 3 : 2) linear_step
   const auto* weight = static_cast<const __nv_bfloat16*>(p.weight);
   const auto* x = static_cast<const __nv_bfloat16*>(p.x);
   const int64_t tokens = p.num_tokens - args.first_token;
-  const uint4 zero = {0, 0, 0, 0};
   float acc[kTiles][kGroups][4] = {};
   const int units = ceil_div(p.cols, kUnit);
-  for (int base = warp; base < units; base += kWarps * kUnroll) {
-    uint4 a[kUnroll][kTiles][2][2];
+  // No load depends on a condition that differs by lane: the compiler would split the loop by it and copy the products into
+  // branches where a warp is not whole. Places outside are read at the nearest one inside: rows and tokens beyond the end are
+  // dropped below, columns beyond it are multiplied with zeros.
+  uint4 a[kUnroll][kTiles][2][2];
+  const auto load_weights = [&](int base) {
 #pragma unroll
     for (int u = 0; u < kUnroll; u++)
 #pragma unroll
@@ -39,25 +41,28 @@ __global__ void __launch_bounds__(32 * kWarps, kGroups == 1 ? 3 : 2) linear_step
         for (int half = 0; half < 2; half++)
 #pragma unroll
           for (int c = 0; c < 2; c++) {
-            const int row = first_row + 32 * tile + g + 8 * half;
-            const int column = (base + u * kWarps) * kUnit + 32 * c + 8 * t;
-            const bool is_inside = row < p.rows && column < p.cols;
-            a[u][tile][half][c] =
-                is_inside ? __ldcs(reinterpret_cast<const uint4*>(weight + static_cast<int64_t>(row) * p.cols + column)) : zero;
+            const int row = min(first_row + 32 * tile + g + 8 * half, static_cast<int>(p.rows) - 1);
+            const int column = min((base + u * kWarps) * kUnit + 32 * c + 8 * t, static_cast<int>(p.cols) - 8);
+            a[u][tile][half][c] = __ldcs(reinterpret_cast<const uint4*>(weight + static_cast<int64_t>(row) * p.cols + column));
           }
-    // All lanes together: products need them, and the barrier keeps the compiler from splitting the loop by the conditions above.
-    __syncwarp();
+  };
+  int base = warp;
+  // Weights never change, so the first of them are asked for while the kernel before still runs.
+  if (base < units) load_weights(base);
+  let_successor_start();
+  wait_for_predecessor();
+  for (; base < units;) {
 #pragma unroll
     for (int u = 0; u < kUnroll; u++)
 #pragma unroll
       for (int c = 0; c < 2; c++) {
         const int column = (base + u * kWarps) * kUnit + 32 * c + 8 * t;
+        const uint32_t mask = column < p.cols ? ~0u : 0u;
 #pragma unroll
         for (int group = 0; group < kGroups; group++) {
-          const int token = group * kTokens + g;
-          const bool is_inside = token < tokens && column < p.cols;
-          const uint4 b =
-              is_inside ? __ldg(reinterpret_cast<const uint4*>(x + (args.first_token + token) * p.cols + column)) : zero;
+          const int64_t token = args.first_token + min(group * kTokens + g, static_cast<int>(tokens) - 1);
+          uint4 b = __ldg(reinterpret_cast<const uint4*>(x + token * p.cols + min(column, static_cast<int>(p.cols) - 8)));
+          b = {b.x & mask, b.y & mask, b.z & mask, b.w & mask};
 #pragma unroll
           for (int tile = 0; tile < kTiles; tile++) {
             const uint4 low = a[u][tile][0][c], high = a[u][tile][1][c];
@@ -66,6 +71,8 @@ __global__ void __launch_bounds__(32 * kWarps, kGroups == 1 ? 3 : 2) linear_step
           }
         }
       }
+    base += kWarps * kUnroll;
+    if (base < units) load_weights(base);
   }
 #pragma unroll
   for (int tile = 0; tile < kTiles; tile++)
@@ -104,14 +111,10 @@ WnStatus linear_step(const WnLinearParams& p, void* stream) {
   for (int64_t first = 0; first < p.num_tokens; first += 2 * kTokens) {
     const StepArgs args{p, first};
     const bool is_narrow = p.num_tokens - first <= kTokens;
-    if (p.gate && is_narrow)
-      linear_step_kernel<1, 2, 1><<<blocks, 32 * kWarps, 0, cuda_stream>>>(args);
-    else if (p.gate)
-      linear_step_kernel<2, 2, 1><<<blocks, 32 * kWarps, 0, cuda_stream>>>(args);
-    else if (is_narrow)
-      linear_step_kernel<1, 1, 2><<<blocks, 32 * kWarps, 0, cuda_stream>>>(args);
-    else
-      linear_step_kernel<2, 1, 2><<<blocks, 32 * kWarps, 0, cuda_stream>>>(args);
+    const auto kernel = p.gate ? (is_narrow ? linear_step_kernel<1, 2, 1> : linear_step_kernel<2, 2, 1>)
+                               : (is_narrow ? linear_step_kernel<1, 1, 2> : linear_step_kernel<2, 1, 2>);
+    const cudaError_t error = launch_early(kernel, dim3(blocks), dim3(32 * kWarps), 0, cuda_stream, args);
+    if (error != cudaSuccess) return cuda_status(error, "linear: step");
   }
   return launch_status("linear: step");
 }

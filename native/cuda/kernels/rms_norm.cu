@@ -15,6 +15,8 @@ struct RmsNormArgs {
 /// any width works.
 __global__ void __launch_bounds__(kThreads) rms_norm_kernel(const __grid_constant__ RmsNormArgs args) {
   const WnRmsNormParams& p = args.p;
+  let_successor_start();
+  wait_for_predecessor();
   __shared__ float sums[kThreads / 32];
   const int64_t offset = static_cast<int64_t>(blockIdx.x) * p.width;
   const float* x = p.x + offset;
@@ -47,7 +49,8 @@ WnStatus wn_rms_norm(const WnRmsNormParams* params, void* stream) {
   WN_REQUIRE(p.num_rows >= 0 && p.num_rows < (1LL << 31) && p.width > 0, "rms_norm: counts");
   WN_REQUIRE(is_float_type(p.out_type) && (!p.accumulate || p.out_type == WN_F32), "rms_norm: out_type");
   if (p.num_rows == 0) return ok();
-  rms_norm_kernel<<<static_cast<unsigned>(p.num_rows), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(
-      RmsNormArgs{p});
-  return launch_status("rms_norm");
+  const RmsNormArgs args{p};
+  return cuda_status(
+      launch_early(rms_norm_kernel, dim3(static_cast<unsigned>(p.num_rows)), dim3(kThreads), 0, static_cast<cudaStream_t>(stream), args),
+      "rms_norm");
 }

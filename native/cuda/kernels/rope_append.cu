@@ -24,6 +24,8 @@ __global__ void __launch_bounds__(32 * kWarps) rope_append_kernel(const __grid_c
   __shared__ float rows[kWarps][kMaxHeadDim];
   const int lane = threadIdx.x & 31, warp = threadIdx.x / 32, d = cache.head_dim;
   const int heads = p.num_query_heads + 2 * cache.num_kv_heads, head = blockIdx.y * kWarps + warp;
+  let_successor_start();
+  wait_for_predecessor();
   if (head >= heads) return;
   const int64_t token = blockIdx.x;
   const bool is_query = head < p.num_query_heads, is_key = !is_query && head < p.num_query_heads + cache.num_kv_heads;
@@ -95,6 +97,6 @@ WnStatus wn_rope_append(const WnRopeAppendParams* params, void* stream) {
   WN_REQUIRE(is_float_type(p.qkv_type), "rope_append: qkv_type");
   const int heads = p.num_query_heads + 2 * cache.num_kv_heads;
   const dim3 grid(static_cast<unsigned>(static_cast<int64_t>(cache.rows) * p.num_tokens), ceil_div(heads, kWarps));
-  rope_append_kernel<<<grid, 32 * kWarps, 0, static_cast<cudaStream_t>(stream)>>>(RopeAppendArgs{p});
-  return launch_status("rope_append");
+  const RopeAppendArgs args{p};
+  return cuda_status(launch_early(rope_append_kernel, grid, dim3(32 * kWarps), 0, static_cast<cudaStream_t>(stream), args), "rope_append");
 }
