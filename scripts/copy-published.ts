@@ -28,10 +28,12 @@ if (dir === undefined) {
 const before = verifyRun(dir, rescore);
 if (before.findings.length > 0) fail(dir, before.findings);
 const { run, cells, passes } = readRunRecords(dir);
+// Where a run was written is nothing to its readers.
+const command = run.command.replace(/ --out ('[^']*'|\S+)/, '');
 const name = `${run.suite.id}-${run.model.id}`.replace(/[^A-Za-z0-9._-]/g, '-');
 const out = join(fileURLToPath(new URL('../results/published', import.meta.url)), name);
 rmSync(out, { recursive: true, force: true });
-writeRunRecords(out, { run, cells, timings: passes });
+writeRunRecords(out, { run: { ...run, command }, cells, timings: passes });
 writeFileAtomic(runPaths(out).csv, cellsCsv(summariseRun(out)));
 rmSync(runPaths(out).charts, { recursive: true, force: true });
 writeChecksums(out);
