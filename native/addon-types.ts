@@ -199,6 +199,8 @@ export interface Addon {
   cacheCreate(layout: LayoutId): CacheId;
   /** A copy that shares pages until one side writes. O(pages). */
   cacheFork(cache: CacheId): CacheId;
+  /** A copy in pages of its own, codes and all: for measurements in which every row has to be read from memory. ERR_OUT_OF_MEMORY leaves nothing behind. */
+  cacheCopy(cache: CacheId): CacheId;
   cacheFree(cache: CacheId): void;
   /** Slots per (layer, KV head), layer-major: Int32Array [sum of numKvHeads]. */
   cacheLens(cache: CacheId): Int32Array;

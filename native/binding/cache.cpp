@@ -33,6 +33,13 @@ napi_value Fork(Call& call) {
   return call.Value(id);
 }
 
+napi_value Copy(Call& call) {
+  CacheId id = 0;
+  call.Check(call.runtime.caches->Copy(static_cast<CacheId>(call.Int(0, "cache", 0, INT32_MAX)), &id));
+  CountPages(call);
+  return call.Value(id);
+}
+
 napi_value Free(Call& call) {
   call.Check(call.runtime.caches->Free(static_cast<CacheId>(call.Int(0, "cache", 0, INT32_MAX))));
   CountPages(call);
@@ -163,6 +170,7 @@ void init_cache(napi_env env, napi_value exports, Runtime& runtime) {
            {{"cacheLayout", Layout},
             {"cacheCreate", Create},
             {"cacheFork", Fork},
+            {"cacheCopy", Copy},
             {"cacheFree", Free},
             {"cacheKeep", Keep},
             {"cacheKeepRows", KeepRows},

@@ -95,10 +95,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       ({ edit, caches }) =>
         edit.keep(caches[which % caches.length]!, layer, nth),
   ),
-  fc.nat(99).map(
-    (which): Step =>
+  fc.tuple(fc.nat(99), fc.boolean()).map(
+    ([which, shares]): Step =>
       ({ addon, caches }) => {
-        if (caches.length < 5) caches.push(addon.cacheFork(caches[which % caches.length]!));
+        if (caches.length === 5) return;
+        const from = caches[which % caches.length]!;
+        caches.push(shares ? addon.cacheFork(from) : addon.cacheCopy(from));
       },
   ),
   fc.nat(99).map(
@@ -130,7 +132,7 @@ describe('caches of the CUDA backend', { skip: hostSkip }, () => {
     cpu.configure(cpu.cpuFacts().isas[0]!, 'reference', 1);
   });
 
-  test('hold what those of the CPU hold, whatever is appended, forked, kept, dropped and given back', () => {
+  test('hold what those of the CPU hold, whatever is appended, forked, copied, kept, dropped and given back', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 14 }), fc.boolean(), (steps, poison) => {
         const outcomes = [cuda, cpu].map((addon) => {
@@ -148,6 +150,25 @@ describe('caches of the CUDA backend', { skip: hostSkip }, () => {
       { numRuns: 300 },
     );
     assert.equal(cuda.memory().cacheBytes, 0);
+  });
+
+  test('copies share no page: the bytes are there again, and stay when the original goes', () => {
+    const layout = cuda.cacheLayout(Int32Array.from(HEADS), Int32Array.of(DIM, DIM), Int32Array.of(DIM, DIM));
+    const cache = cuda.cacheCreate(layout);
+    const { append, read } = edits(cuda);
+    append(cache, 0, 3, 200, 0);
+    append(cache, 1, 4, 70, 0);
+    const [held, bytes] = [read(cache), cuda.memory().cacheBytes];
+    const fork = cuda.cacheFork(cache);
+    assert.equal(cuda.memory().cacheBytes, bytes);
+    const copy = cuda.cacheCopy(fork);
+    assert.equal(cuda.memory().cacheBytes, 2 * bytes);
+    cuda.cacheFree(cache);
+    cuda.cacheFree(fork);
+    assert.equal(cuda.memory().cacheBytes, bytes);
+    assert.deepEqual(read(copy), held);
+    cuda.cacheFree(copy);
+    assert.throws(() => cuda.cacheCopy(copy), { code: 'ERR_SHAPE' });
   });
 
   test('refuse what does not fit, with both values', () => {

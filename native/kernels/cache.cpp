@@ -88,6 +88,19 @@ std::unique_ptr<Cache> Cache::Fork() const {
   return fork;
 }
 
+std::unique_ptr<Cache> Cache::Copy() const {
+  std::unique_ptr<Cache> copy = Fork();
+  for (HeadCache& head : copy->heads_) {
+    for (Page*& page : head.pages) {
+      if (page->released) continue;
+      Page* own = ClonePage(*page);
+      ReleasePage(page);
+      page = own;
+    }
+  }
+  return copy;
+}
+
 int32_t Cache::MaxLen(int32_t layer) const {
   int32_t longest = 0;
   for (int32_t h = 0; h < geometry(layer).num_kv_heads; h++) longest = std::max(longest, head(layer, h).len);

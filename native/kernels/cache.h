@@ -54,6 +54,8 @@ class Cache {
 
   /// A copy that shares every page.
   std::unique_ptr<Cache> Fork() const;
+  /// A copy that shares no page (released pages hold nothing and stay shared).
+  std::unique_ptr<Cache> Copy() const;
 
   const CacheLayout& layout() const { return *layout_; }
   const std::shared_ptr<const CacheLayout>& shared_layout() const { return layout_; }

@@ -42,6 +42,12 @@ Status CacheTable::Fork(CacheId cache, CacheId* out) {
   return Insert(from->Fork(), out);
 }
 
+Status CacheTable::Copy(CacheId cache, CacheId* out) {
+  Cache* from = nullptr;
+  WINNOW_TRY(Get(cache, "cacheCopy.cache", &from));
+  return Insert(from->Copy(), out);
+}
+
 Status CacheTable::Free(CacheId cache) {
   Cache* found = nullptr;
   WINNOW_TRY(Get(cache, "cacheFree.cache", &found));

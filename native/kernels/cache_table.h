@@ -18,6 +18,7 @@ class CacheTable {
   LayoutId AddLayout(CacheLayout layout);
   Status Create(LayoutId layout, CacheId* out);
   Status Fork(CacheId cache, CacheId* out);
+  Status Copy(CacheId cache, CacheId* out);
   Status Free(CacheId cache);
   /// `where` names the argument in the message ("cacheKeep.cache").
   Status Get(int64_t cache, const char* where, Cache** out) const;

@@ -37,6 +37,24 @@ describe('the KV cache through the binding', () => {
     addon.cacheFree(cache);
   });
 
+  test('a copy is equal, shares no page, and costs the bytes again, packed pages theirs', () => {
+    const cache = filledCache(addon, shape, 200, 1);
+    addon.cacheQuantise(cache, 0, 0, 128, 4, 32, 0);
+    addon.cacheRelease(cache, 1, 64);
+    const [hash, before] = [addon.cacheHash(cache), addon.memory().cacheBytes];
+    const fork = addon.cacheFork(cache);
+    assert.equal(addon.memory().cacheBytes, before);
+    const copy = addon.cacheCopy(fork);
+    const both = addon.memory().cacheBytes;
+    assert.ok(both > 1.5 * before && both < 2 * before, 'pages that were given back hold nothing to copy');
+    assert.equal(addon.cacheBytes(copy), addon.cacheBytes(cache));
+    for (const id of [cache, fork]) addon.cacheFree(id);
+    assert.equal(addon.memory().cacheBytes, before);
+    assert.equal(addon.cacheHash(copy), hash);
+    addon.cacheFree(copy);
+    assert.throws(() => addon.cacheCopy(copy), { code: 'ERR_SHAPE' });
+  });
+
   test('pages behind a sliding window are given back, and attention with the window never notices', () => {
     const cache = filledCache(addon, shape, 300, 5);
     const q = tensorOf(addon, 'f32', [1, 64], noise(2, 64));

@@ -29,6 +29,13 @@ napi_value Fork(Call& call) {
   return call.Value(id);
 }
 
+napi_value Copy(Call& call) {
+  int32_t id = 0;
+  call.Check(EngineOf(call).caches.Copy(static_cast<int32_t>(call.Int(0, "cache", 0, INT32_MAX)), &id));
+  CountPages(call);
+  return call.Value(id);
+}
+
 napi_value Free(Call& call) {
   call.Check(EngineOf(call).caches.Free(static_cast<int32_t>(call.Int(0, "cache", 0, INT32_MAX))));
   CountPages(call);
@@ -126,6 +133,7 @@ const Binding binding([](napi_env env, napi_value exports, Runtime& runtime) {
            {{"cacheLayout", Layout},
             {"cacheCreate", Create},
             {"cacheFork", Fork},
+            {"cacheCopy", Copy},
             {"cacheFree", Free},
             {"cacheKeep", Keep},
             {"cacheKeepRows", KeepRows},

@@ -77,6 +77,8 @@ class CacheStore {
                    const std::vector<int32_t>& head_dim_v, int32_t* out);
   Status Create(int32_t layout, int32_t* out);
   Status Fork(int32_t cache, int32_t* out);
+  /// A copy in pages of its own.
+  Status Copy(int32_t cache, int32_t* out);
   Status Free(int32_t cache);
   Status Get(int64_t cache, const char* where, Cache** out) const;
 
