@@ -1,29 +1,42 @@
 #include "winnow_cuda/decode_attention.h"
 
+#include "decode_ahead.cuh"
 #include "decode_consumer.cuh"
 #include "tensor_map.h"
 
 namespace winnow {
 namespace {
 
+/// Bits of `variant`.
+constexpr int kNoAsking = 1, kNoSuccessor = 2;
+
 template <typename C>
 __global__ void __launch_bounds__(C::kThreads, 1)
     decode_attention_kernel(const __grid_constant__ CUtensorMap map, const __grid_constant__ DecodeArgs a) {
   extern __shared__ char raw[];
+  __shared__ DecodeShare guess;
   const DecodeShared<C> sm(raw);
   if (threadIdx.x == 0) {
     for (int i = 0; i < C::kStages; i++) {
       barrier_init(sm.full + i, C::kGather ? 128 : 1);
       barrier_init(sm.empty + i, 128);
     }
+    barrier_init(sm.share_full, 1);
     barrier_init_fence();
     prefetch_tensor_map(&map);
   }
-  // Launched early (see below): nothing before this line may read what an earlier kernel wrote.
-  wait_for_earlier_kernels();
-  if (threadIdx.x < 32) find_share(a, sm.share);
+  // The kernel behind may be put where blocks of this one have ended. This one was launched so itself: before
+  // wait_for_predecessor nothing may be read that an earlier kernel wrote, only asked for.
+  if (!(a.variant & kNoSuccessor)) let_successor_start();
   __syncthreads();
   if (threadIdx.x < 128) {
+    wait_for_predecessor();
+    if (threadIdx.x < 32) {
+      find_share(a, SegmentSlots{a}, sm.share);
+      __syncwarp();
+      if (threadIdx.x == 0) barrier_arrive(sm.share_full);
+    }
+    barrier_wait(sm.share_full, 0);
     if constexpr (C::kGather) {
       produce_tokens<C>(a, sm);
     } else if (threadIdx.x < 32) {
@@ -31,6 +44,10 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     }
     return;
   }
+  // The last warp: it has nothing to do until the first tile is there.
+  if (threadIdx.x >= C::kThreads - 32 && !(a.variant & kNoAsking)) ask_ahead<C>(a, &guess, &map);
+  wait_for_predecessor();
+  barrier_wait(sm.share_full, 0);
   DecodeConsumer<C> consumer(a, sm, threadIdx.x / 128 - 1);
   DecodeWalk walk(SegmentSlots{a}, *sm.share, blockIdx.x);
   DecodePiece piece;
@@ -70,6 +87,7 @@ WnStatus launch(const WnDecodeAttentionParams& p, int parts, cudaStream_t stream
   a.page_table_stride = p.page_table_stride;
   a.selected_stride = p.selected_stride;
   a.selection = p.selection;
+  a.variant = p.variant;
   a.scale_log2 = p.softmax_scale * kLog2e;
   a.tickets = static_cast<int32_t*>(p.workspace);
   a.part_sum = reinterpret_cast<float2*>(static_cast<char*>(p.workspace) + ceil_div(a.num_segments * 4, 256) * 256);

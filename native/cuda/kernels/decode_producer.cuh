@@ -27,6 +27,7 @@ struct DecodeArgs {
   int32_t* tickets;
   int32_t num_segments, num_kv_heads, num_query_heads, group_size, num_pages, page_table_stride, selected_stride;
   int32_t selection;
+  int32_t variant;  ///< WnDecodeAttentionParams.variant
   float scale_log2;
 };
 
@@ -48,7 +49,7 @@ struct DecodeConfig {
   static constexpr int kRowsPerPass = 128 / (kHeadDim / 8);
   /// Copies this many tiles old have landed by the time their barrier is told: what is in flight while gathering.
   static constexpr int kLag = kStages > 4 ? 4 : kStages - 1;
-  static constexpr int kSharedBytes = 1024 + kStages * (kStageBytes + 256 + 16 + 4) + 2048 + 64 + kScratchBytes +
+  static constexpr int kSharedBytes = 1024 + kStages * (kStageBytes + 256 + 16 + 4) + 2048 + 72 + kScratchBytes +
                                       kGroups * (kQueryBytes + kWeightBytes + 4 * kHeads * 4) + 64;
   static_assert(kSharedBytes <= 232448 && kLag < kStages && 64 % kRowsPerPass == 0 && kStages % kGroups == 0);
 };
@@ -57,7 +58,7 @@ template <typename C>
 struct DecodeShared {
   char *stage, *q, *weights;
   int64_t* rows;  ///< gather only: arena slot of each token, two pairs of tiles
-  uint64_t *full, *empty;
+  uint64_t *full, *empty, *share_full;
   DecodeShare* share;
   float *bias, *exchange, *scratch;
   float2* scratch_sum;
@@ -70,7 +71,8 @@ struct DecodeShared {
     rows = reinterpret_cast<int64_t*>(bias + C::kStages * 64);
     full = reinterpret_cast<uint64_t*>(rows + 4 * 64);
     empty = full + C::kStages;
-    share = reinterpret_cast<DecodeShare*>(empty + C::kStages);
+    share_full = empty + C::kStages;
+    share = reinterpret_cast<DecodeShare*>(share_full + 1);
     scratch_sum = reinterpret_cast<float2*>(share + 1);
     scratch = reinterpret_cast<float*>(scratch_sum + (C::kGroups - 1) * C::kHeads);
     exchange = scratch + (C::kGroups - 1) * C::kHeads * C::kScratchRow;
@@ -90,9 +92,9 @@ struct SegmentSlots {
 };
 
 /// Every block computes the partition from the lengths on the device, so a captured graph follows growing caches.
-WN_DEVICE void find_share(const DecodeArgs& a, DecodeShare* share) {
+template <typename Slots>
+WN_DEVICE void find_share(const DecodeArgs& a, const Slots& slots, DecodeShare* share) {
   const int lane = threadIdx.x & 31;
-  const SegmentSlots slots{a};
   int64_t total = 0;
   for (int base = 0; base < a.num_segments; base += 32)
     if (base + lane < a.num_segments) total += segment_tiles(slots(base + lane));

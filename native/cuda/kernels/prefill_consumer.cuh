@@ -7,55 +7,30 @@
 
 namespace winnow {
 
-/// One warp group: 64 query rows against every step. A thread holds two rows, `row` and `row + 8`.
+/// 64 query rows of a warp group and what has been summed for them. A thread holds two rows, `row` and `row + 8`.
 template <typename C>
-struct PrefillConsumer {
+struct PrefillRows {
   static constexpr int kScores = C::kBlock / 2, kOut = C::kHeadDim / 2;
   const PrefillArgs& a;
-  const PrefillShared<C>& sm;
-  PrefillRings<C> rings;
-  int lane, group, first_row, row;
+  int lane, first_row, row;
   uint32_t q_address;
   float out[kOut];
   uint32_t weights[C::kBlock / 4];
   float max0, max1, sum0, sum1;
 
-  WN_DEVICE PrefillConsumer(const PrefillArgs& args, const PrefillShared<C>& shared, int g)
-      : a(args), sm(shared), lane(threadIdx.x & 31), group(g) {}
+  WN_DEVICE explicit PrefillRows(const PrefillArgs& args) : a(args), lane(threadIdx.x & 31) {}
 
-  /// Every tile the producer sends, to the end.
-  WN_DEVICE void run() {
-    for (;;) {
-      barrier_wait(sm.q_full + rings.query(), rings.query_parity());
-      const int2 sent = sm.tiles[rings.query()];
-      if (sent.x < 0) return;
-      const PrefillTile tile = tile_at(a, sent.x);
-      begin(tile);
-      if (sent.y == 0)
-        release(sm.q_empty + rings.query());
-      else if constexpr (C::kOverlap)
-        run_overlapped(sent.y);
-      else
-        run_in_order(sent.y);
-      store(tile.query_head);
-      rings.finish(sent.y);
-    }
-  }
-  WN_DEVICE void begin(PrefillTile tile) {
-    first_row = tile.row_block * C::kRows + group * 64;
+  WN_DEVICE void begin(int first, uint32_t queries) {
+    first_row = first;
     row = first_row + accumulator_row(threadIdx.x & 127, 0);
-    q_address = shared_address(sm.q) + rings.query() * C::kQueryBytes + group * 64 * 128;
+    q_address = queries;
     max0 = max1 = -INFINITY;
     sum0 = sum1 = 0;
 #pragma unroll
     for (int i = 0; i < kOut; i++) out[i] = 0;
   }
-  /// Every lane arrives for its own reads. One arrival a warp would do, but the race checker cannot follow it, and the
-  /// difference in time is below the noise.
-  WN_DEVICE void release(uint64_t* barrier) const { barrier_arrive(barrier); }
 
-  WN_DEVICE void issue_scores(float (&s)[kScores], int stage) {
-    const uint32_t k_address = shared_address(sm.k) + stage * C::kTileBytes;
+  WN_DEVICE void issue_scores(float (&s)[kScores], uint32_t k_address) const {
     pin_registers(s);
     wgmma_fence();
 #pragma unroll
@@ -66,8 +41,7 @@ struct PrefillConsumer {
     wgmma_commit();
     pin_registers(s);
   }
-  WN_DEVICE void issue_values(int stage) {
-    const uint32_t v_address = shared_address(sm.v) + stage * C::kTileBytes;
+  WN_DEVICE void issue_values(uint32_t v_address) {
     pin_registers(out);
     wgmma_fence();
 #pragma unroll
@@ -76,6 +50,7 @@ struct PrefillConsumer {
     wgmma_commit();
     pin_registers(out);
   }
+
 
   WN_DEVICE bool half_needs_mask(int column) const {
     const int64_t low = static_cast<int64_t>(first_row) + a.q_offset;
@@ -142,81 +117,6 @@ struct PrefillConsumer {
     for (int i = 0; i < kOut; i++) out[i] *= (i >> 1) & 1 ? factor.y : factor.x;
   }
 
-  /// Scores of step i are ready in `s` when this returns.
-  WN_DEVICE int2 begin_step(float (&s)[kScores], int i) {
-    const int stage = rings.stage(i);
-    barrier_wait(sm.k_full + stage, rings.parity(i));
-    const int2 columns = sm.columns[stage];
-    issue_scores(s, stage);
-    return columns;
-  }
-
-  /// After the last scores of a tile nobody reads its queries any more.
-  WN_DEVICE void end_scores(int i, int count) const {
-    release(sm.k_empty + rings.stage(i));
-    if (i + 1 == count) release(sm.q_empty + rings.query());
-  }
-
-  WN_DEVICE void run_in_order(int count) {
-    for (int i = 0; i < count; i++) {
-      const int stage = rings.stage(i);
-      float s[kScores];
-      const int2 columns = begin_step(s, i);
-      wgmma_wait<0>();
-      pin_registers(s);
-      end_scores(i, count);
-      mask(s, columns);
-      const float2 factor = soften(s);
-      pack(s);
-      rescale(factor);
-      barrier_wait(sm.v_full + stage, rings.parity(i));
-      issue_values(stage);
-      wgmma_wait<0>();
-      pin_registers(out);
-      release(sm.v_empty + stage);
-    }
-  }
-
-  WN_DEVICE void run_overlapped(int count) {
-    {
-      float s[kScores];
-      const int2 columns = begin_step(s, 0);
-      wgmma_wait<0>();
-      pin_registers(s);
-      end_scores(0, count);
-      mask(s, columns);
-      soften(s);
-      pack(s);
-    }
-    for (int i = 1; i < count; i++) {
-      const int previous = rings.stage(i - 1);
-      float s[kScores];
-      const int2 columns = begin_step(s, i);
-      barrier_wait(sm.v_full + previous, rings.parity(i - 1));
-      issue_values(previous);
-      wgmma_wait<1>();
-      pin_registers(s);
-      end_scores(i, count);
-      mask(s, columns);
-      const float2 factor = soften(s);
-      pin_registers(s);
-      // Waiting here for the next keys keeps the compiler from hoisting the wait below above the exponentials, which
-      // would undo the overlap without a warning.
-      if (i + 1 < count) barrier_wait(sm.k_full + rings.stage(i + 1), rings.parity(i + 1));
-      wgmma_wait<0>();
-      pin_registers(out);
-      release(sm.v_empty + previous);
-      pack(s);
-      rescale(factor);
-    }
-    const int last = rings.stage(count - 1);
-    barrier_wait(sm.v_full + last, rings.parity(count - 1));
-    issue_values(last);
-    wgmma_wait<0>();
-    pin_registers(out);
-    release(sm.v_empty + last);
-  }
-
   /// Four lanes hold eight columns of a row in words of two; afterwards each holds all eight of its own block, in order.
   WN_DEVICE static void transpose(uint32_t (&words)[4], int lane) {
 #pragma unroll
@@ -254,6 +154,122 @@ struct PrefillConsumer {
         a.lse[static_cast<int64_t>(query_head) * a.query_len + at] =
             sum > 0 ? (second ? max1 : max0) * a.scale_log2 * kLn2 + logf(sum) : -INFINITY;
     }
+  }
+};
+
+/// One warp group: 64 query rows against every step.
+template <typename C>
+struct PrefillConsumer {
+  using Rows = PrefillRows<C>;
+  static constexpr int kScores = Rows::kScores;
+  const PrefillArgs& a;
+  const PrefillShared<C>& sm;
+  PrefillRings<C> rings;
+  int group;
+  Rows rows;
+
+  WN_DEVICE PrefillConsumer(const PrefillArgs& args, const PrefillShared<C>& shared, int g)
+      : a(args), sm(shared), group(g), rows(args) {}
+
+  /// Every tile the producer sends, to the end.
+  WN_DEVICE void run() {
+    for (;;) {
+      barrier_wait(sm.q_full + rings.query(), rings.query_parity());
+      const int2 sent = sm.tiles[rings.query()];
+      if (sent.x < 0) return;
+      const PrefillTile tile = tile_at(a, sent.x);
+      begin(tile);
+      if (sent.y == 0)
+        release(sm.q_empty + rings.query());
+      else if constexpr (C::kOverlap)
+        run_overlapped(sent.y);
+      else
+        run_in_order(sent.y);
+      rows.store(tile.query_head);
+      rings.finish(sent.y);
+    }
+  }
+  WN_DEVICE void begin(PrefillTile tile) {
+    rows.begin(tile.row_block * C::kRows + group * 64,
+               shared_address(sm.q) + rings.query() * C::kQueryBytes + group * 64 * 128);
+  }
+  /// Every lane arrives for its own reads. One arrival a warp would do, but the race checker cannot follow it, and the
+  /// difference in time is below the noise.
+  WN_DEVICE void release(uint64_t* barrier) const { barrier_arrive(barrier); }
+
+  /// Scores of step i are ready in `s` when this returns.
+  WN_DEVICE int2 begin_step(float (&s)[kScores], int i) {
+    const int stage = rings.stage(i);
+    barrier_wait(sm.k_full + stage, rings.parity(i));
+    const int2 columns = sm.columns[stage];
+    rows.issue_scores(s, shared_address(sm.k) + stage * C::kTileBytes);
+    return columns;
+  }
+
+  /// After the last scores of a tile nobody reads its queries any more.
+  WN_DEVICE void end_scores(int i, int count) const {
+    release(sm.k_empty + rings.stage(i));
+    if (i + 1 == count) release(sm.q_empty + rings.query());
+  }
+
+  WN_DEVICE void run_in_order(int count) {
+    for (int i = 0; i < count; i++) {
+      const int stage = rings.stage(i);
+      float s[kScores];
+      const int2 columns = begin_step(s, i);
+      wgmma_wait<0>();
+      pin_registers(s);
+      end_scores(i, count);
+      rows.mask(s, columns);
+      const float2 factor = rows.soften(s);
+      rows.pack(s);
+      rows.rescale(factor);
+      barrier_wait(sm.v_full + stage, rings.parity(i));
+      rows.issue_values(shared_address(sm.v) + stage * C::kTileBytes);
+      wgmma_wait<0>();
+      pin_registers(rows.out);
+      release(sm.v_empty + stage);
+    }
+  }
+
+  WN_DEVICE void run_overlapped(int count) {
+    {
+      float s[kScores];
+      const int2 columns = begin_step(s, 0);
+      wgmma_wait<0>();
+      pin_registers(s);
+      end_scores(0, count);
+      rows.mask(s, columns);
+      rows.soften(s);
+      rows.pack(s);
+    }
+    for (int i = 1; i < count; i++) {
+      const int previous = rings.stage(i - 1);
+      float s[kScores];
+      const int2 columns = begin_step(s, i);
+      barrier_wait(sm.v_full + previous, rings.parity(i - 1));
+      rows.issue_values(shared_address(sm.v) + previous * C::kTileBytes);
+      wgmma_wait<1>();
+      pin_registers(s);
+      end_scores(i, count);
+      rows.mask(s, columns);
+      const float2 factor = rows.soften(s);
+      pin_registers(s);
+      // Waiting here for the next keys keeps the compiler from hoisting the wait below above the exponentials, which
+      // would undo the overlap without a warning.
+      if (i + 1 < count) barrier_wait(sm.k_full + rings.stage(i + 1), rings.parity(i + 1));
+      wgmma_wait<0>();
+      pin_registers(rows.out);
+      release(sm.v_empty + previous);
+      rows.pack(s);
+      rows.rescale(factor);
+    }
+    const int last = rings.stage(count - 1);
+    barrier_wait(sm.v_full + last, rings.parity(count - 1));
+    rows.issue_values(shared_address(sm.v) + last * C::kTileBytes);
+    wgmma_wait<0>();
+    pin_registers(rows.out);
+    release(sm.v_empty + last);
   }
 };
 

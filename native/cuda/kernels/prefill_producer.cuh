@@ -27,18 +27,18 @@ constexpr int kNoColumn = 1 << 30;
 
 /// kConsumers warp groups of 64 query rows, kBlock keys a step, kStages steps in flight. kOverlap computes the scores of
 /// a step while the previous step's values are multiplied. kHalves loads 64-token boxes, so that a step may join any
-/// two column blocks or pages; otherwise a step is one box.
-template <int kHeadDimT, int kConsumersT, int kBlockT, int kStagesT, bool kOverlapT, bool kHalvesT>
+/// two column blocks or pages; otherwise a step is one box. kLists reads block lists.
+template <int kHeadDimT, int kConsumersT, int kBlockT, int kStagesT, bool kOverlapT, bool kHalvesT, bool kListsT = kHalvesT>
 struct PrefillConfig {
   static constexpr int kHeadDim = kHeadDimT, kConsumers = kConsumersT, kBlock = kBlockT, kStages = kStagesT;
-  static constexpr bool kOverlap = kOverlapT, kHalves = kHalvesT;
+  static constexpr bool kOverlap = kOverlapT, kHalves = kHalvesT, kLists = kListsT, kSolo = false;
   static constexpr int kRows = 64 * kConsumers, kThreads = 128 * (kConsumers + 1), kChunks = kHeadDim / 64;
   static constexpr int kProducerRegisters = kConsumers == 3 ? 32 : 40, kConsumerRegisters = kConsumers == 3 ? 160 : 232;
   static constexpr int kTileBytes = kBlock * kHeadDim * 2, kQueryBytes = kRows * kHeadDim * 2;
   /// Two where they fit: the next tile's queries then load while this tile's are in use.
-  static constexpr int kQueries = kHeadDim == 256 ? 1 : 2;
-  static constexpr int kSharedBytes =
-      kQueries * kQueryBytes + 2 * kStages * kTileBytes + (3 * kQueries + 5 * kStages) * 8 + 1024;
+  static constexpr int kSmallBytes = (3 * 2 + 5 * kStages) * 8 + 1024;
+  static constexpr int kQueries = 2 * kQueryBytes + 2 * kStages * kTileBytes + kSmallBytes <= 232448 ? 2 : 1;
+  static constexpr int kSharedBytes = kQueries * kQueryBytes + 2 * kStages * kTileBytes + kSmallBytes;
   static_assert(kSharedBytes <= 232448 && kBlock % 64 == 0);
   static_assert(128 * (kConsumers * kConsumerRegisters + kProducerRegisters) <= 65536);
 };
@@ -71,21 +71,23 @@ struct PrefillSteps {
   const int32_t* list = nullptr;
   int list_len = 0;
   WN_DEVICE PrefillSteps(const PrefillArgs& a, PrefillTile tile) {
-    range = visible_blocks(tile.row_block * C::kRows, C::kRows, a.q_offset, a.kv_len, a.sink_tokens, a.window_tokens,
-                           C::kBlock);
-    if (C::kHalves && a.block_row_ptr) {
+    if constexpr (!C::kSolo)
+      range = visible_blocks(tile.row_block * C::kRows, C::kRows, a.q_offset, a.kv_len, a.sink_tokens, a.window_tokens,
+                             C::kBlock);
+    if (C::kSolo || (C::kLists && a.block_row_ptr)) {
       const int32_t* row = a.block_row_ptr + tile.query_head * a.num_row_blocks + tile.row_block;
       list = a.block_ids + row[0];
       list_len = row[1] - row[0];
     }
   }
+  WN_DEVICE bool has_list() const { return C::kSolo || (C::kLists && list); }
   WN_DEVICE int count() const {
     constexpr int kPerStep = C::kBlock / 64;
-    return C::kHalves && list ? (list_len + kPerStep - 1) / kPerStep : range.count();
+    return has_list() ? (list_len + kPerStep - 1) / kPerStep : range.count();
   }
   /// First tokens of the halves of step i.
   WN_DEVICE int2 columns(int i) const {
-    if (C::kHalves && list) {
+    if (has_list()) {
       const int first = i * (C::kBlock / 64);
       const int second = first + 1;
       return {list[first] * 64, C::kBlock == 128 && second < list_len ? list[second] * 64 : kNoColumn};
@@ -101,7 +103,7 @@ WN_DEVICE void load_tile(const PrefillArgs& a, const CUtensorMap* map, char* tar
   barrier_expect(full, C::kTileBytes);
   if constexpr (!C::kHalves) {
     tma_load_4d(target, map, full, 0, columns.x, 0, kv_head);
-  } else {
+  } else {  // a step of 64 keys is one box, one of 128 a box for each half and chunk
 #pragma unroll
     for (int half = 0; half < C::kBlock / 64; half++) {
       const int column = half ? columns.y : columns.x;
@@ -113,7 +115,7 @@ WN_DEVICE void load_tile(const PrefillArgs& a, const CUtensorMap* map, char* tar
         head = 0;
       }
 #pragma unroll
-      for (int chunk = 0; chunk < C::kChunks; chunk++)
+      for (int chunk = 0; chunk < (C::kBlock == 64 ? 1 : C::kChunks); chunk++)
         tma_load_4d(target + chunk * C::kBlock * 128 + half * 8192, map, full, 0, row, chunk, head);
     }
   }
@@ -136,28 +138,27 @@ WN_DEVICE PrefillTile tile_at(const PrefillArgs& a, int index) {
   return prefill_tile(index, a.num_row_blocks, a.num_kv_heads, a.group_size, a.section);
 }
 
-/// Which tiles a block takes: whichever is next where the caller lent two counters, else a fixed share. The next tile is
-/// drawn one ahead, so that the counter's latency passes under the tile before.
+/// Which tiles a taker takes, of `takers` in the grid: whichever is next where the caller lent two counters, else a fixed
+/// share. The next tile is drawn one ahead, so that the counter's latency passes under the tile before.
 struct PrefillSchedule {
   const PrefillArgs& a;
-  int num_tiles, round = 0, drawn = 0;
-  WN_DEVICE explicit PrefillSchedule(const PrefillArgs& args) : a(args), num_tiles(a.num_row_blocks * a.num_query_heads) {
-    drawn = blockIdx.x;
-  }
+  int num_tiles, takers, taker, round = 0, drawn;
+  WN_DEVICE PrefillSchedule(const PrefillArgs& args, int index, int count)
+      : a(args), num_tiles(a.num_row_blocks * a.num_query_heads), takers(count), taker(index), drawn(index) {}
   /// The next tile's index, or -1.
   WN_DEVICE int next() {
     int index = drawn;
     if (a.scheduler) {
       if (index >= num_tiles) return -1;
-      drawn = gridDim.x + atomicAdd(a.scheduler, 1);
+      drawn = takers + atomicAdd(a.scheduler, 1);
       return index;
     }
-    drawn = snake_index(++round, blockIdx.x, gridDim.x);
+    drawn = snake_index(++round, taker, takers);
     return index < num_tiles ? index : -1;
   }
-  /// The last block to end puts the counters back to zero for the next launch.
+  /// The last taker to end puts the counters back to zero for the next launch.
   WN_DEVICE void end() {
-    if (!a.scheduler || atomicAdd(a.scheduler + 1, 1) != static_cast<int>(gridDim.x) - 1) return;
+    if (!a.scheduler || atomicAdd(a.scheduler + 1, 1) != takers - 1) return;
     a.scheduler[0] = 0;
     a.scheduler[1] = 0;
   }
@@ -166,7 +167,7 @@ struct PrefillSchedule {
 template <typename C>
 WN_DEVICE void produce(const PrefillArgs& a, const PrefillShared<C>& sm, const CUtensorMap* q_map,
                        const CUtensorMap* k_map, const CUtensorMap* v_map) {
-  PrefillSchedule schedule(a);
+  PrefillSchedule schedule(a, blockIdx.x, gridDim.x);
   PrefillRings<C> rings;
   for (;;) {
     const int index = schedule.next(), query = rings.query();
@@ -189,12 +190,12 @@ WN_DEVICE void produce(const PrefillArgs& a, const PrefillShared<C>& sm, const C
     tma_load_4d(sm.q + query * C::kQueryBytes, q_map, sm.q_full + query, 0, tile.row_block * C::kRows, 0,
                 tile.query_head);
     // A list's next entry is asked for a step ahead; a range needs no memory.
-    int2 next = C::kHalves ? steps.columns(0) : make_int2(0, 0);
+    int2 next = C::kLists ? steps.columns(0) : make_int2(0, 0);
     int stage = rings.stage(0), parity = rings.parity(0) ^ 1;
 #pragma unroll 1  // the producer has few registers, and all the time in the world
     for (int i = 0; i < count; i++) {
-      const int2 columns = C::kHalves ? next : steps.columns(i);
-      if (C::kHalves && i + 1 < count) next = steps.columns(i + 1);
+      const int2 columns = C::kLists ? next : steps.columns(i);
+      if (C::kLists && i + 1 < count) next = steps.columns(i + 1);
       barrier_wait(sm.k_empty + stage, parity);
       sm.columns[stage] = columns;
       load_tile<C>(a, k_map, sm.k + stage * C::kTileBytes, sm.k_full + stage, columns, kv_head, false);

@@ -126,6 +126,18 @@ void add_prefill_cases(Cases& cases) {
       for (std::string source : {"nhd", "paged"})
         table.push_back({d, 2, 1, 450, 450, 0, "window", source, sink, window});
     table.push_back({d, 2, 1, 150, 600, 450, "window", "nhd", 5, 77});
+    for (int n : {1, 65, 200, 400}) {
+      for (int variant : {3, 4}) {
+        table.push_back({d, 2, 1, n, n, 0, "dense", "paged", 0, 0, variant});
+        table.push_back({d, 2, 2, n, n + 130, 130, "window", "paged", 5, 77, variant});
+      }
+      for (int variant : {4, 5}) table.push_back({d, 4, 2, n, n + 130, 130, "list", "nhd", 0, 0, variant, 0.4});
+    }
+    for (int variant : {4, 5}) {
+      table.push_back({d, 70, 2, 300, 300, 0, "list", "paged", 0, 0, variant, 0.3});
+      table.push_back({d, 2, 1, 200, 3000, 2800, "list", "paged", 0, 0, variant, 0.5});
+      for (double density : {0.0, 0.1, 1.0}) table.push_back({d, 4, 2, 300, 300, 0, "list", "nhd", 0, 0, variant, density});
+    }
     for (double density : {0.0, 0.1, 0.4, 1.0})
       for (std::string source : {"nhd", "paged"}) {
         table.push_back({d, 4, 2, 300, 300, 0, "list", source, 0, 0, 0, density});

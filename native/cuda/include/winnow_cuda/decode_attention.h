@@ -19,6 +19,7 @@ typedef struct WnDecodeAttentionParams {
   int32_t num_pages, page_table_stride, selected_stride;
   int32_t selection;  ///< WN_SELECT_*
   float softmax_scale;
+  int32_t variant;
 } WnDecodeAttentionParams;
 
 enum { WN_SELECT_ALL = 0, WN_SELECT_PAGES = 1, WN_SELECT_TOKENS = 2 };
@@ -44,6 +45,7 @@ enum { WN_SELECT_ALL = 0, WN_SELECT_PAGES = 1, WN_SELECT_TOKENS = 2 };
 /// Error     relative RMS against the fp64 reference <= 6e-3, lse <= 2e-3 absolute; bitwise repeatable
 /// Cost      4 * head_dim bytes read per visited slot and KV head; no allocation; asynchronous on `stream`
 /// Returns   Status with code and message; never throws, prints or exits
+/// `variant` 0 chooses; bit 0: the first tiles are not asked for ahead of time, bit 1: the next kernel waits for the end
 WN_API WnStatus wn_decode_attention(const WnDecodeAttentionParams* params, void* stream);
 
 /// Bytes of workspace for these params on the current device (0 if there is none).
