@@ -1,6 +1,9 @@
 /** What the runner asks of an engine and what it gets back. The engine runs in a worker thread; everything here can be cloned. */
 import type { ModelFacts, Protocol, TokenSpan } from '../methods/contract.js';
 import type { DeviceFacts } from '../native/addon-types.js';
+import type { BatchTiming, BatchTimingRequest, TimingOutcome, TimingRequest } from './timing-contract.js';
+
+export type { BatchSize, BatchTiming, BatchTimingRequest, TimingOutcome, TimingRequest } from './timing-contract.js';
 
 export type BackendName = 'cpu' | 'cuda' | 'ort';
 export type NumericsName = 'native' | 'reference';
@@ -176,24 +179,6 @@ export interface SampleOutcome {
   readonly totalMs: number;
 }
 
-export interface TimingRequest
-  extends Omit<SampleRequest, 'settings' | 'traceKept' | 'continuation' | 'turns' | 'turnsContinue'> {
-  readonly setting: SettingRequest;
-}
-/** Times are those of a clock that is read when the device has done what it was asked. */
-export interface TimingOutcome {
-  readonly prefillMs: number;
-  readonly timeToFirstTokenMs: number;
-  readonly decodeMsPerToken: number;
-  readonly compressionMs: number;
-  readonly generatedTokens: number;
-  readonly peakResidentBytes: number;
-  /** Only of a device: bytes held there at once, weights included. */
-  readonly peakDeviceBytes?: number;
-  /** Only of a device: times that the host waited for values of it, mean over the decode steps; the chosen token is one. */
-  readonly hostReadsPerStep?: number;
-}
-
 /** How tokens are drawn. Absent: greedy. */
 export interface Sampling {
   /** Logits are divided by it; 0 is greedy. */
@@ -285,6 +270,8 @@ export interface Engine {
   /** Several samples, of any lengths, decoded as one batch that reads the weights once; the answers are those that `evaluate` gives. */
   evaluateBatch(requests: readonly SampleRequest[], signal?: AbortSignal): Promise<readonly SampleOutcome[]>;
   time(request: TimingRequest, signal?: AbortSignal): Promise<TimingOutcome>;
+  /** One prefill, then decode steps of so many copies of it at once; one answer for each size asked for. */
+  timeBatches(request: BatchTimingRequest, signal?: AbortSignal): Promise<readonly BatchTiming[]>;
   generate(request: GenerateRequest, signal?: AbortSignal): Promise<GenerateOutcome>;
   /** Writes a profile of this model for a method that calibrates; resolves to the profile's header. */
   calibrate(request: CalibrateRequest, signal?: AbortSignal): Promise<Readonly<Record<string, unknown>>>;

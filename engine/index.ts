@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { reviveError, WinnowError } from '../core/errors.js';
 import type { ModelFacts } from '../methods/contract.js';
 import type {
+  BatchTiming,
   Engine,
   GenerateOutcome,
   OpenOptions,
@@ -109,6 +110,7 @@ export const openEngine = async (path: string, options: OpenOptions, identity?: 
     evaluate: (request, signal) => call({ call: 'evaluate', request }, signal) as Promise<SampleOutcome>,
     evaluateBatch: (request, signal) => call({ call: 'evaluateBatch', request }, signal) as Promise<SampleOutcome[]>,
     time: (request, signal) => call({ call: 'time', request }, signal) as Promise<TimingOutcome>,
+    timeBatches: (request, signal) => call({ call: 'timeBatches', request }, signal) as Promise<BatchTiming[]>,
     generate: (request, signal) => call({ call: 'generate', request }, signal) as Promise<GenerateOutcome>,
     calibrate: (request, signal) => call({ call: 'calibrate', request }, signal) as Promise<Record<string, unknown>>,
     score: (request, signal) => call({ call: 'score', request }, signal) as Promise<ScoreOutcome>,

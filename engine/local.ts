@@ -5,6 +5,8 @@ import type { Addon } from '../native/addon-types.js';
 import { openBackend } from './backend.js';
 import { openCheckpoint } from './checkpoint.js';
 import type {
+  BatchTiming,
+  BatchTimingRequest,
   CalibrateRequest,
   Engine,
   GenerateOutcome,
@@ -33,6 +35,7 @@ import { createProfiles } from './core/profiles.js';
 import type { ModelContext } from './core/sample.js';
 import { scoreContinuations } from './core/score.js';
 import { timeSample } from './core/time.js';
+import { timeBatches } from './core/time-batches.js';
 import { createTransformer } from './core/transformer.js';
 import { createEncoderServices, encoderOpener } from './encoder/services.js';
 import type { ProfileHeader } from './profile-file.js';
@@ -54,6 +57,7 @@ export interface ServedEngine {
   /** Several samples as one decode batch; the answers are those that `evaluate` gives. */
   evaluateBatch(requests: readonly SampleRequest[]): Promise<SampleOutcome[]>;
   time(request: TimingRequest): Promise<TimingOutcome>;
+  timeBatches(request: BatchTimingRequest): Promise<BatchTiming[]>;
   generate(request: GenerateRequest): Promise<GenerateOutcome>;
   /** Writes a profile of this model; see the engine contract. */
   calibrate(request: CalibrateRequest): Promise<ProfileHeader>;
@@ -147,6 +151,7 @@ export const openLocal = (path: string, options: LocalOptions): LocalEngine => {
     evaluate: (request) => evaluateSample(evaluateContext, request),
     evaluateBatch: (requests) => evaluateSamples(evaluateContext, requests),
     time: (request) => timeSample(evaluateContext, request),
+    timeBatches: (request) => timeBatches(evaluateContext, request),
     generate: (request) => generate(evaluateContext, request, text.encodeRaw),
     calibrate: (request) => calibrate(evaluateContext, request),
     score: (request) =>

@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../core/errors.js';
 import type { ModelFacts } from '../methods/contract.js';
 import type {
+  BatchTimingRequest,
   CalibrateRequest,
   Engine,
   GenerateRequest,
@@ -25,6 +26,7 @@ export type WorkerCall =
   | { readonly id: number; readonly call: 'evaluate'; readonly request: SampleRequest }
   | { readonly id: number; readonly call: 'evaluateBatch'; readonly request: readonly SampleRequest[] }
   | { readonly id: number; readonly call: 'time'; readonly request: TimingRequest }
+  | { readonly id: number; readonly call: 'timeBatches'; readonly request: BatchTimingRequest }
   | { readonly id: number; readonly call: 'generate'; readonly request: GenerateRequest }
   | { readonly id: number; readonly call: 'calibrate'; readonly request: CalibrateRequest }
   | { readonly id: number; readonly call: 'score'; readonly request: ScoreRequest }

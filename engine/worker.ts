@@ -30,6 +30,8 @@ const serve = async (engine: ServedEngine, message: WorkerCall): Promise<void> =
         return reply({ kind: 'result', id: message.id, value: await engine.evaluateBatch(message.request) });
       case 'time':
         return reply({ kind: 'result', id: message.id, value: await engine.time(message.request) });
+      case 'timeBatches':
+        return reply({ kind: 'result', id: message.id, value: await engine.timeBatches(message.request) });
       case 'generate':
         return reply({ kind: 'result', id: message.id, value: await engine.generate(message.request) });
       case 'calibrate':

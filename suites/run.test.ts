@@ -129,6 +129,7 @@ const setUp = async (
     }),
     calibrate: () => Promise.reject(new Error('not asked for')),
     evaluateBatch: () => Promise.reject(new Error('not asked for')),
+    timeBatches: () => Promise.reject(new Error('not asked for')),
     generate: () => Promise.reject(new Error('not asked for')),
     score: () => Promise.reject(new Error('not asked for')),
     perplexity: () => Promise.reject(new Error('not asked for')),

@@ -110,6 +110,13 @@ export const createGroup = (context: GroupContext, rows: readonly Row[], slotCap
   };
 };
 
+interface ForkOptions {
+  readonly members?: readonly number[];
+  readonly evidence?: Row['evidence'];
+  /** Copies of the members' caches that the fork takes over. */
+  readonly caches?: readonly CacheId[];
+}
+
 /**
  * A copy of a group, or of some of its rows, that shares pages until one side writes; without the twins. `evidence` replaces that of
  * its rows. The caller frees it with `freeGroup`.
@@ -117,11 +124,11 @@ export const createGroup = (context: GroupContext, rows: readonly Row[], slotCap
 export const forkGroup = (
   context: GroupContext,
   group: Group,
-  { members = [...group.rows.keys()], evidence }: { members?: readonly number[]; evidence?: Row['evidence'] } = {},
+  { members = [...group.rows.keys()], evidence, caches }: ForkOptions = {},
 ): Group => {
-  const rows = members.map((r): Row => {
+  const rows = members.map((r, i): Row => {
     const row = group.rows[r]!;
-    const books = forkBooks(row, context.device.addon.cacheFork(row.cache));
+    const books = forkBooks(row, caches?.[i] ?? context.device.addon.cacheFork(row.cache));
     return evidence === undefined ? books : { ...books, evidence };
   });
   const copy = createGroup(context, rows, group.slotCapacity);

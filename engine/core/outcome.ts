@@ -1,4 +1,4 @@
-import { WinnowError } from '../../core/errors.js';
+import { type ErrorCode, WinnowError } from '../../core/errors.js';
 import type { PreparedPrompt, SettingOutcome, SettingResult } from '../contract.js';
 import type { DecodedRow } from './decode.js';
 import { measureOf } from './given.js';
@@ -63,11 +63,10 @@ export const firstStop = (text: string, stops: readonly string[]): number => {
 
 export const failedOutcome = (key: string, error: WinnowError | undefined): SettingOutcome => {
   const known = error ?? new WinnowError('ERR_INTERNAL', key, 'a result', 'none');
-  const status =
-    known.code === 'ERR_UNSUPPORTED' || known.code === 'ERR_BUDGET'
-      ? 'unsupported'
-      : known.code === 'ERR_OUT_OF_MEMORY'
-        ? 'out-of-memory'
-        : 'failed';
-  return { key, status, error: { code: known.code, message: known.message } };
+  return { key, status: failureStatus(known.code), error: { code: known.code, message: known.message } };
+};
+
+export const failureStatus = (code: ErrorCode): 'failed' | 'unsupported' | 'out-of-memory' => {
+  if (code === 'ERR_UNSUPPORTED' || code === 'ERR_BUDGET') return 'unsupported';
+  return code === 'ERR_OUT_OF_MEMORY' ? 'out-of-memory' : 'failed';
 };

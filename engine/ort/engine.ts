@@ -69,6 +69,7 @@ export const openOrt = async (path: string, options: LocalOptions): Promise<Serv
       return outcomes;
     },
     time: () => Promise.reject(refused('an accuracy pass', 'a timing pass', 'take times with --backend cpu')),
+    timeBatches: () => Promise.reject(refused('an accuracy pass', 'a timing pass', 'take times with --backend cpu')),
     generate: (request) => generate(context, request),
     calibrate: () =>
       Promise.reject(refused('a method to run', 'a method to calibrate', 'calibrate with --backend cpu')),
