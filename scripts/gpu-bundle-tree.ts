@@ -1,11 +1,12 @@
 /** The project as plain JavaScript in its own tree, and the packages that it loads. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { transform } from 'esbuild';
 
 /** Data that the code reads where it stands. */
-const dataFile = /^(package(-lock)?\.json|engine\/[^/]+\.json|datasets\/manifest\/|suites\/[^/]+\.yaml$)/;
+const dataFile =
+  /^(package(-lock)?\.json|engine\/[^/]+\.json|datasets\/manifest\/|suites\/[^/]+\.yaml$|native\/cuda\/(window\.sh|compare\.mjs|bench\/sdpa\.py)$)/;
 const isShipped = (path: string): boolean =>
   path.endsWith('.ts') &&
   !path.endsWith('.test.ts') &&
@@ -32,8 +33,10 @@ export const copyProject = async (root: string, to: string): Promise<number> => 
     count++;
   };
   for (const path of listed.split('\n').filter((line) => line !== '')) {
-    if (dataFile.test(path)) write(path, readFileSync(join(root, path)));
-    else if (isShipped(path)) {
+    if (dataFile.test(path)) {
+      write(path, readFileSync(join(root, path)));
+      chmodSync(join(to, path), statSync(join(root, path)).mode & 0o777);
+    } else if (isShipped(path)) {
       const source = readFileSync(join(root, path), 'utf8');
       const { code } = await transform(source, { loader: 'ts', format: 'esm', target: 'esnext', sourcefile: path });
       write(path.replace(/\.ts$/, '.js'), code);

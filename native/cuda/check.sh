@@ -95,4 +95,11 @@ fi
 # With no driver the device test reports that as data and succeeds; with one it runs.
 device=$("$build/winnow_cuda_test" --jobs 4)
 report "device tests, or no driver" "$([ $? = 0 ] && echo 1 || echo 0)" "$(echo "$device" | tail -n 1 | tr -d '"')"
+# The script for a GPU machine, rehearsed: every step must end by itself and say that there is no driver, or what else it lacks.
+if grep -q '"no-driver"' <<< "$device"; then
+  rehearsal=$(OUT=$build/window WINDOW_BIN=$build WINDOW_MODELS=random:tiny WINNOW_CUDA_BINARY=$build/winnow_cuda.node "$here/window.sh")
+  report "window script without a driver" \
+    "$([ $? = 0 ] && [ "$(grep -cE '"status":"(no-driver|skipped)"' <<< "$rehearsal")" = 7 ] && echo 1 || echo 0)" \
+    "$(sed 's/.*"step":"\([a-z]*\)","status":"\([a-z-]*\)".*/\1 \2/' <<< "$rehearsal" | tr '\n' ',')"
+fi
 exit $failed

@@ -1,8 +1,13 @@
-/// Parity of every operation with its reference: winnow_cuda_test [--filter TEXT] [--jobs N] [--timeout SECONDS]
+/// Parity of every operation with its reference: winnow_cuda_test [--filter TEXT] [--op NAME] [--jobs N] [--timeout SECONDS]
+///     [--small KIB] [--in-process] [--per-op N] [--list]
 ///
 /// One JSON line per case and a final count; exit code 1 on any failure. Without a driver the only line says so and the
 /// exit code is 0. Cases run in child processes, because a fault or a hang spoils the device for the process that had it:
 /// a child that dies or stays silent costs the case it was on, and a new one goes on behind it.
+///
+/// For the sanitizer, which slows a case a hundredfold: `--small` passes over cases that hold more than so much device
+/// memory (status "large"), `--per-op` ends after N cases of each operation, drawn from its table in a fixed shuffled
+/// order, and `--in-process` makes no children. `--list` names cases and runs none.
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -23,8 +29,9 @@ namespace winnow::test {
 namespace {
 
 struct Options {
-  std::string filter;
-  int jobs = 1, timeout_seconds = 20, child_begin = -1, child_end = -1;
+  std::string filter, op;
+  int jobs = 1, timeout_seconds = 20, child_begin = -1, child_end = -1, small_kib = 0, per_op = 0;
+  bool in_process = false, list = false;
 };
 
 void print_line(const Case& c, const Outcome& outcome, double ms) {
@@ -39,17 +46,59 @@ void print_line(const Case& c, const Outcome& outcome, double ms) {
   std::fflush(stdout);
 }
 
+Outcome run_case(const Case& c) {
+  const auto begin = std::chrono::steady_clock::now();
+  Outcome outcome;
+  try {
+    c.run(outcome);
+  } catch (const CaseTooLarge&) {
+    outcome.status = "large";
+  }
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+  print_line(c, outcome, took.count());
+  return outcome;
+}
+
 int run_child(const Cases& cases, const Options& options) {
   for (int i = options.child_begin; i < options.child_end; i++) {
-    const auto begin = std::chrono::steady_clock::now();
-    Outcome outcome;
-    cases[i].run(outcome);
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-    print_line(cases[i], outcome, took.count());
     // A sticky error would fail every later case of this process.
-    if (outcome.status == "failed") return 1;
+    if (run_case(cases[i]).status == "failed") return 1;
   }
   return 0;
+}
+
+int print_summary(const std::map<std::string, int>& counts) {
+  std::printf("{\"summary\":{");
+  const char* comma = "";
+  int bad = 0;
+  for (auto& [status, count] : counts) {
+    std::printf("%s\"%s\":%d", comma, status.c_str(), count);
+    comma = ",";
+    if (status == "failed" || status == "incorrect") bad += count;
+  }
+  std::printf("}}\n");
+  return bad ? 1 : 0;
+}
+
+int run_in_process(Cases cases, const Options& options) {
+  if (options.per_op > 0)
+    std::stable_sort(cases.begin(), cases.end(), [](const Case& a, const Case& b) {
+      auto place = [](const Case& c) {
+        uint32_t hash = 0;
+        for (const char letter : c.name) hash = hash_word(hash, static_cast<unsigned char>(letter));
+        return hash;
+      };
+      return a.op != b.op ? a.op < b.op : place(a) < place(b);
+    });
+  std::map<std::string, int> counts, ran;
+  for (const Case& c : cases) {
+    if (options.per_op > 0 && ran[c.op] >= options.per_op) continue;
+    const std::string status = run_case(c).status;
+    counts[status]++;
+    if (status == "ok" || status == "incorrect") ran[c.op]++;
+    if (status == "failed") break;
+  }
+  return print_summary(counts);
 }
 
 struct Child {
@@ -74,14 +123,7 @@ class Parent {
       while (next < queue_.size() && static_cast<int>(children_.size()) < options_.jobs) start(queue_[next++]);
       listen();
     }
-    std::printf("{\"summary\":{");
-    const char* comma = "";
-    for (auto& [status, count] : counts_) {
-      std::printf("%s\"%s\":%d", comma, status.c_str(), count);
-      comma = ",";
-    }
-    std::printf("}}\n");
-    return counts_["failed"] || counts_["incorrect"] ? 1 : 0;
+    return print_summary(counts_);
   }
 
  private:
@@ -92,7 +134,9 @@ class Parent {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, pipe_ends[1], 1);
     const std::string begin = std::to_string(range.first), end = std::to_string(range.second);
-    const char* arguments[] = {program_,           "--filter", options_.filter.c_str(), "--child", begin.c_str(), end.c_str(), nullptr};
+    const std::string small = std::to_string(options_.small_kib);
+    const char* arguments[] = {program_,  "--filter",    options_.filter.c_str(), "--op",      options_.op.c_str(),
+                               "--small", small.c_str(), "--child",               begin.c_str(), end.c_str(), nullptr};
     Child child;
     posix_spawn(&child.pid, program_, &actions, nullptr, const_cast<char**>(arguments), environ);
     posix_spawn_file_actions_destroy(&actions);
@@ -137,7 +181,7 @@ class Parent {
       if (line.rfind("{\"op\"", 0) != 0) continue;
       std::printf("%s\n", line.c_str());
       std::fflush(stdout);
-      for (const char* status : {"ok", "incorrect", "failed", "unsupported"})
+      for (const char* status : {"ok", "incorrect", "failed", "unsupported", "large"})
         if (line.find("\"status\":\"" + std::string(status) + "\"") != std::string::npos) counts_[status]++;
       child.begin++;
     }
@@ -169,6 +213,11 @@ int run(int argc, char** argv) {
     if (flag == "--filter" && i + 1 < argc) options.filter = argv[++i];
     else if (flag == "--jobs" && i + 1 < argc) options.jobs = std::max(1, std::atoi(argv[++i]));
     else if (flag == "--timeout" && i + 1 < argc) options.timeout_seconds = std::atoi(argv[++i]);
+    else if (flag == "--op" && i + 1 < argc) options.op = argv[++i];
+    else if (flag == "--small" && i + 1 < argc) options.small_kib = std::atoi(argv[++i]);
+    else if (flag == "--per-op" && i + 1 < argc) options.per_op = std::atoi(argv[++i]);
+    else if (flag == "--in-process") options.in_process = true;
+    else if (flag == "--list") options.list = true;
     else if (flag == "--child" && i + 2 < argc) {
       options.child_begin = std::atoi(argv[++i]);
       options.child_end = std::atoi(argv[++i]);
@@ -189,7 +238,13 @@ int run(int argc, char** argv) {
   add_column_cases(all);
   add_slot_score_cases(all);
   for (auto& c : all)
-    if ((c.op + " " + c.name).find(options.filter) != std::string::npos) cases.push_back(c);
+    if ((options.op.empty() || options.op == c.op) && (c.op + " " + c.name).find(options.filter) != std::string::npos)
+      cases.push_back(c);
+  memory_limit = static_cast<size_t>(options.small_kib) << 10;
+  if (options.list) {
+    for (auto& c : cases) std::printf("{\"op\":\"%s\",\"case\":\"%s\"}\n", c.op.c_str(), c.name.c_str());
+    return 0;
+  }
   if (options.child_begin >= 0) return run_child(cases, options);
 
   WnDeviceInfo info;
@@ -206,6 +261,7 @@ int run(int argc, char** argv) {
   std::printf("{\"device\":\"%s\",\"computeCapability\":\"%d.%d\",\"driverVersion\":%d,\"cases\":%zu}\n", info.name,
               info.compute_major, info.compute_minor, info.driver_version, cases.size());
   std::fflush(stdout);
+  if (options.in_process) return run_in_process(cases, options);
   return Parent("/proc/self/exe", cases, options).run();
 }
 

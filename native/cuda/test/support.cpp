@@ -4,6 +4,8 @@
 
 namespace winnow::test {
 
+size_t memory_limit = 0;
+
 void compare(Outcome& outcome, const std::vector<double>& got, const std::vector<double>& want, double bound) {
   double difference = 0, size = 0;
   for (size_t i = 0; i < want.size(); i++) {

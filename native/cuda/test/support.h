@@ -57,6 +57,10 @@ void add_layer_cases(Cases& cases);
 void add_linear_cases(Cases& cases);
 void add_list_cases(Cases& cases);
 
+/// Bytes of device memory that a case may hold, 0 for any number; one that asks for more ends with CaseTooLarge.
+extern size_t memory_limit;
+struct CaseTooLarge {};
+
 /// Device memory of one case, each buffer between guards of NaN patterns that must survive.
 class Device {
  public:
@@ -129,6 +133,8 @@ class Device {
     size_t bytes;
   };
   void* allocate(size_t bytes) {
+    held_ += bytes;
+    if (memory_limit > 0 && held_ > memory_limit) throw CaseTooLarge();
     const size_t rounded = (bytes + 15) / 16 * 16;  // the guard begins right behind the last whole word
     void* memory = nullptr;
     check(cudaMalloc(&memory, rounded + 2 * kGuard), "allocate");
@@ -152,6 +158,7 @@ class Device {
   }
   Outcome& outcome_;
   std::vector<Block> blocks_;
+  size_t held_ = 0;
 };
 
 inline std::vector<uint16_t> normal_bf16(uint32_t seed, size_t count, double scale = 1) {
