@@ -180,9 +180,9 @@ describe('caches of the CUDA backend', { skip: hostSkip }, () => {
     assert.throws(() => cuda.cacheLayout(Int32Array.of(1), Int32Array.of(DIM), Int32Array.of(2 * DIM)), {
       code: 'ERR_UNSUPPORTED',
     });
-    assert.throws(() => cuda.kMeans(Int32Array.of(cache), 0, 0, 2, 1, 0, 0), {
+    assert.throws(() => cuda.benchPeak('f32', 1), {
       code: 'ERR_UNSUPPORTED',
-      message: /kMeans.*cuda.*--backend cpu/,
+      message: /benchPeak.*cuda.*--backend cpu/,
     });
     cuda.cacheFree(cache);
   });

@@ -6,6 +6,10 @@ namespace winnow::gpu {
 napi_value Tightened(Call& call, const Tensor& wide, const Tensor& lens, TensorId lens_id) {
   std::vector<int32_t> lengths(static_cast<size_t>(lens.size()));
   call.Check(DeviceOf(call).CopyDown(lengths.data(), lens.data, lens.bytes()));
+  return Tightened(call, wide, lens, lens_id, lengths);
+}
+
+napi_value Tightened(Call& call, const Tensor& wide, const Tensor& lens, TensorId lens_id, const std::vector<int32_t>& lengths) {
   int64_t longest = 1;
   for (const int32_t length : lengths) longest = std::max<int64_t>(longest, length);
   Tensor out;

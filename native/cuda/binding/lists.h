@@ -32,7 +32,8 @@ inline napi_value PairOf(Call& call, TensorId first, TensorId second) {
 }
 
 /// Lists of whatever length under one that fits the longest: those of `wide` i32 [rows, lists, stride] with lens i32 [rows, lists].
-/// One host read.
+/// One host read; none where the lengths are on the host already.
 napi_value Tightened(Call& call, const Tensor& wide, const Tensor& lens, TensorId lens_id);
+napi_value Tightened(Call& call, const Tensor& wide, const Tensor& lens, TensorId lens_id, const std::vector<int32_t>& lengths);
 
 }  // namespace winnow::gpu

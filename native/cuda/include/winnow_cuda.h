@@ -23,6 +23,8 @@
 #include "winnow_cuda/embed.h"
 #include "winnow_cuda/gated_activation.h"
 #include "winnow_cuda/gather_compact.h"
+#include "winnow_cuda/group_means.h"
+#include "winnow_cuda/k_means.h"
 #include "winnow_cuda/kv_quantise.h"
 #include "winnow_cuda/linear.h"
 #include "winnow_cuda/list_moves.h"
@@ -32,6 +34,7 @@
 #include "winnow_cuda/plane_scores.h"
 #include "winnow_cuda/prefill_attention.h"
 #include "winnow_cuda/project.h"
+#include "winnow_cuda/quantise_round_trip.h"
 #include "winnow_cuda/random_normal.h"
 #include "winnow_cuda/random_scores.h"
 #include "winnow_cuda/rms_norm.h"
@@ -40,6 +43,7 @@
 #include "winnow_cuda/slot_norms.h"
 #include "winnow_cuda/status.h"
 #include "winnow_cuda/top_k.h"
+#include "winnow_cuda/top_p.h"
 #include "winnow_cuda/window_scores.h"
 
 #endif

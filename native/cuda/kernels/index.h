@@ -95,6 +95,11 @@ WN_HD float random_score(uint64_t seed, uint64_t layer, int64_t head, int64_t sl
   return static_cast<float>(mix_bits(stream + static_cast<uint64_t>(slot + 1) * step) >> 40) * 0x1p-24f;
 }
 
+/// Uniform in [0, 1) in f64, draw `index` of a stream.
+WN_HD double uniform_draw(uint64_t seed, uint64_t stream, uint64_t index) {
+  return static_cast<double>(mix_bits(mix_bits(seed * 0x9e3779b97f4a7c15ull + stream * 0xd1b54a32d192ed03ull + index + 1)) >> 11) * 0x1p-53;
+}
+
 }  // namespace winnow
 
 #endif

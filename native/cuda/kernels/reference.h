@@ -82,6 +82,10 @@ void argmax_ref(const WnArgmaxParams& p, int32_t* index);
 void cache_read_ref(const WnCacheReadParams& p, double* out);
 /// Writes into p.cache itself.
 void cache_insert_ref(const WnCacheInsertParams& p);
+void top_p_ref(const WnTopPParams& p, int32_t* indices, int32_t* lens);
+void quantise_round_trip_ref(const WnQuantiseRoundTripParams& p, double* out);
+void k_means_ref(const WnKMeansParams& p, double* centroids, int32_t* assignment, int32_t* sizes);
+void group_means_ref(const WnGroupMeansParams& p, double* means);
 void random_normal_ref(const WnRandomNormalParams& p, double* out);
 
 }  // namespace winnow

@@ -235,6 +235,7 @@ int run(int argc, char** argv) {
   add_decode_cases(all);
   add_prefill_cases(all);
   add_any_cases(all);
+  add_cluster_cases(all);
   add_column_cases(all);
   add_slot_score_cases(all);
   for (auto& c : all)

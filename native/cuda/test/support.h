@@ -47,6 +47,7 @@ struct Case {
 };
 using Cases = std::vector<Case>;
 void add_any_cases(Cases& cases);
+void add_cluster_cases(Cases& cases);
 void add_column_cases(Cases& cases);
 void add_cache_cases(Cases& cases);
 void add_prefill_cases(Cases& cases);
