@@ -20,6 +20,7 @@ struct Job {
   int calls = 1;     ///< calls in a graph; they go through the input sets in turn
   std::string l2 = "inputs exceed the L2";
   std::function<WnStatus(int call, cudaStream_t stream)> launch;
+  bool is_captured = true;  ///< false: launched one by one, as an engine without graphs does
 };
 
 class Bench {
@@ -45,6 +46,7 @@ class Bench {
     cudaGraphExec_t executable = nullptr;
     std::vector<double> times;
   };
+  WnStatus issue(const Job& job);
   bool capture(const Job& job, Replay& replay);
   void report(const Job& job, Replay& replay);
   void* allocate(int64_t bytes);
@@ -59,6 +61,7 @@ class Bench {
 void bench_attention(Bench& bench);
 void bench_dense(Bench& bench);
 void bench_selection(Bench& bench);
+void bench_step(Bench& bench);
 
 }  // namespace winnow::bench
 

@@ -8,7 +8,7 @@ namespace winnow::bench {
 namespace {
 
 /// Products of a decode step: the weights of one layer of Llama-3.1-8B, and its head. Copies take turns so that none is in the L2.
-void bench_step(Bench& bench, const char* what, int rows, int cols, int tokens, int gate) {
+void bench_product(Bench& bench, const char* what, int rows, int cols, int tokens, int gate) {
   const std::string name = std::string("linear-step-") + what + "-t" + std::to_string(tokens);
   if (!bench.wants(name)) return;
   const int64_t bytes = 2LL * rows * cols;
@@ -68,12 +68,12 @@ void bench_tile(Bench& bench, const char* what, int rows, int cols, int tokens) 
 
 void bench_dense(Bench& bench) {
   for (int tokens : {1, 8, 16}) {
-    bench_step(bench, "qkv", 6144, 4096, tokens, WN_GATE_NONE);
-    bench_step(bench, "output", 4096, 4096, tokens, WN_GATE_NONE);
-    bench_step(bench, "gate-up", 28672, 4096, tokens, WN_GATE_SILU);
-    bench_step(bench, "down", 4096, 14336, tokens, WN_GATE_NONE);
+    bench_product(bench, "qkv", 6144, 4096, tokens, WN_GATE_NONE);
+    bench_product(bench, "output", 4096, 4096, tokens, WN_GATE_NONE);
+    bench_product(bench, "gate-up", 28672, 4096, tokens, WN_GATE_SILU);
+    bench_product(bench, "down", 4096, 14336, tokens, WN_GATE_NONE);
   }
-  bench_step(bench, "head", 128256, 4096, 1, WN_GATE_NONE);
+  bench_product(bench, "head", 128256, 4096, 1, WN_GATE_NONE);
   for (int tokens : {512, 2048}) {
     bench_tile(bench, "qkv", 6144, 4096, tokens);
     bench_tile(bench, "down", 4096, 14336, tokens);

@@ -23,6 +23,8 @@ WN_DEVICE uint64_t warp_max(uint64_t value) {
 
 __global__ void __launch_bounds__(kThreads) argmax_kernel(const __grid_constant__ ArgmaxArgs args) {
   const WnArgmaxParams& p = args.p;
+  let_successor_start();
+  wait_for_predecessor();
   __shared__ uint64_t bests[kThreads / 32];
   const float* row = p.logits + blockIdx.x * p.row_stride;
   uint64_t best = 0;
@@ -47,6 +49,7 @@ WnStatus wn_argmax(const WnArgmaxParams* params, void* stream) {
   const WnArgmaxParams& p = *params;
   WN_REQUIRE(p.logits && p.index, "argmax: a required pointer is null");
   WN_REQUIRE(p.num_rows > 0 && p.width > 0 && p.row_stride >= p.width, "argmax: counts or stride");
-  argmax_kernel<<<p.num_rows, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(ArgmaxArgs{p});
-  return launch_status("argmax");
+  const ArgmaxArgs args{p};
+  return cuda_status(
+      launch_early(argmax_kernel, dim3(static_cast<unsigned>(p.num_rows)), dim3(kThreads), 0, static_cast<cudaStream_t>(stream), args), "argmax");
 }

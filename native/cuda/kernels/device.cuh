@@ -6,6 +6,7 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -46,12 +47,22 @@ inline WnStatus launch_status(const char* op) { return cuda_status(cudaGetLastEr
 
 inline bool aligned(const void* pointer, int bytes) { return reinterpret_cast<uintptr_t>(pointer) % bytes == 0; }
 
+/// Of the current device; 0 where there is none. What was asked once is remembered, since launches ask for it.
 inline int device_attribute(cudaDeviceAttr attribute) {
+  constexpr int kDevices = 16, kAttributes = 128;
+  static std::atomic<int> known[kDevices][kAttributes];  // value + 1
   int device = 0, value = 0;
-  if (cudaGetDevice(&device) != cudaSuccess || cudaDeviceGetAttribute(&value, attribute, device) != cudaSuccess) {
+  if (cudaGetDevice(&device) != cudaSuccess) {
     cudaGetLastError();
     return 0;
   }
+  const bool is_kept = device < kDevices && attribute < kAttributes;
+  if (is_kept && known[device][attribute] > 0) return known[device][attribute] - 1;
+  if (cudaDeviceGetAttribute(&value, attribute, device) != cudaSuccess) {
+    cudaGetLastError();
+    return 0;
+  }
+  if (is_kept) known[device][attribute] = value + 1;
   return value;
 }
 
@@ -92,6 +103,12 @@ WN_DEVICE void wait_for_predecessor() {
   asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
+/// Asks for bytes of device memory to be brought into the L2, by one thread: 16-byte aligned, a multiple of 16.
+WN_DEVICE void prefetch_l2(const void* data, uint32_t bytes) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(__cvta_generic_to_global(data)), "r"(bytes) : "memory");
+#endif
+}
 /// A launch that may begin before the kernel ahead of it in the stream has ended, on devices built for that.
 template <typename... Args>
 cudaError_t launch_early(void (*kernel)(Args...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream, Args... args) {
@@ -111,6 +128,7 @@ cudaError_t launch_early(void (*kernel)(Args...), dim3 grid, dim3 block, size_t 
 #else
 inline void let_successor_start() {}
 inline void wait_for_predecessor() {}
+inline void prefetch_l2(const void* data, uint32_t bytes) { emulate::touch(data, bytes); }
 template <typename... Args>
 cudaError_t launch_early(void (*kernel)(Args...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t, Args... args) {
   emulate::launching(kernel, grid, block, shared_bytes)(args...);

@@ -13,6 +13,8 @@ struct EmbedArgs {
 
 __global__ void __launch_bounds__(kThreads) embed_kernel(const __grid_constant__ EmbedArgs args) {
   const WnEmbedParams& p = args.p;
+  let_successor_start();
+  wait_for_predecessor();
   const int64_t token = blockIdx.x;
   const int id = p.ids[token];
   const bool is_known = id >= 0 && id < p.vocab_size;
@@ -36,6 +38,7 @@ WnStatus wn_embed(const WnEmbedParams* params, void* stream) {
   WN_REQUIRE(p.num_tokens >= 0 && p.num_tokens < (1LL << 31) && p.vocab_size > 0, "embed: counts");
   WN_REQUIRE(p.width > 0 && p.width % 8 == 0 && aligned(p.weight, 16) && aligned(p.out, 8), "embed: width or alignment");
   if (p.num_tokens == 0) return ok();
-  embed_kernel<<<static_cast<unsigned>(p.num_tokens), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(EmbedArgs{p});
-  return launch_status("embed");
+  const EmbedArgs args{p};
+  return cuda_status(
+      launch_early(embed_kernel, dim3(static_cast<unsigned>(p.num_tokens)), dim3(kThreads), 0, static_cast<cudaStream_t>(stream), args), "embed");
 }

@@ -10,7 +10,16 @@ constexpr int kWarps = 8, kRows = 16, kUnit = 64, kTokens = 8;
 struct StepArgs {
   WnLinearParams p;
   int64_t first_token;
+  NextShare next;
 };
+
+/// A warp brings its block's share of the next weights into the L2. It waits for nothing.
+WN_DEVICE void ask_for_next(const StepArgs& args, int lane) {
+  constexpr int kPiece = 2048;
+  const int64_t begin = args.next.begin(blockIdx.x), end = args.next.end(blockIdx.x);
+  for (int64_t at = begin + lane * kPiece; at < end; at += 32 * kPiece)
+    prefetch_l2(static_cast<const char*>(args.p.next) + at, static_cast<uint32_t>(min(end - at, int64_t{kPiece})));
+}
 
 /// A block makes 16 rows (gated: 16 of gate and their 16 of up) for up to 8 * kGroups tokens. Its warps share the columns:
 /// warp w takes units w, w + 8, ... of 64 columns, that is whole lines of a row, so that a load of a warp asks for 16
@@ -49,6 +58,7 @@ __global__ void __launch_bounds__(32 * kWarps, kGroups == 1 ? 3 : 2) linear_step
   int base = warp;
   // Weights never change, so the first of them are asked for while the kernel before still runs.
   if (base < units) load_weights(base);
+  if (args.next.asks_at_once && warp == 0) ask_for_next(args, lane);
   let_successor_start();
   wait_for_predecessor();
   for (; base < units;) {
@@ -74,6 +84,7 @@ __global__ void __launch_bounds__(32 * kWarps, kGroups == 1 ? 3 : 2) linear_step
     base += kWarps * kUnroll;
     if (base < units) load_weights(base);
   }
+  if (!args.next.asks_at_once && warp == 0) ask_for_next(args, lane);
 #pragma unroll
   for (int tile = 0; tile < kTiles; tile++)
 #pragma unroll
@@ -103,17 +114,23 @@ __global__ void __launch_bounds__(32 * kWarps, kGroups == 1 ? 3 : 2) linear_step
   }
 }
 
+/// Of several passes over the same weights the last asks for what comes next.
+NextShare share_of(const WnLinearParams& p, int blocks, bool is_last) {
+  if (!p.next || !is_last) return {};
+  return NextShare(p.next_bytes, blocks, 3 * device_attribute(cudaDevAttrMultiProcessorCount), int64_t{2} * p.rows * p.cols, p.next_when);
+}
+
 }  // namespace
 
 WnStatus linear_step(const WnLinearParams& p, void* stream) {
   const auto cuda_stream = static_cast<cudaStream_t>(stream);
-  const unsigned blocks = p.gate ? p.rows / 32 : ceil_div(p.rows, kRows);
+  const int blocks = p.gate ? p.rows / 32 : ceil_div(p.rows, kRows);
   for (int64_t first = 0; first < p.num_tokens; first += 2 * kTokens) {
-    const StepArgs args{p, first};
+    const StepArgs args{p, first, share_of(p, blocks, first + 2 * kTokens >= p.num_tokens)};
     const bool is_narrow = p.num_tokens - first <= kTokens;
     const auto kernel = p.gate ? (is_narrow ? linear_step_kernel<1, 2, 1> : linear_step_kernel<2, 2, 1>)
                                : (is_narrow ? linear_step_kernel<1, 1, 2> : linear_step_kernel<2, 1, 2>);
-    const cudaError_t error = launch_early(kernel, dim3(blocks), dim3(32 * kWarps), 0, cuda_stream, args);
+    const cudaError_t error = launch_early(kernel, dim3(static_cast<unsigned>(blocks)), dim3(32 * kWarps), 0, cuda_stream, args);
     if (error != cudaSuccess) return cuda_status(error, "linear: step");
   }
   return launch_status("linear: step");

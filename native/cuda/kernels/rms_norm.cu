@@ -11,30 +11,74 @@ struct RmsNormArgs {
   WnRmsNormParams p;
 };
 
-/// A block per row; the row is read a second time from the first-level cache rather than kept in registers, so that
-/// any width works.
-__global__ void __launch_bounds__(kThreads) rms_norm_kernel(const __grid_constant__ RmsNormArgs args) {
-  const WnRmsNormParams& p = args.p;
-  let_successor_start();
-  wait_for_predecessor();
+/// Sum over the block, in every thread.
+WN_DEVICE float block_sum(float value) {
   __shared__ float sums[kThreads / 32];
-  const int64_t offset = static_cast<int64_t>(blockIdx.x) * p.width;
-  const float* x = p.x + offset;
-  float sum = 0;
-  for (int i = threadIdx.x; i < p.width; i += kThreads) sum += x[i] * x[i];
-  sum = warp_sum(sum);
-  if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = sum;
+  value = warp_sum(value);
+  if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = value;
   __syncthreads();
   float total = 0;
 #pragma unroll
   for (int warp = 0; warp < kThreads / 32; warp++) total += sums[warp];
-  const float factor = rsqrtf(total / static_cast<float>(p.width) + p.epsilon);
-  for (int i = threadIdx.x; i < p.width; i += kThreads) {
-    const float y = x[i] * factor * (p.gain[i] + p.gain_offset);
-    if (p.accumulate)
-      static_cast<float*>(p.out)[offset + i] += y;
-    else
-      store_element(p.out, offset + i, p.out_type, y);
+  return total;
+}
+
+WN_DEVICE void store_normed(const WnRmsNormParams& p, int64_t i, float y) {
+  if (p.accumulate)
+    static_cast<float*>(p.out)[i] += y;
+  else
+    store_element(p.out, i, p.out_type, y);
+}
+
+/// A block per row of any width, read a second time from the first-level cache.
+__global__ void __launch_bounds__(kThreads) rms_norm_kernel(const __grid_constant__ RmsNormArgs args) {
+  const WnRmsNormParams& p = args.p;
+  let_successor_start();
+  wait_for_predecessor();
+  const int64_t offset = static_cast<int64_t>(blockIdx.x) * p.width;
+  const float* x = p.x + offset;
+  float sum = 0;
+  for (int i = threadIdx.x; i < p.width; i += kThreads) sum += x[i] * x[i];
+  const float factor = rsqrtf(block_sum(sum) / static_cast<float>(p.width) + p.epsilon);
+  for (int i = threadIdx.x; i < p.width; i += kThreads) store_normed(p, offset + i, x[i] * factor * (p.gain[i] + p.gain_offset));
+}
+
+/// A block per row of at most kQuads quads a thread, which stay in registers: in a decode step the one row is all there is
+/// to wait for, so all of it and of the gains is asked for at once.
+template <int kQuads>
+__global__ void __launch_bounds__(kThreads) rms_norm_quads_kernel(const __grid_constant__ RmsNormArgs args) {
+  const WnRmsNormParams& p = args.p;
+  let_successor_start();
+  wait_for_predecessor();
+  const int64_t offset = static_cast<int64_t>(blockIdx.x) * p.width;
+  const int quads = p.width / 4;
+  float4 x[kQuads], gain[kQuads];
+#pragma unroll
+  for (int i = 0; i < kQuads; i++) {
+    const int at = threadIdx.x + i * kThreads;
+    x[i] = at < quads ? reinterpret_cast<const float4*>(p.x + offset)[at] : float4{0, 0, 0, 0};
+  }
+#pragma unroll
+  for (int i = 0; i < kQuads; i++) {
+    const int at = threadIdx.x + i * kThreads;
+    gain[i] = at < quads ? reinterpret_cast<const float4*>(p.gain)[at] : float4{0, 0, 0, 0};
+  }
+  float sum = 0;
+#pragma unroll
+  for (int i = 0; i < kQuads; i++) sum += x[i].x * x[i].x + x[i].y * x[i].y + x[i].z * x[i].z + x[i].w * x[i].w;
+  const float factor = rsqrtf(block_sum(sum) / static_cast<float>(p.width) + p.epsilon);
+#pragma unroll
+  for (int i = 0; i < kQuads; i++) {
+    const int at = threadIdx.x + i * kThreads;
+    if (at >= quads) continue;
+    const float y[4] = {x[i].x * factor * (gain[i].x + p.gain_offset), x[i].y * factor * (gain[i].y + p.gain_offset),
+                        x[i].z * factor * (gain[i].z + p.gain_offset), x[i].w * factor * (gain[i].w + p.gain_offset)};
+    if (p.out_type == WN_BF16 && !p.accumulate) {
+      reinterpret_cast<uint2*>(static_cast<__nv_bfloat16*>(p.out) + offset)[at] = {pack_bf16(y[0], y[1]), pack_bf16(y[2], y[3])};
+      continue;
+    }
+#pragma unroll
+    for (int j = 0; j < 4; j++) store_normed(p, offset + 4 * at + j, y[j]);
   }
 }
 
@@ -50,7 +94,11 @@ WnStatus wn_rms_norm(const WnRmsNormParams* params, void* stream) {
   WN_REQUIRE(is_float_type(p.out_type) && (!p.accumulate || p.out_type == WN_F32), "rms_norm: out_type");
   if (p.num_rows == 0) return ok();
   const RmsNormArgs args{p};
+  const bool has_quads = p.width % 4 == 0 && aligned(p.x, 16) && aligned(p.gain, 16) && aligned(p.out, 8);
+  const auto kernel = has_quads && p.width <= 16 * kThreads   ? rms_norm_quads_kernel<4>
+                      : has_quads && p.width <= 32 * kThreads ? rms_norm_quads_kernel<8>
+                                                              : rms_norm_kernel;
   return cuda_status(
-      launch_early(rms_norm_kernel, dim3(static_cast<unsigned>(p.num_rows)), dim3(kThreads), 0, static_cast<cudaStream_t>(stream), args),
+      launch_early(kernel, dim3(static_cast<unsigned>(p.num_rows)), dim3(kThreads), 0, static_cast<cudaStream_t>(stream), args),
       "rms_norm");
 }

@@ -266,7 +266,7 @@ void add_layer_cases(Cases& cases) {
   };
   for (auto [parts, rows, d] : {std::tuple{1, 1, 64}, {3, 17, 128}, {16, 100, 256}, {5, 3, 80}})
     cases.push_back({"lse_merge", text(parts, rows, d), [=](Outcome& outcome) { run_merge(parts, rows, d, outcome); }});
-  for (auto [rows, width] : {std::pair{1, 8}, {3, 256}, {17, 4096}, {2, 1000}, {300, 64}, {1, 33}})
+  for (auto [rows, width] : {std::pair{1, 8}, {3, 256}, {17, 4096}, {2, 1000}, {300, 64}, {1, 33}, {2, 6144}, {1, 8200}})
     for (auto [type, accumulate] : {std::pair{int{WN_BF16}, false}, {int{WN_F32}, false}, {int{WN_F32}, true}})
       cases.push_back({"rms_norm", text(rows, width, type, accumulate), [=](Outcome& outcome) { run_norm(rows, width, type, accumulate, outcome); }});
   for (auto [tokens, width] : {std::pair{1, 8}, {17, 4096}, {300, 40}})
