@@ -2,6 +2,7 @@
 #include <thread>
 
 #include "../../kernels/pool.h"
+#include "../engine/device_state.h"
 #include "backend.h"
 
 namespace winnow::gpu {
@@ -46,6 +47,21 @@ napi_value DeviceFactsCall(Call& call) {
   Set(call, facts, "l2Bytes", call.Value(static_cast<double>(f.l2_bytes)));
   Set(call, facts, "multiprocessors", call.Value(f.num_multiprocessors));
   return facts;
+}
+
+napi_value DeviceStateCall(Call& call) {
+  static const DeviceMonitor monitor(DeviceOf(call).facts().pci_bus_id);
+  const DeviceState state = monitor.Read();
+  napi_value values;
+  napi_create_object(call.env, &values);
+  auto set = [&](const char* key, const std::optional<double>& value) {
+    if (value) Set(call, values, key, call.Value(*value));
+  };
+  set("smClockMhz", state.sm_clock_mhz);
+  set("memoryClockMhz", state.memory_clock_mhz);
+  set("temperatureCelsius", state.temperature_celsius);
+  set("powerWatts", state.power_watts);
+  return values;
 }
 
 napi_value DeviceMeters(Call& call) {
@@ -103,6 +119,7 @@ const Binding binding([](napi_env env, napi_value exports, Runtime& runtime) {
            {{"useErrorClass", UseErrorClass},
             {"cpuFacts", CpuFacts},
             {"deviceFacts", DeviceFactsCall},
+            {"deviceState", DeviceStateCall},
             {"deviceMeters", DeviceMeters},
             {"resetDeviceMeters", ResetDeviceMeters},
             {"deviceCopyBandwidth", CopyBandwidth},

@@ -14,7 +14,7 @@
 namespace winnow::gpu {
 
 struct DeviceFacts {
-  std::string name;
+  std::string name, pci_bus_id;
   int compute_major = 0, compute_minor = 0, num_multiprocessors = 0;
   int driver_version = 0, runtime_version = 0;  ///< as CUDA reports them, 13000 = 13.0; 0 on the host
   int64_t memory_bytes = 0, l2_bytes = 0;

@@ -143,6 +143,8 @@ class CudaDevice final : public Device {
     cudaDeviceProp properties{};
     WINNOW_TRY(Failed(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties"));
     facts_.name = properties.name;
+    char bus[32] = "";
+    if (cudaDeviceGetPCIBusId(bus, sizeof(bus), 0) == cudaSuccess) facts_.pci_bus_id = bus;
     facts_.compute_major = properties.major;
     facts_.compute_minor = properties.minor;
     facts_.num_multiprocessors = properties.multiProcessorCount;

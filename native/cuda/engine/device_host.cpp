@@ -33,6 +33,7 @@ class HostDevice final : public Device {
  public:
   HostDevice() {
     facts_.name = "host stand-in for a CUDA device";
+    facts_.pci_bus_id = "host";
     facts_.is_host = true;
     facts_.num_multiprocessors = 1;
     facts_.memory_bytes = int64_t{16} << 30;
