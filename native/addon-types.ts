@@ -430,6 +430,8 @@ export interface Addon {
     protectLast: number,
     flatten: 0 | 1 | 2,
   ): [indices: TensorId, lens: TensorId];
+  /** What is known of lists without waiting for a device: their entries and the last of them (-1: not known), pairs by list; or nothing. */
+  listEnds?(values: TensorId): Int32Array | undefined;
   /** a * x + b * y elementwise (y may be 0). Where x or y is -inf the result is -inf, whatever the factors: -inf marks "no slot". */
   axpby(x: TensorId, a: number, y: TensorId, b: number): TensorId;
   /** Reduces axis 1 of [R, S, n] to [R, 1, n]: 0 mean, 1 sum, 2 max. */

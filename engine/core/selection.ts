@@ -23,7 +23,31 @@ export interface HostLists {
   readonly maxLen: number;
 }
 
-export const downloadLists = (device: Device, lists: Ragged): HostLists => {
+/** Lists by what is known of their ends; the lists themselves are read when that is not enough. */
+export interface BookedLists {
+  readonly scope: Scope;
+  readonly heads: number;
+  /** Pairs of (entries, last entry). */
+  readonly ends?: Int32Array;
+  read(): HostLists;
+}
+
+export const bookedLists = (device: Device, lists: Ragged): BookedLists => {
+  const values = deviceOf(lists.values);
+  const ends = device.addon.listEnds?.(values.id);
+  let host: HostLists | undefined;
+  return {
+    scope: lists.scope,
+    heads: values.shape[1] ?? 0,
+    ...(ends === undefined ? {} : { ends }),
+    read() {
+      host ??= downloadLists(device, lists);
+      return host;
+    },
+  };
+};
+
+const downloadLists = (device: Device, lists: Ragged): HostLists => {
   const values = deviceOf(lists.values);
   return {
     scope: lists.scope,
@@ -35,7 +59,12 @@ export const downloadLists = (device: Device, lists: Ragged): HostLists => {
 };
 
 /** Number of slots one list reads, new ones included, without listing them: this runs for every head of every layer and step. */
-const countRead = (host: HostLists, list: number, page: number, length: number, queryLen: number): number => {
+const countRead = (booked: BookedLists, list: number, page: number, length: number, queryLen: number): number => {
+  if (booked.ends !== undefined) {
+    const known = countByEnd(booked.ends[2 * list]!, booked.ends[2 * list + 1]!, page, length, queryLen);
+    if (known !== undefined) return known;
+  }
+  const host = booked.read();
   const entries = host.lens[list]!;
   if (entries < 0) return length;
   const firstNew = length - queryLen;
@@ -46,6 +75,22 @@ const countRead = (host: HostLists, list: number, page: number, length: number, 
     else old += Math.max(0, Math.min(firstNew, (value + 1) * page) - value * page);
   }
   return old + queryLen;
+};
+
+/** The same of an ascending list that is known by its end: all entries but the last lie whole before the new slots. */
+const countByEnd = (
+  entries: number,
+  last: number,
+  page: number,
+  length: number,
+  queryLen: number,
+): number | undefined => {
+  if (entries < 0) return length;
+  if (entries === 0) return queryLen;
+  const firstNew = length - queryLen;
+  const width = Math.max(1, page);
+  if (last < 0 || last * width > firstNew) return undefined;
+  return (entries - 1) * width + Math.min(firstNew, (last + 1) * width) - last * width + queryLen;
 };
 
 /** How many of the slots `held` (ascending) any of a head's lists names. */
@@ -89,7 +134,7 @@ const slotsRead = (
 
 export interface ListReading {
   readonly layer: number;
-  readonly host: HostLists;
+  readonly lists: BookedLists;
   /** Slots of a page; 0 when lists name slots. */
   readonly page: number;
   readonly queryLen: number;
@@ -106,11 +151,11 @@ export const meterLists = (
   meters: readonly RowMeter[],
 ): Int32Array[][] => {
   const { shapes, device, elementBytes } = context;
-  const { layer, host, page, queryLen } = reading;
+  const { layer, lists: booked, page, queryLen } = reading;
   const shape = shapes[layer]!;
   const heads = shape.numKvHeads;
   const offset = headOffset(shapes, layer);
-  const listsPerHead = host.scope === 'queryHead' ? shape.numQueryHeads / heads : 1;
+  const listsPerHead = booked.scope === 'queryHead' ? shape.numQueryHeads / heads : 1;
   return group.rows.map((row, r) => {
     const meter = begin(meters[r]!, row);
     const packed =
@@ -120,21 +165,21 @@ export const meterLists = (
     const perHead: Int32Array[] = [];
     for (let head = 0; head < heads; head++) {
       const length = row.slots[offset + head]!;
-      const first = r * host.heads + (host.heads === 1 ? 0 : head * listsPerHead);
+      const first = r * booked.heads + (booked.heads === 1 ? 0 : head * listsPerHead);
       let count = 0;
-      for (let l = 0; l < listsPerHead; l++) count += countRead(host, first + l, page, length, queryLen);
+      for (let l = 0; l < listsPerHead; l++) count += countRead(booked, first + l, page, length, queryLen);
       meter.slotsRead[offset + head] = count;
       // Slots of packed groups share scales: a part of a group is billed its share of the head's bytes, rounded to whole bytes.
       meter.bytes +=
         packed === undefined ? count * slotBytes(shape, elementBytes) : Math.round((count * packed[head]!) / length);
       if (wantRecall) {
         const held = evidenceSlots(device, row, layer, head, offset + head);
-        meter.recallSum += countHeld(host, first, listsPerHead, page, held) / wanted;
+        meter.recallSum += countHeld(booked.read(), first, listsPerHead, page, held) / wanted;
         meter.recallHeads++;
       }
       if (!reading.wantSlots) continue;
       const lists = Array.from({ length: listsPerHead }, (_, l) => first + l);
-      perHead.push(slotsRead(host, lists, page, length, queryLen));
+      perHead.push(slotsRead(booked.read(), lists, page, length, queryLen));
     }
     return perHead;
   });

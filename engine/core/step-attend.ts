@@ -6,7 +6,7 @@ import { type DeviceTensor, device as deviceOf, largest } from './device.js';
 import { type Group, type GroupContext, slotsView } from './group.js';
 import { isPlainLayout, plainKeys } from './plan-keys.js';
 import { countsForRecall } from './rows.js';
-import { downloadLists, meterLists, meterReads, meterWholeLayer, type RowMeter } from './selection.js';
+import { bookedLists, meterLists, meterReads, meterWholeLayer, type RowMeter } from './selection.js';
 import type { StepRequest } from './step.js';
 import { firstNewSlots, hasTier, readAtTier, readTierLists } from './step-books.js';
 import { copyOf, needs, probsScope, readCaches, type StepSources, stepView } from './step-hooks.js';
@@ -107,9 +107,9 @@ export const attendGroup = (step: GroupAttention): void => {
   } else if (request.parents === undefined && isListed) {
     const [lists, page] = keys.kind === 'tokens' ? [keys.indices, 0] : [keys.lists, keys.keyBlock];
     const wantSlots = request.readFrom !== undefined || hasTier(group);
+    const booked = bookedLists(device, lists);
     const book = (): Int32Array[][] => {
-      const host = downloadLists(device, lists);
-      const reading = { layer, host, page, queryLen, wantRecall: wantsRecall(step), wantSlots };
+      const reading = { layer, lists: booked, page, queryLen, wantRecall: wantsRecall(step), wantSlots };
       return meterLists(context, group, reading, step.meters);
     };
     if (!wantSlots) keep.bookings.push(book);

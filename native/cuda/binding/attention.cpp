@@ -1,5 +1,6 @@
 #include "caches.h"
 #include "winnow_cuda/attention_any.h"
+#include "winnow_cuda/attention_probs.h"
 #include "winnow_cuda/decode_attention.h"
 #include "winnow_cuda/prefill_attention.h"
 
@@ -104,23 +105,36 @@ napi_value Prefill(Call& call) {
   return call.Nothing();
 }
 
-/// All slots of every row for one query token each: bandwidth is all that counts.
-void DecodeAll(Call& call, const WnCacheView& view, const LayerGeometry& shape, const Tensor& q, int32_t heads, float scale,
-               const Tensor& out, const Tensor& lse) {
+/// What attendDecode was asked to read, with the widths checked.
+struct Reads {
+  int32_t scope, page_size;
+  Tensor indices, lens;
+};
+
+/// One query token a row over all slots or lists of them: bandwidth is all that counts.
+void DecodeOne(Call& call, const WnCacheView& view, const LayerGeometry& shape, const Reads& reads, const Tensor& q, int32_t heads,
+               float scale, const Tensor& out, float* lse) {
+  const bool lists = reads.scope != WN_LIST_NONE;
   WnDecodeAttentionParams params{.q = q.data,
                                  .pages = view.pages,
                                  .page_table = view.page_table,
                                  .kv_lens = view.kv_lens,
+                                 .selected = reads.indices.as<int32_t>(),
+                                 .selected_lens = reads.lens.as<int32_t>(),
                                  .log_bias = view.log_bias,
                                  .out = out.data,
-                                 .lse = lse.as<float>(),
+                                 .lse = lse,
                                  .batch = view.rows,
                                  .num_query_heads = heads,
                                  .num_kv_heads = shape.num_kv_heads,
                                  .head_dim = shape.head_dim,
                                  .num_pages = shape.pool->num_pages(),
                                  .page_table_stride = view.page_table_stride,
-                                 .selection = WN_SELECT_ALL,
+                                 .selected_stride = lists ? static_cast<int32_t>(reads.indices.dim(2)) : 0,
+                                 .selection = !lists ? WN_SELECT_ALL : reads.page_size > 0 ? WN_SELECT_PAGES : WN_SELECT_TOKENS,
+                                 .selected_page = lists ? reads.page_size : 0,
+                                 .one_list_per_row = reads.scope == WN_LIST_ROW,
+                                 .reads_own = 1,
                                  .softmax_scale = scale};
   params.workspace_bytes = wn_decode_attention_workspace_bytes(&params);
   std::byte* workspace = nullptr;
@@ -129,45 +143,73 @@ void DecodeAll(Call& call, const WnCacheView& view, const LayerGeometry& shape, 
   Issue(call, wn_decode_attention(&params, StreamOf(call)));
 }
 
+/// The weights of all slots, from the log-sums of the attention before.
+void Weigh(Call& call, const WnCacheView& view, const Tensor& q, int32_t heads, float scale, const float* lse, const Tensor& probs) {
+  const WnAttentionProbsParams params{.q = q.data,
+                                      .cache = view,
+                                      .lse = lse,
+                                      .probs = probs.as<float>(),
+                                      .max_slots = probs.dim(2),
+                                      .num_query_heads = heads,
+                                      .softmax_scale = scale};
+  Issue(call, wn_attention_probs(&params, StreamOf(call)));
+}
+
+/// Weights are finite for as many slots as a head has.
+void RememberProbs(Call& call, const CacheList& list, int32_t heads, const Tensor& probs) {
+  Fact finite;
+  const int32_t group = heads / list.geometry().num_kv_heads;
+  for (const Cache* cache : list.caches)
+    for (int32_t head = 0; head < heads; head++) finite.first.push_back(cache->head(list.layer, head / group).len);
+  EngineOf(call).known.Remember(probs, Known::kFinite, std::move(finite));
+}
+
 napi_value Decode(Call& call) {
   const CacheList list = CachesOf(call, 1, 2);
   const LayerGeometry& shape = list.geometry();
   const int64_t rows = list.rows(), query_len = call.Int(3, "queryLen", 1, 1 << 24);
   const Tensor q = call.TensorOf(0, "q", DType::kBf16, {rows * query_len, -1});
   const int32_t heads = QueryHeadsOf(call, q.dim(1), shape);
-  const auto scope = static_cast<int32_t>(call.Int(7, "scope", 0, 3));
+  Reads reads{.scope = static_cast<int32_t>(call.Int(7, "scope", 0, 3)),
+              .page_size = static_cast<int32_t>(call.Int(10, "pageSize", 0, 1 << 24))};
+  const int32_t scope = reads.scope;
   const int32_t lists = scope == WN_LIST_ROW ? 1 : scope == WN_LIST_KV_HEAD ? shape.num_kv_heads : heads;
-  Tensor indices, lens;
   if (scope != WN_LIST_NONE) {
-    indices = call.TensorOf(8, "indices", DType::kI32, {rows, lists, -1});
-    lens = call.TensorOf(9, "lens", DType::kI32, {rows, lists});
+    reads.indices = call.TensorOf(8, "indices", DType::kI32, {rows, lists, -1});
+    reads.lens = call.TensorOf(9, "lens", DType::kI32, {rows, lists});
   }
   const Tensor out = call.TensorOf(11, "out", DType::kBf16, {rows * query_len, int64_t{heads} * shape.head_dim});
   const Tensor lse = call.OptionalTensor(12, "lse", DType::kF32, {rows * query_len, heads});
   const Tensor probs = call.OptionalTensor(13, "probs", DType::kF32, {rows, heads, -1});
   const float scale = FiniteOf(call, 4, "softmaxScale"), soft_cap = AtLeastZero(call, 5, "softCap");
   const auto sliding_window = static_cast<int32_t>(call.Int(6, "slidingWindow", 0, INT32_MAX));
-  const auto page_size = static_cast<int32_t>(call.Int(10, "pageSize", 0, 1 << 24));
   for (const Cache* cache : list.caches) {
     const int32_t shortest = cache->MinLen(list.layer);
     if (query_len > shortest) call.Refuse("queryLen", "at most " + std::to_string(shortest) + " slots (the shortest head)", std::to_string(query_len));
   }
   const WnCacheView view = ViewOf(call, list);
-  const bool is_plain = query_len == 1 && scope == WN_LIST_NONE && soft_cap == 0 && sliding_window == 0 && probs.data == nullptr;
-  if (is_plain && HasHopperKernels(call, shape.head_dim) && heads / shape.num_kv_heads <= 16) {
-    DecodeAll(call, view, shape, q, heads, scale, out, lse);
-    return call.Nothing();
-  }
   if (probs.data != nullptr && query_len != 1) call.Refuse("probs", "one query token a row", std::to_string(query_len));
   if (probs.data != nullptr && probs.dim(2) < list.MaxLen()) {
     call.Refuse("probs", "room for " + std::to_string(list.MaxLen()) + " slots", std::to_string(probs.dim(2)));
   }
+  if (probs.data != nullptr) RememberProbs(call, list, heads, probs);
+  const int32_t page = reads.page_size;
+  const bool has_lists = scope == WN_LIST_NONE || (scope != WN_LIST_QUERY_HEAD && probs.data == nullptr &&
+                                                   (page == 0 || (view.log_bias == nullptr && (page == 16 || page == 32 || page == 64))));
+  if (query_len == 1 && soft_cap == 0 && sliding_window == 0 && has_lists && HasHopperKernels(call, shape.head_dim) &&
+      heads / shape.num_kv_heads <= 16) {
+    auto* sums = lse.as<float>();
+    if (probs.data != nullptr && sums == nullptr) sums = reinterpret_cast<float*>(WorkspaceOf(call, static_cast<size_t>(rows * heads) * 4));
+    DecodeOne(call, view, shape, reads, q, heads, scale, out, sums);
+    if (probs.data != nullptr) Weigh(call, view, q, heads, scale, sums, probs);
+    return call.Nothing();
+  }
   WnAttentionAnyParams params = AnyParams(list, view, q, query_len, heads, scale, soft_cap, sliding_window);
   params.list = scope;
-  params.indices = indices.as<int32_t>();
-  params.index_lens = lens.as<int32_t>();
-  params.index_stride = scope == WN_LIST_NONE ? 0 : static_cast<int32_t>(indices.dim(2));
-  params.page_size = page_size;
+  params.indices = reads.indices.as<int32_t>();
+  params.index_lens = reads.lens.as<int32_t>();
+  params.index_stride = scope == WN_LIST_NONE ? 0 : static_cast<int32_t>(reads.indices.dim(2));
+  params.page_size = page;
   params.out = out.data;
   params.lse = lse.as<float>();
   params.probs = probs.as<float>();

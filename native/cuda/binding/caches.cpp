@@ -59,6 +59,7 @@ int32_t QueryHeadsOf(const Call& call, int64_t width, const LayerGeometry& geome
 void CountPages(const Call& call) { call.runtime.memory.cache_bytes = EngineOf(call).caches.live_bytes(); }
 
 std::vector<int32_t> ReadInts(const Call& call, const Tensor& t) {
+  if (const Fact* fact = EngineOf(call).known.Find(t, Known::kValues)) return fact->first;
   std::vector<int32_t> values(static_cast<size_t>(t.size()));
   if (!values.empty()) call.Check(DeviceOf(call).CopyDown(values.data(), t.data, values.size() * 4));
   return values;

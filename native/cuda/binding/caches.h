@@ -33,7 +33,7 @@ int32_t QueryHeadsOf(const Call& call, int64_t width, const LayerGeometry& geome
 /// Bytes of live pages into the runtime's counter.
 void CountPages(const Call& call);
 
-/// The values of a device tensor on the host; one host read.
+/// The values of a device tensor on the host: a host read, unless they are known.
 std::vector<int32_t> ReadInts(const Call& call, const Tensor& t);
 
 }  // namespace winnow::gpu

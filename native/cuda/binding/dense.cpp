@@ -150,7 +150,7 @@ napi_value GatedActivationCall(Call& call) {
 napi_value ArgmaxCall(Call& call) {
   const Tensor logits = call.TensorOf(0, "logits", DType::kF32, {-1, -1});
   const Tensor out = call.TensorOf(1, "out", DType::kI32, {logits.dim(0)});
-  EngineOf(call).last_counts.Forget();
+  EngineOf(call).known.Forget(out);
   if (logits.dim(0) == 0) return call.Nothing();
   const WnArgmaxParams params{.logits = logits.as<float>(),
                               .index = out.as<int32_t>(),

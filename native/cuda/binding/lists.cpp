@@ -156,7 +156,7 @@ napi_value WriteEntries(Call& call) {
       call.Refuse("ends", std::to_string(source.dim(2)) + " to " + std::to_string(plane.dim(2)), std::to_string(ends[list]));
     }
   }
-  EngineOf(call).last_counts.Forget();
+  EngineOf(call).known.Forget(plane);
   const WnListMovesParams params{.values = source.data,
                                  .lens = StageFor(call, ends.data, static_cast<size_t>(ends.size)),
                                  .out = plane.data,

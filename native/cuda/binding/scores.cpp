@@ -78,6 +78,12 @@ napi_value Summary(Call& call) {
                                     .from_block = static_cast<int32_t>(call.Int(3, "fromPage", 0, INT32_MAX)),
                                     .num_blocks = static_cast<int32_t>(out.dim(2))};
   Issue(call, wn_block_summary(&params, StreamOf(call)));
+  Fact held;
+  for (const Cache* cache : list.caches)
+    for (int32_t head = 0; head < shape.num_kv_heads; head++) {
+      held.first.push_back(static_cast<int32_t>((cache->head(list.layer, head).len + page_size - 1) / page_size));
+    }
+  EngineOf(call).known.Remember(out, Known::kFinite, std::move(held));
   return call.Value(id);
 }
 

@@ -1,9 +1,29 @@
+#include "caches.h"
 #include "lists.h"
 
 /// Scores that need no cache, and the choice of the best.
 namespace winnow::gpu {
 
 namespace {
+
+/// A block with members has a finite score, one without has -inf; which are which is known of each row's summary.
+void RememberBlocks(Call& call, const Tensor& summary, const WnBlockScoresParams& params, const Tensor& out) {
+  Tensor row = summary;
+  row.dims[0] = 1;
+  const int64_t lists = out.dim(1), together = params.num_query_heads / lists, group = params.num_query_heads / params.num_kv_heads;
+  Fact finite;
+  for (int32_t r = 0; r < params.rows; r++, row.data += row.bytes()) {
+    const Fact* held = EngineOf(call).known.Find(row, Known::kFinite);
+    if (held == nullptr) return;
+    for (int64_t list = 0; list < lists; list++) {
+      const int64_t head = list * together / group;
+      const auto begin = held->first.begin() + head, end = held->first.begin() + (lists == 1 ? params.num_kv_heads : head + 1);
+      if (*std::min_element(begin, end) != *std::max_element(begin, end)) return;
+      finite.first.push_back(*begin);
+    }
+  }
+  EngineOf(call).known.Remember(out, Known::kFinite, std::move(finite));
+}
 
 napi_value Blocks(Call& call) {
   const Tensor summary = call.TensorOf(1, "summary", DType::kF32, {-1, -1, -1, 2, -1});
@@ -30,6 +50,7 @@ napi_value Blocks(Call& call) {
                                    .q_type = q.dtype == DType::kF32 ? WN_F32 : WN_BF16,
                                    .gqa = static_cast<int32_t>(gqa)};
   Issue(call, wn_block_scores(&params, StreamOf(call)));
+  RememberBlocks(call, summary, params, out);
   return call.Value(id);
 }
 
@@ -52,17 +73,43 @@ napi_value Random(Call& call) {
   return call.Value(id);
 }
 
-/// Counts on the host: what was uploaded last, or else by a host read.
 std::vector<int32_t> CountsOf(Call& call, const Tensor& counts) {
-  const UploadedCounts& last = EngineOf(call).last_counts;
-  std::vector<int32_t> values = last.values;
-  if (last.tensor != call.Id(1, "counts")) {
-    values.resize(static_cast<size_t>(counts.size()));
-    if (!values.empty()) call.Check(DeviceOf(call).CopyDown(values.data(), counts.data, counts.bytes()));
-  }
+  std::vector<int32_t> values = ReadInts(call, counts);
   for (const int32_t count : values)
     if (count < 0) call.Refuse("counts", "0 or more entries", std::to_string(count));
   return values;
+}
+
+/// Where the finite entries of each list end, and budgets are known, the lists' lengths follow; and the last of them, where the end is protected.
+void RememberLists(Call& call, const Tensor& scores, const std::vector<int32_t>& counts, int64_t first, int64_t last, const Tensor& wide,
+                   const Tensor& lens) {
+  const Fact* finite = EngineOf(call).known.Find(scores, Known::kFinite);
+  if (finite == nullptr) return;
+  Fact listed;
+  for (size_t list = 0; list < counts.size(); list++) {
+    const int32_t end = finite->first[list], len = std::min(counts[list], end);
+    listed.first.push_back(len);
+    listed.last.push_back(last > 0 && len > std::min<int64_t>(first, end) ? end - 1 : len == end ? end - 1 : -1);
+  }
+  EngineOf(call).known.Remember(lens, Known::kValues, {.first = listed.first});
+  EngineOf(call).known.Remember(wide, Known::kListed, std::move(listed));
+}
+
+/// Pairs of (entries, last entry) by list, or nothing where the device would have to be asked.
+napi_value ListEnds(Call& call) {
+  const Tensor values = call.TensorOf(0, "values", DType::kI32, {-1, -1, -1});
+  const Fact* listed = EngineOf(call).known.Find(values, Known::kListed);
+  if (listed == nullptr) return call.Nothing();
+  void* data = nullptr;
+  napi_value buffer, array;
+  const size_t count = 2 * listed->first.size();
+  if (napi_create_arraybuffer(call.env, count * 4, &data, &buffer) != napi_ok) throw std::bad_alloc();
+  napi_create_typedarray(call.env, napi_int32_array, count, buffer, 0, &array);
+  for (size_t list = 0; list < listed->first.size(); list++) {
+    static_cast<int32_t*>(data)[2 * list] = listed->first[list];
+    static_cast<int32_t*>(data)[2 * list + 1] = listed->last[list];
+  }
+  return array;
 }
 
 napi_value Top(Call& call) {
@@ -72,7 +119,8 @@ napi_value Top(Call& call) {
                         : flatten == 1 ? call.TensorOf(1, "counts", DType::kI32, {rows})
                                        : call.TensorOf(1, "counts", DType::kI32, {1});
   int64_t most = 1;
-  for (const int32_t count : CountsOf(call, counts)) most = std::max<int64_t>(most, count);
+  const std::vector<int32_t> budgets = CountsOf(call, counts);
+  for (const int32_t count : budgets) most = std::max<int64_t>(most, count);
   Tensor wide, lens;
   const TensorId wide_id = call.NewTensor(DType::kI32, {rows, lists, std::max<int64_t>(1, std::min(most, length))}, &wide);
   const TensorId lens_id = call.NewTensor(DType::kI32, {rows, lists}, &lens);
@@ -90,12 +138,13 @@ napi_value Top(Call& call) {
   params.workspace_bytes = wn_top_k_workspace_bytes(&params);
   if (params.workspace_bytes > 0) params.workspace = WorkspaceOf(call, static_cast<size_t>(params.workspace_bytes));
   Issue(call, wn_top_k(&params, StreamOf(call)));
+  if (flatten == 0) RememberLists(call, scores, budgets, params.protect_first, params.protect_last, wide, lens);
   // One budget over many lists says little of the longest of them.
   return flatten == 0 ? PairOf(call, wide_id, lens_id) : Tightened(call, wide, lens, lens_id);
 }
 
 const Binding binding([](napi_env env, napi_value exports, Runtime& runtime) {
-  Register(env, exports, runtime, {{"blockScores", Blocks}, {"randomScores", Random}, {"topK", Top}});
+  Register(env, exports, runtime, {{"blockScores", Blocks}, {"randomScores", Random}, {"topK", Top}, {"listEnds", ListEnds}});
 });
 
 }  // namespace

@@ -42,6 +42,14 @@ napi_value Reduce(Call& call) {
                                  .op = WN_MOVE_REDUCE,
                                  .how = static_cast<int32_t>(how)};
   Issue(call, wn_list_moves(&params, StreamOf(call)));
+  // A mean or sum is -inf where any list has ended, the largest where all have.
+  if (const Fact* finite = EngineOf(call).known.Find(scores, Known::kFinite)) {
+    Fact reduced;
+    for (auto row = finite->first.begin(); row != finite->first.end(); row += scores.dim(1)) {
+      reduced.first.push_back(how == 2 ? *std::max_element(row, row + scores.dim(1)) : *std::min_element(row, row + scores.dim(1)));
+    }
+    EngineOf(call).known.Remember(out, Known::kFinite, std::move(reduced));
+  }
   return call.Value(id);
 }
 

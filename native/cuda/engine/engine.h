@@ -7,23 +7,10 @@
 
 #include "cache.h"
 #include "device.h"
+#include "known_values.h"
 #include "weights.h"
 
 namespace winnow::gpu {
-
-/// The int32 values that were last uploaded, while nothing else has written to such tensors: an op that needs to know them
-/// (how many entries to take) then need not wait for the device.
-struct UploadedCounts {
-  static constexpr int64_t kMost = 65536;
-  TensorId tensor = 0;
-  std::vector<int32_t> values;
-
-  void Remember(TensorId id, const int32_t* data, int64_t count) {
-    tensor = count <= kMost ? id : 0;
-    values.assign(data, data + (tensor != 0 ? count : 0));
-  }
-  void Forget() { tensor = 0; }
-};
 
 /// What one environment owns of the CUDA backend besides its tensors. Ops are functions of the binding files: they check
 /// shapes and call a wn_* op on the stream.
@@ -33,7 +20,7 @@ struct Engine {
   std::shared_ptr<Device> device;
   WeightStore weights;
   CacheStore caches;
-  UploadedCounts last_counts;
+  KnownValues known;
 
   /// Memory of an op between calls, by the op's name: zero when new, at least `bytes`.
   Status Workspace(const std::string& op, size_t bytes, std::byte** out) {

@@ -8,6 +8,7 @@
 
 #include "winnow_cuda/argmax.h"
 #include "winnow_cuda/attention_any.h"
+#include "winnow_cuda/attention_probs.h"
 #include "winnow_cuda/block_scores.h"
 #include "winnow_cuda/block_summary.h"
 #include "winnow_cuda/cache_insert.h"

@@ -40,7 +40,9 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     if constexpr (C::kGather) {
       produce_tokens<C>(a, sm);
     } else if (threadIdx.x < 32) {
-      produce_pages<C>(a, sm, &map);
+      if (a.slots.page_size == 16) produce_pages<C, 16>(a, sm, &map);
+      else if (a.slots.page_size == 32) produce_pages<C, 32>(a, sm, &map);
+      else produce_pages<C, 64>(a, sm, &map);
     }
     return;
   }
@@ -63,19 +65,24 @@ __global__ void __launch_bounds__(C::kThreads, 1)
 /// Query heads a tile of scores holds.
 int padded_heads(int group_size) { return group_size <= 8 ? 8 : 16; }
 
+/// Slots of what the copy engine fetches at once.
+int page_size(const WnDecodeAttentionParams& p) {
+  return p.selection == WN_SELECT_PAGES && p.selected_page > 0 ? p.selected_page : 64;
+}
+
 template <typename C>
 WnStatus launch(const WnDecodeAttentionParams& p, int parts, cudaStream_t stream) {
   CUtensorMap map;
+  const int page = page_size(p);
   const WnStatus status = make_tensor_map({p.pages, static_cast<int64_t>(p.num_pages) * 128, p.head_dim, 1, p.head_dim,
-                                           p.head_dim, 128, C::kChunks}, &map);
+                                           p.head_dim, page < 64 ? page : 128, page < 64 ? 1 : C::kChunks}, &map);
   if (status.code) return status;
   DecodeArgs a{};
   a.q = static_cast<const __nv_bfloat16*>(p.q);
   a.pages = static_cast<const __nv_bfloat16*>(p.pages);
   a.page_table = p.page_table;
-  a.kv_lens = p.kv_lens;
-  a.selected = p.selected;
-  a.selected_lens = p.selected_lens;
+  a.slots = {p.kv_lens, p.selected, p.selected_lens, p.selected_stride, p.one_list_per_row ? p.num_kv_heads : 1,
+             p.selection, p.selection == WN_SELECT_TOKENS ? 1 : page, p.reads_own};
   a.log_bias = p.log_bias;
   a.out = static_cast<__nv_bfloat16*>(p.out);
   a.lse = p.lse;
@@ -85,8 +92,6 @@ WnStatus launch(const WnDecodeAttentionParams& p, int parts, cudaStream_t stream
   a.group_size = p.num_query_heads / p.num_kv_heads;
   a.num_pages = p.num_pages;
   a.page_table_stride = p.page_table_stride;
-  a.selected_stride = p.selected_stride;
-  a.selection = p.selection;
   a.variant = p.variant;
   a.scale_log2 = p.softmax_scale * kLog2e;
   a.tickets = static_cast<int32_t*>(p.workspace);
@@ -145,6 +150,10 @@ WnStatus wn_decode_attention(const WnDecodeAttentionParams* params, void* stream
   WN_REQUIRE(aligned(p.q, 16) && aligned(p.out, 16) && aligned(p.pages, 128), "decode_attention: misaligned pointer");
   WN_REQUIRE(p.selection >= WN_SELECT_ALL && p.selection <= WN_SELECT_TOKENS, "decode_attention: unknown selection");
   WN_REQUIRE(p.selection == WN_SELECT_ALL || (p.selected && p.selected_lens), "decode_attention: selection is null");
+  WN_REQUIRE(p.selected_page == 0 || p.selected_page == 16 || p.selected_page == 32 || p.selected_page == 64,
+             "decode_attention: selected_page not 16, 32, 64");
+  if (p.selection == WN_SELECT_PAGES && p.log_bias && (p.reads_own || page_size(p) < 64))
+    return make_status(WN_UNSUPPORTED, "decode_attention: log_bias with pages of fewer than 64 slots or reads_own");
   WN_REQUIRE(p.num_pages > 0 && p.num_pages < (1 << 24) && p.page_table_stride > 0, "decode_attention: page counts");
   const int major = device_attribute(cudaDevAttrComputeCapabilityMajor);
   if (major == 0) return make_status(WN_NO_DRIVER, "decode_attention: no device");

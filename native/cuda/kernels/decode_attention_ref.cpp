@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "attention_ref.h"
 #include "reference.h"
 
@@ -8,16 +10,15 @@ void decode_attention_ref(const WnDecodeAttentionParams& p, double* out, double*
   for (int row = 0; row < p.batch; row++)
     for (int head = 0; head < p.num_query_heads; head++) {
       const int64_t segment = static_cast<int64_t>(row) * p.num_kv_heads + head / group_size;
+      const int64_t list = p.one_list_per_row ? row : segment;
+      const int length = p.kv_lens[segment], len = p.selection == WN_SELECT_ALL ? -1 : p.selected_lens[list];
+      const int32_t* entries = len < 0 ? nullptr : p.selected + list * p.selected_stride;
+      const int page = p.selection == WN_SELECT_TOKENS ? 1 : p.selected_page > 0 ? p.selected_page : 64;
       std::vector<int> slots;
-      if (p.selection == WN_SELECT_ALL)
-        for (int i = 0; i < p.kv_lens[segment]; i++) slots.push_back(i);
-      else
-        for (int i = 0; i < p.selected_lens[segment]; i++) {
-          const int chosen = p.selected[segment * p.selected_stride + i];
-          if (p.selection == WN_SELECT_TOKENS) slots.push_back(chosen);
-          for (int j = 0; p.selection == WN_SELECT_PAGES && j < 64; j++)
-            if (chosen * 64 + j < p.kv_lens[segment]) slots.push_back(chosen * 64 + j);
-        }
+      for (int slot = 0; slot < length; slot++) {
+        const bool is_listed = len < 0 || std::find(entries, entries + len, slot / page) != entries + len;
+        if (is_listed || (p.reads_own && len > 0 && slot == length - 1)) slots.push_back(slot);
+      }
       auto arena_slot = [&](int j) {
         return static_cast<int64_t>(p.page_table[segment * p.page_table_stride + slots[j] / 64]) * 64 + slots[j] % 64;
       };

@@ -3,8 +3,8 @@
 #define WINNOW_CUDA_DECODE_PRODUCER_CUH
 
 #include "decode_partition.h"
+#include "decode_selection.h"
 #include "hopper.cuh"
-#include "winnow_cuda/decode_attention.h"
 
 namespace winnow {
 
@@ -16,17 +16,14 @@ struct DecodeArgs {
   const __nv_bfloat16* q;
   const __nv_bfloat16* pages;
   const int32_t* page_table;
-  const int32_t* kv_lens;
-  const int32_t* selected;
-  const int32_t* selected_lens;
+  DecodeSelection slots;
   const float* log_bias;
   __nv_bfloat16* out;
   float* lse;
   float* part_out;   ///< [unit][head][head_dim]
   float2* part_sum;  ///< [unit][head] maximum (log2) and sum
   int32_t* tickets;
-  int32_t num_segments, num_kv_heads, num_query_heads, group_size, num_pages, page_table_stride, selected_stride;
-  int32_t selection;
+  int32_t num_segments, num_kv_heads, num_query_heads, group_size, num_pages, page_table_stride;
   int32_t variant;  ///< WnDecodeAttentionParams.variant
   float scale_log2;
 };
@@ -81,14 +78,10 @@ struct DecodeShared {
   }
 };
 
-/// Slots to visit of a segment.
+/// Slots to visit of a segment; by reference, so that the arguments stay in constant memory.
 struct SegmentSlots {
   const DecodeArgs& a;
-  WN_DEVICE int operator()(int segment) const {
-    if (a.selection == WN_SELECT_ALL) return a.kv_lens[segment];
-    const int count = a.selected_lens[segment];
-    return a.selection == WN_SELECT_PAGES ? count * 64 : count;
-  }
+  WN_DEVICE int operator()(int segment) const { return a.slots(segment); }
 };
 
 /// Every block computes the partition from the lengths on the device, so a captured graph follows growing caches.
@@ -128,39 +121,52 @@ WN_DEVICE void find_share(const DecodeArgs& a, const Slots& slots, DecodeShare* 
   }
 }
 
-/// Page and number of valid slots of a tile that is one page.
-WN_DEVICE int2 tile_page(const DecodeArgs& a, const DecodePiece& piece, int tile) {
-  int entry = tile, valid = piece.slots - tile * 64;
-  if (piece.slots <= 0) return {0, 0};
-  if (a.selection == WN_SELECT_PAGES) {
-    entry = a.selected[static_cast<int64_t>(piece.segment) * a.selected_stride + tile];
-    valid = a.kv_lens[piece.segment] - entry * 64;
-  }
-  const int page = a.page_table[static_cast<int64_t>(piece.segment) * a.page_table_stride + entry];
-  return {page, min(max(valid, 0), 64)};
+/// Arena slot of a slot.
+WN_DEVICE int64_t arena_slot(const DecodeArgs& a, int segment, int slot) {
+  const int page = a.page_table[static_cast<int64_t>(segment) * a.page_table_stride + slot / 64];
+  return static_cast<int64_t>(page) * 64 + slot % 64;
 }
 
-/// Whole pages, by one warp: 32 table entries are looked up at once, since a chain of lookups per tile would be slower
-/// than the tiles themselves.
-template <typename C>
+/// Whole pages, by one warp: 32 entries are looked up at once, since a chain of lookups per tile would be slower than the
+/// tiles themselves. Pages of 64 slots come as one box, keys and values; smaller ones as a box a plane and chunk, each by a
+/// lane of its own. An entry may begin inside a page (see first_slot): the rows behind it are masked.
+template <typename C, int kPage>
 WN_DEVICE void produce_pages(const DecodeArgs& a, const DecodeShared<C>& sm, const CUtensorMap* map) {
+  constexpr int kPerTile = 64 / kPage, kBoxes = kPage == 64 ? 1 : kPerTile * 2 * C::kChunks;
+  static_assert(kBoxes <= 32);
   DecodeWalk walk(SegmentSlots{a}, *sm.share, blockIdx.x);
   DecodePiece piece;
   const int lane = threadIdx.x & 31, bytes = C::kStageBytes + (a.log_bias ? 256 : 0);
+  const int own_entry = lane % kPerTile, own_plane = lane / kPerTile % 2, own_chunk = lane / kPerTile / 2;
   int j = 0;
   while (walk.next(piece)) {
-    for (int base = piece.first_tile; base < piece.last_tile; base += 32) {
-      const int2 entry = base + lane < piece.last_tile ? tile_page(a, piece, base + lane) : make_int2(0, 0);
-      for (int i = 0; i < min(32, piece.last_tile - base); i++, j++) {
-        const int page = __shfl_sync(~0u, entry.x, i), valid = __shfl_sync(~0u, entry.y, i);
-        const int stage = j % C::kStages;
+    const int slots = a.slots.kv_lens[piece.segment], pages = max(1, ceil_div(piece.slots, kPage));
+    for (int base = piece.first_tile; base < piece.last_tile; base += 32 / kPerTile) {
+      // A tile that ends early loads its last page again: masked, and finite.
+      const int entry = min(base * kPerTile + lane, pages - 1);
+      int row = 0;
+      if (piece.slots > 0) {
+        const int64_t at = arena_slot(a, piece.segment, a.slots.first_slot(piece.segment, entry, piece.slots, slots));
+        row = static_cast<int>(at / 64 * 128 + at % 64);
+      }
+      for (int i = 0; i < min(32 / kPerTile, piece.last_tile - base); i++, j++) {
+        const int from = __shfl_sync(~0u, row, i * kPerTile + own_entry), stage = j % C::kStages;
         barrier_wait(sm.empty + stage, ((j / C::kStages) & 1) ^ 1);
+        char* target = sm.stage + stage * C::kStageBytes;
         if (lane == 0) {
-          sm.valid[stage] = valid;
+          sm.valid[stage] = min(max(piece.slots - (base + i) * 64, 0), 64);
           barrier_expect(sm.full + stage, bytes);
-          tma_load_4d(sm.stage + stage * C::kStageBytes, map, sm.full + stage, 0, page * 128, 0, 0);
-          if (a.log_bias)
-            bulk_load(sm.bias + stage * 64, a.log_bias + static_cast<int64_t>(page) * 64, 256, sm.full + stage);
+        }
+        __syncwarp();
+        if constexpr (kPage == 64) {
+          if (lane == 0) {
+            tma_load_4d(target, map, sm.full + stage, 0, from, 0, 0);
+            if (a.log_bias)
+              bulk_load(sm.bias + stage * 64, a.log_bias + static_cast<int64_t>(from / 128) * 64, 256, sm.full + stage);
+          }
+        } else if (lane < kBoxes) {
+          tma_load_4d(target + own_chunk * 16384 + (own_plane * 64 + own_entry * kPage) * 128, map, sm.full + stage, 0,
+                      from + own_plane * 64, own_chunk, 0);
         }
         __syncwarp();
       }
@@ -168,16 +174,14 @@ WN_DEVICE void produce_pages(const DecodeArgs& a, const DecodeShared<C>& sm, con
   }
 }
 
-/// Token that fills row `row` of a tile, or -1, and its slot in the arena.
-WN_DEVICE int gathered_token(const DecodeArgs& a, const DecodePiece& piece, int tile, int row) {
+/// Token that fills row `row` of a tile, or -1.
+WN_DEVICE int gathered_token(const DecodeArgs& a, const DecodePiece& piece, int slots, int tile, int row) {
   const int i = tile * 64 + row;
   if (tile >= piece.last_tile || i >= piece.slots) return -1;
-  return a.selected[static_cast<int64_t>(piece.segment) * a.selected_stride + i];
+  return a.slots.first_slot(piece.segment, i, piece.slots, slots);
 }
-WN_DEVICE int64_t arena_slot(const DecodeArgs& a, const DecodePiece& piece, int token) {
-  if (token < 0) return -1;
-  const int page = a.page_table[static_cast<int64_t>(piece.segment) * a.page_table_stride + token / 64];
-  return static_cast<int64_t>(page) * 64 + token % 64;
+WN_DEVICE int64_t gathered_slot(const DecodeArgs& a, const DecodePiece& piece, int token) {
+  return token < 0 ? -1 : arena_slot(a, piece.segment, token);
 }
 
 /// Single tokens: 16-byte copies into the layout TMA would have left. Lookups run ahead, the token two pairs of tiles
@@ -195,16 +199,17 @@ WN_DEVICE void produce_tokens(const DecodeArgs& a, const DecodeShared<C>& sm) {
     barrier_arrive(sm.full + tile % C::kStages);
   };
   while (walk.next(piece)) {
-    int64_t slot = arena_slot(a, piece, gathered_token(a, piece, piece.first_tile + own_tile, own_row));
-    int token = gathered_token(a, piece, piece.first_tile + 2 + own_tile, own_row);
+    const int slots = a.slots.kv_lens[piece.segment];
+    int64_t slot = gathered_slot(a, piece, gathered_token(a, piece, slots, piece.first_tile + own_tile, own_row));
+    int token = gathered_token(a, piece, slots, piece.first_tile + 2 + own_tile, own_row);
     for (int tile = piece.first_tile; tile < piece.last_tile; tile++, j++) {
       const int in_pair = (tile - piece.first_tile) & 1;
       if (in_pair == 0) {
         pairs++;
         sm.rows[(pairs & 1) * 128 + thread] = slot;
         named_barrier_sync(1, 128);
-        slot = arena_slot(a, piece, token);
-        token = gathered_token(a, piece, tile + 4 + own_tile, own_row);
+        slot = gathered_slot(a, piece, token);
+        token = gathered_token(a, piece, slots, tile + 4 + own_tile, own_row);
       }
       const int64_t* rows = sm.rows + (pairs & 1) * 128 + in_pair * 64;
       const int stage = j % C::kStages;

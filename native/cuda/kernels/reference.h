@@ -40,6 +40,7 @@ void prefill_attention_ref(const WnPrefillAttentionParams& p, double* out, doubl
 bool prefill_visible(const WnPrefillAttentionParams& p, int head, int row, int column);
 /// `lse` and `probs` may be null.
 void attention_any_ref(const WnAttentionAnyParams& p, double* out, double* lse, double* probs);
+void attention_probs_ref(const WnAttentionProbsParams& p, double* probs);
 /// Adds to `state`, which is as wide as the contract says.
 void column_stats_ref(const WnColumnStatsParams& p, double* state);
 void finish_column_stats_ref(const WnFinishColumnStatsParams& p, double* out);

@@ -124,6 +124,51 @@ void run_any(const AnyCase& c, Outcome& outcome) {
   compare(outcome, widen(got), want_probs, 6e-3);
 }
 
+struct ProbsCase {
+  int head_dim, group_size, num_kv_heads;
+  std::vector<int32_t> lens;  ///< rows * num_kv_heads
+  bool has_bias;
+};
+
+void run_probs(const ProbsCase& c, Outcome& outcome) {
+  const int heads = c.num_kv_heads * c.group_size;
+  const PagedCache cache(41, c.lens, c.head_dim);
+  WnAttentionProbsParams p{};
+  p.cache = {.rows = static_cast<int32_t>(c.lens.size()) / c.num_kv_heads,
+             .num_kv_heads = c.num_kv_heads,
+             .head_dim = c.head_dim,
+             .page_table_stride = cache.stride};
+  p.max_slots = *std::max_element(c.lens.begin(), c.lens.end()) + 70;
+  p.num_query_heads = heads;
+  p.softmax_scale = 1 / std::sqrt(static_cast<float>(c.head_dim));
+  const size_t queries = static_cast<size_t>(p.cache.rows) * heads;
+  const auto q = normal_bf16(42, queries * c.head_dim, 2);
+  auto lse = normal_f32(43, queries);
+  lse[queries - 1] = -INFINITY;
+  std::vector<float> bias(static_cast<size_t>(cache.num_pages) * 64);
+  for (size_t i = 0; i < bias.size(); i++) bias[i] = hash_word(44, i) % 9 == 0 ? -INFINITY : static_cast<float>(normal(45, i));
+  std::vector<double> want(queries * p.max_slots);
+  WnAttentionProbsParams host = p;
+  host.q = q.data();
+  host.cache.pages = const_cast<uint16_t*>(cache.pages.data());
+  host.cache.page_table = cache.table.data();
+  host.cache.kv_lens = c.lens.data();
+  host.cache.log_bias = c.has_bias ? bias.data() : nullptr;
+  host.lse = lse.data();
+  attention_probs_ref(host, want.data());
+
+  Device device(outcome);
+  p.q = device.upload(q);
+  p.cache.pages = device.upload(cache.pages);
+  p.cache.page_table = device.upload(cache.table);
+  p.cache.kv_lens = device.upload(c.lens);
+  p.cache.log_bias = c.has_bias ? device.upload(bias) : nullptr;
+  p.lse = device.upload(lse);
+  p.probs = device.poisoned<float>(want.size());
+  if (!device.finish(wn_attention_probs(&p, nullptr))) return;
+  compare_scores(outcome, device.download(p.probs, want.size()), want, 1e-4);
+}
+
 }  // namespace
 
 void add_any_cases(Cases& cases) {
@@ -166,6 +211,13 @@ void add_any_cases(Cases& cases) {
                          std::to_string(c.lens[0]) + "-list" + std::to_string(c.list) + "-page" + std::to_string(c.page_size) +
                          "-" + std::to_string(i++),
                      [c](Outcome& outcome) { run_any(c, outcome); }});
+  for (int d : {32, 64, 128, 256})
+    for (const ProbsCase& c : {ProbsCase{d, 4, 1, {1}, false}, {d, 4, 2, {300, 64, 0, 129}, false}, {d, 7, 2, {65, 63}, true},
+                               {d, 16, 1, {700, 2}, true}, {d, 1, 3, {5, 130, 64}, false}})
+      cases.push_back({"attention_probs",
+                       "d" + std::to_string(d) + "-g" + std::to_string(c.group_size) + "-h" + std::to_string(c.num_kv_heads) + "-len" +
+                           std::to_string(c.lens[0]) + (c.has_bias ? "-bias" : ""),
+                       [c](Outcome& outcome) { run_probs(c, outcome); }});
 }
 
 }  // namespace winnow::test

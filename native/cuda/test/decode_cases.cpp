@@ -11,13 +11,17 @@ struct DecodeCase {
   int selection = WN_SELECT_ALL;
   bool has_bias = false;
   double density = 0.3;
+  int page = 64;           ///< slots of a selected page
+  bool is_attend = false;  ///< lists as attendDecode gives them: the last slot is read anyway, some lists are all or nothing
+  bool per_row = false;
 };
 
 std::string name_of(const DecodeCase& c, int i) {
   static const char* const kinds[] = {"all", "pages", "tokens"};
   return std::string(kinds[c.selection]) + "-d" + std::to_string(c.head_dim) + "-g" + std::to_string(c.group_size) + "-h" +
          std::to_string(c.num_kv_heads) + "-segments" + std::to_string(c.lens.size()) + "-len" +
-         std::to_string(c.lens[0]) + (c.has_bias ? "-bias" : "") + "-" + std::to_string(i);
+         std::to_string(c.lens[0]) + (c.has_bias ? "-bias" : "") + (c.page < 64 ? "-page" + std::to_string(c.page) : "") +
+         (c.is_attend ? "-own" : "") + (c.per_row ? "-row" : "") + "-" + std::to_string(i);
 }
 
 void run_decode(const DecodeCase& c, Outcome& outcome) {
@@ -29,13 +33,14 @@ void run_decode(const DecodeCase& c, Outcome& outcome) {
   for (size_t i = 0; i < bias.size(); i++)
     bias[i] = hash_word(13, i) % 9 == 0 ? -INFINITY : static_cast<float>(normal(14, i));
   std::vector<int32_t> selected, selected_lens;
-  const int unit = c.selection == WN_SELECT_PAGES ? 64 : 1;
+  const int unit = c.selection == WN_SELECT_PAGES ? c.page : 1, lists = c.per_row ? batch : segments;
   const int stride = (*std::max_element(c.lens.begin(), c.lens.end()) + unit - 1) / unit + 1;
-  for (int s = 0; s < segments; s++) {
+  for (int s = 0; s < lists; s++) {
     std::vector<int32_t> chosen;
-    for (int i = 0; i < (c.lens[s] + unit - 1) / unit; i++)
+    const int32_t len = c.per_row ? *std::max_element(c.lens.begin() + s * c.num_kv_heads, c.lens.begin() + (s + 1) * c.num_kv_heads) : c.lens[s];
+    for (int i = 0; i < (len + unit - 1) / unit; i++)
       if (uniform(15, static_cast<uint64_t>(s) * stride + i) < c.density) chosen.push_back(i);
-    selected_lens.push_back(static_cast<int32_t>(chosen.size()));
+    selected_lens.push_back(c.is_attend && s % 5 == 3 ? -(s & 1) : static_cast<int32_t>(chosen.size()));
     chosen.resize(stride, 0);
     selected.insert(selected.end(), chosen.begin(), chosen.end());
   }
@@ -49,6 +54,9 @@ void run_decode(const DecodeCase& c, Outcome& outcome) {
   p.page_table_stride = cache.stride;
   p.selected_stride = stride;
   p.selection = c.selection;
+  p.selected_page = c.page;
+  p.one_list_per_row = c.per_row;
+  p.reads_own = c.is_attend;
   p.softmax_scale = 1 / std::sqrt(static_cast<float>(c.head_dim));
   WnDecodeAttentionParams host = p;
   host.q = q.data();
@@ -164,6 +172,15 @@ void add_decode_cases(Cases& cases) {
         table.push_back({d, 4, 2, {700, 64, 65, 1000}, selection, true, density});
         table.push_back({d, 9, 1, {5000}, selection, false, density});
       }
+    for (const bool is_attend : {false, true})
+      for (const bool per_row : {false, true})
+        for (double density : {0.0, 0.1, 0.5, 1.0}) {
+          table.push_back({d, 4, 2, {700, 1, 65, 1000, 64, 1025, 16, 33}, WN_SELECT_TOKENS, true, density, 64, is_attend, per_row});
+          for (int page : {16, 32, 64})
+            table.push_back({d, 4, 2, {700, 1, 65, 1000, 64, 1025, 16, 33}, WN_SELECT_PAGES, false, density, page, is_attend, per_row});
+        }
+    for (int page : {16, 32}) table.push_back({d, 4, 8, many, WN_SELECT_PAGES, false, 0.5, page, true, false});
+    for (int page : {16, 64}) table.push_back({d, 4, 1, {20000}, WN_SELECT_PAGES, false, 0.5, page, true, false});
     table.push_back({d, 1, 8, many, WN_SELECT_TOKENS, true, 0.5});
     table.push_back({d, 1, 8, many, WN_SELECT_PAGES, true, 0.5});
   }

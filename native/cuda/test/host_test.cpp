@@ -5,10 +5,12 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <random>
 #include <set>
 #include <string>
 
 #include "decode_partition.h"
+#include "decode_selection.h"
 #include "index.h"
 #include "linear.h"
 #include "quantised_page.h"
@@ -178,6 +180,33 @@ void check_partition() {
   report("the merge reads what the parts wrote", owned);
 }
 
+/// What a producer would fetch for every kind of list, against the definition.
+void check_selection() {
+  bool exact = true;
+  std::mt19937 random(5);
+  for (int round = 0; round < 20000; round++) {
+    const int page = round % 4 == 0 ? 1 : 8 << (round % 4), slots = static_cast<int>(random() % 200), reads_own = round / 4 % 2;
+    std::vector<int32_t> entries;
+    const unsigned of = 1 + random() % 4;
+    for (int i = 0; i < slots / page + 3; i++)
+      if (random() % of == 0) entries.push_back(i);
+    const int len = random() % 7 == 0 ? -1 : static_cast<int>(entries.size());
+    std::vector<int> want;
+    for (int slot = 0; slot < slots; slot++) {
+      const bool listed = len < 0 || std::find(entries.begin(), entries.end(), slot / page) != entries.end();
+      if (listed || (reads_own && len > 0 && slot == slots - 1)) want.push_back(slot);
+    }
+    entries.push_back(0);
+    const DecodeSelection selection{&slots, entries.data(), &len, static_cast<int32_t>(entries.size()), 1,
+                                    page == 1 ? WN_SELECT_TOKENS : WN_SELECT_PAGES, page, reads_own};
+    const int visited = selection(0);
+    std::vector<int> got;
+    for (int i = 0; i < visited; i++) got.push_back(selection.first_slot(0, i / page, visited, slots) + i % page);
+    exact &= got == want;
+  }
+  report("selected slots are numbered without gaps", exact);
+}
+
 void check_keys() {
   const float values[] = {-INFINITY, -3e38f, -1.0f, -1e-40f, 0.0f, 1e-40f, 1.0f, 3e38f, INFINITY};
   auto key = [](float x) {
@@ -336,6 +365,7 @@ int main() {
   check_tiles();
   check_blocks();
   check_partition();
+  check_selection();
   check_keys();
   check_main_loop();
   check_next_share();

@@ -17,7 +17,9 @@ typedef struct WnDecodeAttentionParams {
   int64_t workspace_bytes;
   int32_t batch, num_query_heads, num_kv_heads, head_dim;
   int32_t num_pages, page_table_stride, selected_stride;
-  int32_t selection;  ///< WN_SELECT_*
+  int32_t selection;      ///< WN_SELECT_*
+  int32_t selected_page;  ///< slots of a selected page: 16, 32 or 64; 0 = 64
+  int32_t one_list_per_row, reads_own;  ///< 0 or 1
   float softmax_scale;
   int32_t variant;
 } WnDecodeAttentionParams;
@@ -27,16 +29,19 @@ enum { WN_SELECT_ALL = 0, WN_SELECT_PAGES = 1, WN_SELECT_TOKENS = 2 };
 /// Decode attention of one query token per row over a ragged paged cache, or over selected pages or tokens of it.
 ///
 ///   out[b, h] = softmax(softmax_scale * q[b, h] . K[S]^T + log_bias[S]) . V[S],   g = h / group_size,
-///   S = slots 0 .. kv_lens[b, g] - 1 of (b, g), those in the selected pages, or the selected ones
+///   S = slots 0 .. kv_lens[b, g] - 1 of (b, g), those in the selected pages, or the selected ones; with reads_own the last
+///       slot too, unless the list is empty
 ///
 /// Shapes    q, out         [batch, num_query_heads, head_dim]  bf16, 16-byte aligned; out aliases no input
 ///           pages          num_pages pages (see WN_PAGE_SIZE), 128-byte aligned
 ///           page_table     [batch, num_kv_heads, page_table_stride]  int32
 ///           kv_lens        [batch, num_kv_heads]  int32, >= 0
-///           selected       [batch, num_kv_heads, selected_stride]  int32, ascending: indices into the page table
-///                          (pages) or slot numbers below kv_lens (tokens); null for WN_SELECT_ALL
-///           selected_lens  [batch, num_kv_heads]  int32, >= 0; null for WN_SELECT_ALL
-///           log_bias       [num_pages, 64]  f32, nats, added after scaling; null = none; never NaN or +inf
+///           selected       [batch, num_kv_heads, selected_stride], or [batch, selected_stride] with one_list_per_row;
+///                          int32, ascending: pages of selected_page slots, or slots; those past the end read nothing;
+///                          null for WN_SELECT_ALL
+///           selected_lens  as many lens as lists  int32, -1 = all slots; null for WN_SELECT_ALL
+///           log_bias       [num_pages, 64]  f32, nats, added after scaling; null = none; never NaN or +inf; not with
+///                          pages of fewer than 64 slots, nor with pages and reads_own
 ///           lse            [batch, num_query_heads]  f32, natural log; null = not wanted
 ///           workspace      wn_decode_attention_workspace_bytes; zeroed once by the caller, left zeroed where needed;
 ///                          one per stream
