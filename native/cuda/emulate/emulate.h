@@ -270,6 +270,11 @@ void product_emulated(float (&d)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint
 WN_DEVICE void mma_16x8x16(float (&d)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1) {
   product_emulated(d, a0, a1, a2, a3, b0, b1, [](uint32_t word) { return std::bit_cast<float>(word << 16); });
 }
+WN_DEVICE uint32_t transpose_matrix(uint32_t word) {
+  const int lane = emulate::lane(), g = lane / 4, t = lane % 4;
+  const uint32_t first = __shfl_sync(~0u, word, 8 * t + g / 2), second = __shfl_sync(~0u, word, 8 * t + 4 + g / 2);
+  return (first >> (16 * (g % 2)) & 0xffff) | (second >> (16 * (g % 2)) & 0xffff) << 16;
+}
 WN_DEVICE void mma_16x8x16_half(float (&d)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0,
                                 uint32_t b1) {
   product_emulated(d, a0, a1, a2, a3, b0, b1,

@@ -23,128 +23,138 @@ struct Int4Args {
 
 WN_DEVICE uint32_t as_word(__half2 pair) { return *reinterpret_cast<uint32_t*>(&pair); }
 WN_DEVICE __half2 as_pair(uint32_t word) { return *reinterpret_cast<__half2*>(&word); }
-/// Nibbles i and i + 4 of a word as exact f16 numbers code - 8: or-ed into the mantissa of 1024, then 1032 taken off.
-WN_DEVICE __half2 centred_codes(uint32_t word, int i) {
-  return __hsub2(as_pair(((word >> (4 * i)) & 0x000f000fu) | 0x64006400u), as_pair(0x64086408u));
-}
 
-/// A warp takes 32 tokens (one key group) at a time. Scores: A = queries with the key scales folded in (8 of 16 rows
-/// used), B = key codes straight from the page; the mins and the centre are one number per head. Values: A = transposed
-/// value codes, scaled, B = the weights just made, in the registers where they were made. f16 throughout: scales and
-/// mins are f16 already, codes are exact, and a folded query rounds eight times finer than in bf16.
+/// Codes go into the products as they lie. Four bits alone in a half word are the f16 number code * 2^-24, shifted by four
+/// code * 2^-20: exact, if small, and what is missing is made up for in the f32 sums.
+WN_DEVICE uint32_t low_codes(uint32_t word) { return word & 0x000f000fu; }
+WN_DEVICE uint32_t high_codes(uint32_t word) { return word & 0x00f000f0u; }
+constexpr float kLowCode = 0x1p24f, kHighCode = 0x1p20f;
+/// Weights are 2^kWeightShift times too large, so that few of them, times a scale, fall below what f16 can tell apart.
+constexpr float kWeightShift = 8;
+
+/// A warp takes 32 tokens (one key group) at a time. Scores: A = key codes, B = queries times the key scales; the mins are one
+/// more product. Values: A = value codes, one group of channels a tile, B = weights times the scales of that group; the mins
+/// again one more product.
 template <int kHeadDim>
 struct Int4Warp {
   static constexpr int kKeyWords = kHeadDim / 32;  ///< words of a token's key row a lane holds: channels kHeadDim/4 * t
-  static constexpr int kValueWords = kHeadDim / 64, kTiles = kHeadDim / 16;  ///< value channels kHeadDim/8 * g
+  static constexpr int kGroups = kHeadDim / 32;    ///< of channels of a value
   /// Half a page as it lies in shared memory: key codes, value codes, key params, value params.
   static constexpr int kHalfValueCodes = 16 * kHeadDim, kHalfKeyParams = 32 * kHeadDim;
   static constexpr int kHalfValueParams = 36 * kHeadDim, kHalfBytes = 40 * kHeadDim;
+  /// Value codes and key params lie swizzled: piece i of 32 is at i ^ (i / 8 & kSwizzle), so that the lanes that read at
+  /// once meet different banks.
+  static constexpr int kSwizzle = kHeadDim == 128 ? 3 : 1;
   const Int4Args& a;
   int g, t;
-  uint32_t q[4 * kKeyWords];  ///< query head g, this lane's channels in pairs
-  float out[kTiles][4];
-  float maximum = -INFINITY, sum = 0;
+  __half2 q[4 * kKeyWords];  ///< query head g, channels (i, i + 4) of a word, times 4 for even i and 1/4 for odd
+  float out[kGroups][2][4];  ///< channels 32 group + 4 g + 2 second + {0, 1} of heads 2 t and 2 t + 1, short of kLowCode, kHighCode
+  float mins[4];             ///< of group g
+  float maximum[2] = {-INFINITY, -INFINITY}, sum[2] = {};  ///< of heads 2 t and 2 t + 1
 
   WN_DEVICE Int4Warp(const Int4Args& args, int segment) : a(args) {
     const int lane = threadIdx.x & 31, row = segment / a.num_kv_heads, kv_head = segment % a.num_kv_heads;
     g = lane / 4;
     t = lane % 4;
-    const auto* source = reinterpret_cast<const uint32_t*>(
-        a.q + (static_cast<int64_t>(row) * a.num_query_heads + kv_head * a.group_size + g) * kHeadDim + 8 * kKeyWords * t);
+    const __nv_bfloat16* source =
+        a.q + (static_cast<int64_t>(row) * a.num_query_heads + kv_head * a.group_size + g) * kHeadDim + 8 * kKeyWords * t;
 #pragma unroll
-    for (int i = 0; i < 4 * kKeyWords; i++) q[i] = g < a.group_size ? source[i] : 0;
+    for (int i = 0; i < 4 * kKeyWords; i++) {
+      const float factor = g < a.group_size ? (i % 2 ? 0.25f : 4.f) : 0;
+      const __nv_bfloat16* pair = source + 8 * (i / 4) + i % 4;
+      q[i] = g < a.group_size ? __floats2half2_rn(__bfloat162float(pair[0]) * factor, __bfloat162float(pair[4]) * factor)
+                              : __float2half2_rn(0);
+    }
 #pragma unroll
-    for (int i = 0; i < kTiles; i++)
+    for (int r = 0; r < 4; r++) {
+      mins[r] = 0;
 #pragma unroll
-      for (int r = 0; r < 4; r++) out[i][r] = 0;
+      for (int i = 0; i < 2 * kGroups; i++) out[i / 2][i % 2][r] = 0;
+    }
   }
 
-  /// Scores of head g against tokens 8 c + 2 t + {0, 1}, in log2 units. `half` is half a page in shared memory.
-  WN_DEVICE void scores(const char* half, float (&s)[4][4]) {
+  /// Where piece i of a row of kGroups lies in the rows that this lane reads.
+  WN_DEVICE int turned(int i) const { return 16 * (i ^ (kHeadDim == 128 ? t : t / 2)); }
+
+  /// Scores of tokens 16 c + g (+ 8) against heads 2 t and 2 t + 1, in log2 units. `half_page` is half a page in shared memory.
+  WN_DEVICE void scores(const char* half_page, float (&s)[2][4]) {
     uint32_t codes[4][kKeyWords];
 #pragma unroll
     for (int c = 0; c < 4; c++)
 #pragma unroll
       for (int w = 0; w < kKeyWords; w++)
-        codes[c][w] = reinterpret_cast<const uint32_t*>(half + (8 * c + g) * (kHeadDim / 2))[kKeyWords * t + w];
-    const auto* params = reinterpret_cast<const __half2*>(half + kHalfKeyParams) + 8 * kKeyWords * t;
-    float mins = 0, centre = 0;
+        codes[c][w] = reinterpret_cast<const uint32_t*>(half_page + (8 * c + g) * (kHeadDim / 2))[kKeyWords * t + w];
+    const char* params = half_page + kHalfKeyParams + 32 * kKeyWords * t;
+    float even[4] = {}, odd[4] = {};
 #pragma unroll
-    for (int c = 0; c < 4; c++)
+    for (int c = 0; c < 2; c++)
 #pragma unroll
       for (int r = 0; r < 4; r++) s[c][r] = 0;
 #pragma unroll
     for (int w = 0; w < kKeyWords; w++) {
-      uint32_t scaled[4];  // pairs of channels (i, i + 4), as magic_pair yields them
+      const char* row = params + 2 * w / kGroups * (16 * kGroups);
+      const uint4 first = *reinterpret_cast<const uint4*>(row + turned(2 * w % kGroups));
+      const uint4 second = *reinterpret_cast<const uint4*>(row + turned((2 * w + 1) % kGroups));
+      const uint32_t lows[4] = {first.x, first.y, first.z, first.w}, highs[4] = {second.x, second.y, second.z, second.w};
+      uint32_t scaled[4], base[4];  // of channels (i, i + 4)
 #pragma unroll
       for (int i = 0; i < 4; i++) {
-        const float2 low = __half22float2(params[8 * w + i]), high = __half22float2(params[8 * w + i + 4]);
-        const uint32_t word0 = q[4 * w + i / 2], word1 = q[4 * w + i / 2 + 2];
-        const float q0 = i % 2 ? high_bf16(word0) : low_bf16(word0), q1 = i % 2 ? high_bf16(word1) : low_bf16(word1);
-        const __half2 product = __floats2half2_rn(q0 * low.x * a.scale_log2, q1 * high.x * a.scale_log2);
-        const float2 rounded = __half22float2(product);
-        scaled[i] = as_word(product);
-        // The rounded products are what the tensor cores see, so they are what the centre is taken from.
-        mins += q0 * low.y + q1 * high.y;
-        centre += rounded.x + rounded.y;
+        scaled[i] = as_word(__hmul2(q[4 * w + i], as_pair(__byte_perm(lows[i], highs[i], 0x5410))));
+        base[i] = __byte_perm(lows[i], highs[i], 0x7632);
       }
+      mma_16x8x16_half(even, base[0], 0, base[2], 0, as_word(q[4 * w]), as_word(q[4 * w + 2]));
+      mma_16x8x16_half(odd, base[1], 0, base[3], 0, as_word(q[4 * w + 1]), as_word(q[4 * w + 3]));
 #pragma unroll
-      for (int c = 0; c < 4; c++) {
-        mma_16x8x16_half(s[c], scaled[0], 0, scaled[1], 0, as_word(centred_codes(codes[c][w], 0)),
-                         as_word(centred_codes(codes[c][w], 1)));
-        mma_16x8x16_half(s[c], scaled[2], 0, scaled[3], 0, as_word(centred_codes(codes[c][w], 2)),
-                         as_word(centred_codes(codes[c][w], 3)));
-      }
+      for (int c = 0; c < 2; c++)
+#pragma unroll
+        for (int shift = 0; shift < 2; shift++) {
+          const uint32_t first_word = codes[2 * c][w] >> (8 * shift), second_word = codes[2 * c + 1][w] >> (8 * shift);
+          mma_16x8x16_half(s[c], low_codes(first_word), low_codes(second_word), high_codes(first_word),
+                           high_codes(second_word), scaled[2 * shift], scaled[2 * shift + 1]);
+        }
     }
-    float constant = mins * a.scale_log2 + 8 * centre;
-    constant += __shfl_xor_sync(~0u, constant, 1);
-    constant += __shfl_xor_sync(~0u, constant, 2);
+    const float factor = kLowCode / 4 * a.scale_log2;
 #pragma unroll
-    for (int c = 0; c < 4; c++) {
-      s[c][0] += constant;
-      s[c][1] += constant;
+    for (int r = 0; r < 2; r++) {
+      const float constant = (even[r] * 0.25f + odd[r] * 4) * a.scale_log2;
+#pragma unroll
+      for (int i = r; i < 8; i += 2) s[i / 4][i % 4] = fmaf(s[i / 4][i % 4], factor, constant);
     }
   }
 
-  WN_DEVICE void values(const char* half_page, const float (&s)[4][4]) {
-    const char* codes = half_page + kHalfValueCodes;
-    const auto* params = reinterpret_cast<const __half2*>(half_page + kHalfValueParams);
+  /// A token's codes of this lane in channel group j.
+  WN_DEVICE uint32_t value_codes(const char* half_page, int token, int j) const {
+    return *reinterpret_cast<const uint16_t*>(half_page + kHalfValueCodes + turned(j) + token * kHeadDim / 2 + 2 * g);
+  }
+  WN_DEVICE void values(const char* half_page, const float (&s)[2][4]) {
+    const auto* params = reinterpret_cast<const uint32_t*>(half_page + kHalfValueParams);
 #pragma unroll
     for (int step = 0; step < 2; step++) {  // 16 tokens: pairs (2 t, 2 t + 1) and 8 further
-      uint32_t pairs[2][kValueWords][2];
-      __half2 scale[2], base[2];
+      uint32_t scales[2][kGroups], base[2];
+      __half2 weights[2];
 #pragma unroll
       for (int half = 0; half < 2; half++) {
-        const int token = 16 * step + 8 * half + 2 * t;
+        const uint32_t* first = params + (16 * step + 8 * half + 2 * t) * kGroups;
+        const uint32_t* second = first + kGroups;
 #pragma unroll
-        for (int w = 0; w < kValueWords; w++) {
-          const uint32_t first = reinterpret_cast<const uint32_t*>(codes + token * (kHeadDim / 2))[kValueWords * g + w];
-          const uint32_t second =
-              reinterpret_cast<const uint32_t*>(codes + (token + 1) * (kHeadDim / 2))[kValueWords * g + w];
-          pairs[half][w][0] = __byte_perm(first, second, 0x5410);
-          pairs[half][w][1] = __byte_perm(first, second, 0x7632);
-        }
-        const int channel_group = g * (kHeadDim / 8) / 32;
-        const __half2 first_params = params[token * (kHeadDim / 32) + channel_group];
-        const __half2 second_params = params[(token + 1) * (kHeadDim / 32) + channel_group];
-        scale[half] = __lows2half2(first_params, second_params);
-        base[half] = __hfma2(scale[half], __float2half2_rn(8), __highs2half2(first_params, second_params));
+        for (int j = 0; j < kGroups; j++) scales[half][j] = __byte_perm(first[j], second[j], 0x5410);
+        base[half] = __byte_perm(first[g % kGroups], second[g % kGroups], 0x7632);
+        weights[half] = as_pair(transpose_matrix(as_word(__floats2half2_rn(s[step][2 * half], s[step][2 * half + 1]))));
       }
-      const uint32_t b0 = as_word(__floats2half2_rn(s[2 * step][0], s[2 * step][1]));
-      const uint32_t b1 = as_word(__floats2half2_rn(s[2 * step + 1][0], s[2 * step + 1][1]));
+      mma_16x8x16_half(mins, base[0], 0, base[1], 0, as_word(weights[0]), as_word(weights[1]));
 #pragma unroll
-      for (int tile = 0; tile < kTiles; tile++) {
-        // Rows g and g + 8 of tile i are this lane's channels 2 i and 2 i + 1.
-        uint32_t operand[2][2];
+      for (int j = 0; j < kGroups; j++) {
+        uint32_t codes[2], scaled[2];
 #pragma unroll
-        for (int half = 0; half < 2; half++)
+        for (int half = 0; half < 2; half++) {
+          const int token = 16 * step + 8 * half + 2 * t;
+          codes[half] = __byte_perm(value_codes(half_page, token, j), value_codes(half_page, token + 1, j), 0x5410);
+          scaled[half] = as_word(__hmul2(weights[half], as_pair(scales[half][j])));
+        }
 #pragma unroll
-          for (int odd = 0; odd < 2; odd++) {
-            const int channel = 2 * tile + odd;
-            const __half2 code = centred_codes(pairs[half][channel / 8][channel / 4 % 2], channel % 4);
-            operand[half][odd] = as_word(__hfma2(code, scale[half], base[half]));
-          }
-        mma_16x8x16_half(out[tile], operand[0][0], operand[0][1], operand[1][0], operand[1][1], b0, b1);
+        for (int second = 0; second < 2; second++)
+          mma_16x8x16_half(out[j][second], low_codes(codes[0] >> (8 * second)), high_codes(codes[0] >> (8 * second)),
+                           low_codes(codes[1] >> (8 * second)), high_codes(codes[1] >> (8 * second)), scaled[0], scaled[1]);
       }
     }
   }
@@ -160,39 +170,44 @@ struct Int4Warp {
                           : at < kHalfValueParams ? kHalfKeyParams
                                                   : kHalfValueParams;
       const int length = section < kHalfKeyParams ? 16 * kHeadDim : 4 * kHeadDim;
-      async_copy_16(shared_address(target) + at, page + 2 * section + half * length + (at - section), true);
+      const int piece = at / 16, moved = section == kHalfValueCodes || section == kHalfKeyParams ? piece ^ (piece / 8 & kSwizzle) : piece;
+      async_copy_16(shared_address(target) + 16 * moved, page + 2 * section + half * length + (at - section), true);
     }
   }
 
   WN_DEVICE void take(const char* half_page, int valid) {
-    float s[4][4];
+    float s[2][4];
     scores(half_page, s);
-    float best = maximum;
+    float lifted[2], factor[2];
 #pragma unroll
-    for (int c = 0; c < 4; c++)
+    for (int r = 0; r < 2; r++) {
+      float best = maximum[r];
 #pragma unroll
-      for (int i = 0; i < 2; i++) {
-        if (8 * c + 2 * t + i >= valid) s[c][i] = -INFINITY;
-        best = fmaxf(best, s[c][i]);
+      for (int i = r; i < 8; i += 2) {
+        float& score = s[i / 4][i % 4];
+        if (8 * (i / 2) + g >= valid) score = -INFINITY;
+        best = fmaxf(best, score);
       }
-    best = fmaxf(best, __shfl_xor_sync(~0u, best, 1));
-    best = fmaxf(best, __shfl_xor_sync(~0u, best, 2));
-    const float shift = best == -INFINITY ? 0 : best, factor = exp2_fast(maximum - shift);
-    maximum = best;
-    sum *= factor;
 #pragma unroll
-    for (int c = 0; c < 4; c++)
+      for (int step = 4; step < 32; step *= 2) best = fmaxf(best, __shfl_xor_sync(~0u, best, step));
+      const float shift = best == -INFINITY ? 0 : best;
+      factor[r] = exp2_fast(maximum[r] - shift);
+      lifted[r] = shift - kWeightShift;
+      maximum[r] = best;
+      sum[r] *= factor[r];
+    }
 #pragma unroll
-      for (int i = 0; i < 2; i++) {
-        s[c][i] = exp2_fast(s[c][i] - shift);
-        sum += s[c][i];
-      }
-    // Output columns are heads 2 t and 2 t + 1; their factors live in lanes with g = head.
-    const float factor0 = __shfl_sync(~0u, factor, 8 * t), factor1 = __shfl_sync(~0u, factor, 8 * t + 4);
+    for (int i = 0; i < 8; i++) {
+      float& score = s[i / 4][i % 4];
+      score = exp2_fast(score - lifted[i % 2]);
+      sum[i % 2] += score;
+    }
 #pragma unroll
-    for (int i = 0; i < kTiles; i++)
+    for (int r = 0; r < 4; r++) {
+      mins[r] *= factor[r % 2];
 #pragma unroll
-      for (int r = 0; r < 4; r++) out[i][r] *= r % 2 ? factor1 : factor0;
+      for (int i = 0; i < 2 * kGroups; i++) out[i / 2][i % 2][r] *= factor[r % 2];
+    }
     values(half_page, s);
   }
 };
@@ -205,6 +220,8 @@ __global__ void __launch_bounds__(32 * kWarps, kBlocksPerProcessor)
   extern __shared__ __align__(16) char ring[];
   __shared__ float maxima[kWarps][8], sums[kWarps][8];
   const int segment = blockIdx.y, warp = threadIdx.x / 32;
+  let_successor_start();
+  wait_for_predecessor();
   const int length = a.kv_lens[segment], groups = (length + 31) / 32;
   const int per_split = ceil_div(groups, static_cast<int>(gridDim.x));
   const int begin = blockIdx.x * per_split, end = min(begin + per_split, groups);
@@ -232,18 +249,26 @@ __global__ void __launch_bounds__(32 * kWarps, kBlocksPerProcessor)
   __syncthreads();
   // The rings are done with; one more column keeps the rows a warp writes at once on different banks.
   auto outs = reinterpret_cast<float(*)[8][kHeadDim + 1]>(ring);
-  float total = state.sum;
-  total += __shfl_xor_sync(~0u, total, 1);
-  total += __shfl_xor_sync(~0u, total, 2);
-  if (state.t == 0) {
-    maxima[warp][state.g] = state.maximum;
-    sums[warp][state.g] = total;
+#pragma unroll
+  for (int r = 0; r < 2; r++) {
+    float total = state.sum[r];
+#pragma unroll
+    for (int step = 4; step < 32; step *= 2) total += __shfl_xor_sync(~0u, total, step);
+    if (state.g == 0) {
+      maxima[warp][2 * state.t + r] = state.maximum[r];
+      sums[warp][2 * state.t + r] = total;
+    }
   }
 #pragma unroll
-  for (int i = 0; i < state.kTiles; i++)
+  for (int j = 0; j < Warp::kGroups; j++) {
+    const float mins[2] = {__shfl_sync(~0u, state.mins[0], 4 * j + state.t), __shfl_sync(~0u, state.mins[1], 4 * j + state.t)};
 #pragma unroll
-    for (int r = 0; r < 4; r++)
-      outs[warp][2 * state.t + r % 2][kHeadDim / 8 * state.g + 2 * i + r / 2] = state.out[i][r];
+    for (int second = 0; second < 2; second++)
+#pragma unroll
+      for (int r = 0; r < 4; r++)
+        outs[warp][2 * state.t + r % 2][32 * j + 4 * state.g + 2 * second + r / 2] =
+            fmaf(state.out[j][second][r], r < 2 ? kLowCode : kHighCode, mins[r % 2]);
+  }
   __syncthreads();
   const int row = segment / a.num_kv_heads, kv_head = segment % a.num_kv_heads;
   const int64_t rows = static_cast<int64_t>(a.num_segments) * a.group_size;
@@ -262,7 +287,7 @@ __global__ void __launch_bounds__(32 * kWarps, kBlocksPerProcessor)
     }
     const int64_t at = blockIdx.x * rows + static_cast<int64_t>(row) * a.num_query_heads + kv_head * a.group_size + head;
     a.part_out[at * kHeadDim + d] = weight_sum > 0 ? value / weight_sum : 0;
-    if (d == 0) a.part_lse[at] = weight_sum > 0 ? best * kLn2 + logf(weight_sum) : -INFINITY;
+    if (d == 0) a.part_lse[at] = weight_sum > 0 ? (best - kWeightShift) * kLn2 + logf(weight_sum) : -INFINITY;
   }
 }
 
@@ -279,10 +304,10 @@ WnStatus launch(const Int4Args& a, int splits, cudaStream_t stream) {
   constexpr int kRing = kWarps * 2 * Int4Warp<kHeadDim>::kHalfBytes, kOuts = kWarps * 8 * (kHeadDim + 1) * 4;
   constexpr int kShared = kRing > kOuts ? kRing : kOuts;
   const auto kernel = decode_attention_int4_kernel<kHeadDim>;
-  const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared);
+  cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared);
   if (error != cudaSuccess) return cuda_status(error, "decode_attention_int4: shared memory");
-  kernel<<<dim3(splits, a.num_segments), 32 * kWarps, kShared, stream>>>(a);
-  return launch_status("decode_attention_int4");
+  error = launch_early(kernel, dim3(splits, a.num_segments), dim3(32 * kWarps), kShared, stream, a);
+  return cuda_status(error, "decode_attention_int4");
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ __global__ void lse_merge_kernel(const __grid_constant__ MergeArgs args) {
   const int64_t row = blockIdx.x;
   const int lane = threadIdx.x & 31;
   constexpr int kBatch = 8;
+  let_successor_start();
   wait_for_predecessor();
   for (int d0 = 0; d0 < p.head_dim; d0 += blockDim.x) {
     const int d = d0 + threadIdx.x, channel = min(d, p.head_dim - 1);

@@ -22,6 +22,13 @@ WN_DEVICE void mma_16x8x16_half(float (&d)[4], uint32_t a0, uint32_t a1, uint32_
       : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
+/// Of an 8 x 8 matrix of 16-bit words, lane 4 g + t holds row g, columns 2 t and 2 t + 1: the same of its transpose.
+WN_DEVICE uint32_t transpose_matrix(uint32_t word) {
+  uint32_t turned;
+  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(turned) : "r"(word));
+  return turned;
+}
+
 /// Four 8 x 8 matrices of 16-bit words, one row address a lane: lanes 8 i .. 8 i + 7 name the rows of matrix i. Lane 4 g + t
 /// gets row g, columns 2 t and 2 t + 1 of each.
 WN_DEVICE void load_matrices(uint32_t (&r)[4], uint32_t address) {

@@ -103,6 +103,7 @@ void run_decode(const DecodeCase& c, Outcome& outcome) {
 struct Int4Case {
   int head_dim, group_size, num_kv_heads;
   std::vector<int32_t> lens;
+  bool is_uneven = false;  ///< an eighth of the key channels four times as large, and all values eight times
 };
 
 void run_int4(const Int4Case& c, Outcome& outcome) {
@@ -111,7 +112,13 @@ void run_int4(const Int4Case& c, Outcome& outcome) {
   // Full pages of moderate values: quantising the huge filler of a cache would only test f16 range.
   std::vector<int32_t> full;
   for (int32_t len : c.lens) full.push_back((len + 63) / 64 * 64);
-  const PagedCache cache(21, full, c.head_dim, 0);
+  PagedCache cache(21, full, c.head_dim, 0);
+  if (c.is_uneven)
+    for (size_t i = 0; i < cache.pages.size(); i++) {
+      const size_t channel = i % c.head_dim;
+      const bool is_value = i / c.head_dim % 128 >= 64;
+      if (cache.pages[i] & 0x7f80) cache.pages[i] += is_value ? 3 << 7 : channel % 8 == 3 ? 2 << 7 : 0;
+    }
   const int pages = std::max(cache.num_pages, 1);
   std::vector<uint8_t> quantised(pages * wn_quantised_page_bytes(c.head_dim));
   std::vector<int32_t> all(pages);
@@ -190,10 +197,10 @@ void add_decode_cases(Cases& cases) {
 
   for (int d : {64, 128})
     for (const Int4Case& c : {Int4Case{d, 4, 1, {1}}, {d, 4, 1, {31}}, {d, 4, 1, {32}}, {d, 4, 1, {33}}, {d, 4, 1, {65}},
-                              {d, 1, 2, {300, 64}}, {d, 7, 2, {0, 129, 1000, 2}}, {d, 8, 1, {5000}}})
+                              {d, 1, 2, {300, 64}}, {d, 7, 2, {0, 129, 1000, 2}}, {d, 8, 1, {5000}}, {d, 4, 2, {700, 90}, true}})
       cases.push_back({"decode_attention_int4",
                        "d" + std::to_string(d) + "-g" + std::to_string(c.group_size) + "-len" + std::to_string(c.lens[0]) +
-                           "-segments" + std::to_string(c.lens.size()),
+                           "-segments" + std::to_string(c.lens.size()) + (c.is_uneven ? "-uneven" : ""),
                        [c](Outcome& outcome) { run_int4(c, outcome); }});
 }
 

@@ -28,8 +28,9 @@ typedef struct WnDecodeAttentionInt4Params {
 ///           lse         [batch, num_query_heads]  f32, natural log; null = not wanted
 ///           workspace   wn_decode_attention_int4_workspace_bytes; contents need no preparation
 /// Limits    head_dim in {64, 128}; group_size <= 8; softmax_scale > 0. A row with no key gets out = 0, lse = -inf
-/// Error     relative RMS against the fp64 reference over the same codes <= 6e-3, lse <= 5e-3 absolute (the query times
-///           the key scale is rounded to f16, so a product beyond 65504 is out of range)
+/// Error     relative RMS against the fp64 reference over the same codes <= 6e-3, lse <= 5e-3 absolute (queries,
+///           weights and their products with the scales are f16: a query times a key scale beyond 16376 and a value
+///           scale beyond 255 are out of range)
 /// Cost      160 bytes read per slot and KV head at head_dim 128; no allocation; asynchronous on `stream`
 /// Returns   Status with code and message; never throws, prints or exits
 /// Source    KIVI (arXiv 2402.02750): keys grouped along tokens, values along channels; groups of 32
