@@ -142,4 +142,128 @@ describe('edits of slots on the CUDA backend', { skip: hostSkip }, () => {
     assert.throws(() => cuda.quantiseRoundTrip(x, 4, 32, 0), /ERR_SHAPE.*divisor of 10/);
     cuda.free(x);
   });
+
+  /** Keys, values, counts, biases, positions and lens of a cache. */
+  const contents = (addon: Addon, cache: CacheId): TensorId[] => [
+    ...([0, 1, 2, 3] as const).map((what) => addon.cacheRead(cache, 0, what)),
+    ...[0, 1].map((head) => {
+      const positions = addon.cachePositions(cache, 0, head);
+      return i32(addon, [positions.length], [...positions]);
+    }),
+  ];
+  /** An edit of a fork leaves the cache that it came from as it was. */
+  const edited = (addon: Addon, lens: readonly number[], edit: (cache: CacheId) => void): TensorId[] => {
+    const cache = cacheOf(addon, lens, 41);
+    const fork = addon.cacheFork(cache);
+    const before = addon.cacheHash(cache);
+    edit(fork);
+    assert.equal(addon.cacheHash(cache), before);
+    assert.notEqual(addon.cacheHash(fork), before);
+    const results = contents(addon, fork);
+    addon.cacheFree(cache);
+    addon.cacheFree(fork);
+    return results;
+  };
+  /** Every third slot goes into the one behind it or, with `spread`, one slot into many. */
+  const merge = (addon: Addon, cache: CacheId, how: readonly [0 | 1 | 2, 0 | 1, 0 | 1], spread: boolean): void => {
+    const count = 30;
+    const shape = [HEADS, count];
+    const entry = (of: (i: number) => number): number[] =>
+      Array.from({ length: HEADS * count }, (_, i) => of(i % count));
+    addon.cacheMerge(
+      cache,
+      0,
+      i32(
+        addon,
+        shape,
+        entry((i) => (spread ? 5 * Math.floor(i / 10) : 3 * Math.floor(i / 2))),
+      ),
+      i32(addon, [HEADS], [count, count - 7]),
+      i32(
+        addon,
+        shape,
+        entry((i) => (i % 7 === 6 ? -1 : spread ? 20 + (i % 10) : 3 * Math.floor(i / 4) + 1)),
+      ),
+      f32(
+        addon,
+        shape,
+        entry((i) => (i % 5) / 4),
+      ),
+      ...how,
+    );
+  };
+
+  test('merged slots are those of the CPU: means, directions, sums, counts and biases', () => {
+    for (const spread of [false, true])
+      for (const how of [
+        [0, 1, 0],
+        [1, 0, 1],
+        [2, 0, 1],
+      ] as const)
+        assertSame(4e-3, (addon) => edited(addon, [90, 140], (cache) => merge(addon, cache, how, spread)));
+  });
+
+  test('turned keys and their positions are those of the CPU: all slots, some, and positions alone', () => {
+    const table = Array.from({ length: 20 * 16 }, (_, i) => {
+      const angle = Math.floor(i / 16) * 50 ** ((-2 * (i % 8)) / 16);
+      return 1.5 * (i % 16 < 8 ? Math.cos(angle) : Math.sin(angle));
+    });
+    for (const turns of [true, false])
+      assertSame(4e-3, (addon) =>
+        edited(addon, [90, 140], (cache) => {
+          const slots = Array.from({ length: HEADS * 140 }, (_, i) => (i < 20 ? 10 + 2 * i : -1));
+          const delta = Array.from({ length: HEADS * 140 }, (_, i) => (i % 140 < 10 ? i % 3 : (i % 29) - 10));
+          addon.cacheRotate(
+            cache,
+            0,
+            i32(addon, [HEADS, 140], slots),
+            i32(addon, [HEADS], [20, -1]),
+            i32(
+              addon,
+              [HEADS, 140],
+              delta.map((by, i) => Math.max(by, -(i % 140))),
+            ),
+            turns ? f32(addon, [20, 16], table) : 0,
+          );
+        }),
+      );
+  });
+
+  test('lists that do not fit are refused with the value at fault, and nothing changes', () => {
+    const cache = cacheOf(cuda, [90, 140], 51);
+    const before = cuda.cacheHash(cache);
+    const scope = cuda.openScope();
+    const list = (values: readonly number[]) => i32(cuda, [HEADS, 2], [0, 1, ...values]);
+    const lens = i32(cuda, [HEADS], [2, 2]);
+    const weight = f32(cuda, [HEADS, 2], [1, 1, 1, 1]);
+    const into = list([0, 9]);
+    const merged = (from: TensorId, to: TensorId, by: TensorId, of = lens) =>
+      cuda.cacheMerge(cache, 0, from, of, to, by, 1, 0, 0);
+    const apart = i32(cuda, [HEADS, 2], [0, 1, 4, 5]);
+    const targets = i32(cuda, [HEADS, 2], [8, 9, 8, 9]);
+    assert.throws(
+      () => merged(apart, targets, weight, i32(cuda, [HEADS], [2, 3])),
+      /ERR_SHAPE.*cacheMerge\.lens.*KV head 1.*3/,
+    );
+    assert.throws(() => merged(list([5, 4]), targets, weight), /ERR_SHAPE.*cacheMerge\.from.*below 140.*KV head 1.*4/);
+    assert.throws(
+      () => merged(apart, i32(cuda, [HEADS, 2], [8, 9, 8, 5]), weight),
+      /ERR_SHAPE.*cacheMerge\.into.*no source.*KV head 1.*5/,
+    );
+    assert.throws(
+      () => merged(apart, targets, f32(cuda, [HEADS, 2], [1, 1, 1, -2])),
+      /ERR_SHAPE.*cacheMerge\.weight.*-2/,
+    );
+    assert.throws(
+      () => cuda.cacheRotate(cache, 0, list([7, 140]), lens, into, 0),
+      /ERR_SHAPE.*cacheRotate\.slots.*below 140.*140/,
+    );
+    assert.throws(
+      () => cuda.cacheRotate(cache, 0, apart, lens, list([-3, -6]), 0),
+      /ERR_SHAPE.*cacheRotate\.delta.*by -6/,
+    );
+    cuda.closeScope(scope);
+    assert.equal(cuda.cacheHash(cache), before);
+    cuda.cacheFree(cache);
+  });
 });

@@ -24,10 +24,12 @@ napi_value Cluster(Call& call) {
   params.centroids = centroids.as<float>();
   params.assignment = assignment.as<int32_t>();
   params.sizes = sizes.as<int32_t>();
-  params.cache = ViewOf(call, list);
-  params.workspace_bytes = wn_k_means_workspace_bytes(&params);
-  if (params.workspace_bytes > 0) params.workspace = WorkspaceOf(call, static_cast<size_t>(params.workspace_bytes));
-  if (params.max_len > 0) Issue(call, wn_k_means(&params, StreamOf(call)));
+  if (params.max_len > 0) {
+    params.cache = ViewOf(call, list);
+    params.workspace_bytes = wn_k_means_workspace_bytes(&params);
+    if (params.workspace_bytes > 0) params.workspace = WorkspaceOf(call, static_cast<size_t>(params.workspace_bytes));
+    Issue(call, wn_k_means(&params, StreamOf(call)));
+  }
   napi_value triple;
   napi_create_array_with_length(call.env, 3, &triple);
   for (uint32_t i = 0; i < 3; i++) napi_set_element(call.env, triple, i, call.Value(ids[i]));
@@ -42,13 +44,14 @@ napi_value Means(Call& call) {
   const auto groups = static_cast<int32_t>(call.Int(4, "groups", 1, 1 << 16));
   Tensor out;
   const TensorId id = call.NewTensor(DType::kF32, {list.rows(), shape.num_kv_heads, groups, shape.head_dim}, &out);
+  if (list.MaxLen() == 0) return call.Value(id);
   const WnGroupMeansParams params{.cache = ViewOf(call, list),
                                   .assignment = assignment.as<int32_t>(),
                                   .means = out.as<float>(),
                                   .groups = groups,
                                   .max_len = list.MaxLen(),
                                   .what = what};
-  if (params.max_len > 0) Issue(call, wn_group_means(&params, StreamOf(call)));
+  Issue(call, wn_group_means(&params, StreamOf(call)));
   return call.Value(id);
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cache_batch.h"
+#include "winnow_cuda/cache_edit.h"
 #include "page_pool.h"
 
 /// The KV cache of the CUDA backend: ragged per (layer, KV head), paged, copy-on-write.
@@ -103,6 +104,10 @@ class CacheStore {
   Status ReadDown(Cache& cache, int32_t layer, int32_t what, void* out);
   Status Poison(Cache& cache, int32_t layer, const int32_t* slots, int64_t stride, const int32_t* lens);
   Status Hash(Cache& cache, uint64_t* out);
+  /// Edits of slots in place, their lists on the device: checked there before anything is written; one host read each. The cache, the
+  /// report and the workspace of the params are filled in here.
+  Status Merge(Cache& cache, int32_t layer, WnCacheMergeParams edit);
+  Status Rotate(Cache& cache, int32_t layer, WnCacheRotateParams edit);
 
   /// The layer as kernels see it, valid until the next. `new_slots` > 0: lens as before an append of so many, which is in the books already.
   Status View(const std::vector<Cache*>& caches, const std::vector<int32_t>& ids, int32_t layer, int32_t new_slots, WnCacheView* out) {
@@ -116,6 +121,10 @@ class CacheStore {
  private:
   PagePool* PoolOf(int32_t head_dim);
   Status GrowHeads(Cache& cache, int32_t layer, const std::vector<int32_t>& more);
+  /// Pages of a layer's heads that are nobody else's; of heads of count 0 none.
+  Status OwnPages(Cache& cache, int32_t layer, const std::vector<int32_t>& counts);
+  /// Counts of entries, and of each head its first fault, as the check at the head of scratch_ reported them.
+  Status ReadReport(int32_t heads, std::vector<int32_t>* counts, std::vector<int32_t>* faults);
   Status CopyPages(PagePool& pool, const std::vector<int32_t>& from, const std::vector<int32_t>& to);
   Status Gather(Cache& cache, int32_t layer, const int32_t* slots, int64_t stride, const std::vector<int32_t>& counts);
 

@@ -11,6 +11,7 @@
 #include "winnow_cuda/attention_probs.h"
 #include "winnow_cuda/block_scores.h"
 #include "winnow_cuda/block_summary.h"
+#include "winnow_cuda/cache_edit.h"
 #include "winnow_cuda/cache_insert.h"
 #include "winnow_cuda/cache_read.h"
 #include "winnow_cuda/cache_view.h"

@@ -30,9 +30,7 @@ WN_DEVICE void store_centroid(const KMeansArgs& args, int64_t list, int cluster,
 }
 WN_DEVICE LaneVector load_slot(const WnKMeansParams& p, int64_t list, int slot) {
   LaneVector x;
-  x.clear();
-  x.add(arena_row(p.cache, arena_slot(p.cache, list, slot), p.what), p.cache.head_dim);
-  x.drop_beyond(p.cache.head_dim);
+  x.load(arena_row(p.cache, arena_slot(p.cache, list, slot), p.what), p.cache.head_dim);
   return x;
 }
 
@@ -106,8 +104,7 @@ __global__ void __launch_bounds__(kSeedThreads) plus_plus_seeds_kernel(const __g
     if (i + 1 == clusters) break;
     for (int s = warp; s < len; s += kSeedWarps) {
       LaneVector x = load_slot(p, list, s);
-#pragma unroll
-      for (int c = 0; c < kMaxGroupDim / 32; c++) x.x[c] -= seed.x[c];
+      x.add(seed, -1);
       const float distance = sqrtf(x.squares());
       if (lane == 0 && (i == 0 || distance < nearest[s])) nearest[s] = distance;
     }

@@ -83,6 +83,11 @@ void argmax_ref(const WnArgmaxParams& p, int32_t* index);
 void cache_read_ref(const WnCacheReadParams& p, double* out);
 /// Writes into p.cache itself.
 void cache_insert_ref(const WnCacheInsertParams& p);
+/// Edits work on p.cache itself, the checks on p.report.
+void cache_merge_check_ref(const WnCacheMergeParams& p);
+void cache_merge_ref(const WnCacheMergeParams& p);
+void cache_rotate_check_ref(const WnCacheRotateParams& p);
+void cache_rotate_ref(const WnCacheRotateParams& p);
 void top_p_ref(const WnTopPParams& p, int32_t* indices, int32_t* lens);
 void quantise_round_trip_ref(const WnQuantiseRoundTripParams& p, double* out);
 void k_means_ref(const WnKMeansParams& p, double* centroids, int32_t* assignment, int32_t* sizes);

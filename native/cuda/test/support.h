@@ -50,6 +50,7 @@ void add_any_cases(Cases& cases);
 void add_cluster_cases(Cases& cases);
 void add_column_cases(Cases& cases);
 void add_cache_cases(Cases& cases);
+void add_edit_cases(Cases& cases);
 void add_prefill_cases(Cases& cases);
 void add_decode_cases(Cases& cases);
 void add_score_cases(Cases& cases);
