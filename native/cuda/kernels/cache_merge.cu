@@ -88,7 +88,7 @@ WN_DEVICE int given_count(const WnCacheMergeParams& p, int64_t first, int i, int
 }
 
 /// A warp per run of entries of one target.
-__global__ void __launch_bounds__(32 * kWarps) merge_kernel(const __grid_constant__ MergeArgs args) {
+__global__ void __launch_bounds__(32 * kWarps, 1) merge_kernel(const __grid_constant__ MergeArgs args) {
   const WnCacheMergeParams& p = args.p;
   const int begin = blockIdx.x * kWarps + threadIdx.x / 32, head = blockIdx.y, d = p.cache.head_dim;
   const uint64_t* order = args.order + static_cast<int64_t>(head) * args.places;
