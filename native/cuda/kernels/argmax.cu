@@ -5,10 +5,11 @@
 namespace winnow {
 namespace {
 
-constexpr int kThreads = 1024;
+constexpr int kThreads = 1024, kLoads = 8;
 
 struct ArgmaxArgs {
   WnArgmaxParams p;
+  bool has_quads;
 };
 
 /// Value and inverted index in one word: its maximum is the greatest value with the lowest index.
@@ -28,10 +29,26 @@ __global__ void __launch_bounds__(kThreads) argmax_kernel(const __grid_constant_
   __shared__ uint64_t bests[kThreads / 32];
   const float* row = p.logits + blockIdx.x * p.row_stride;
   uint64_t best = 0;
-  for (int i = threadIdx.x; i < p.width; i += kThreads) {
-    const uint64_t word = static_cast<uint64_t>(radix_key(__float_as_uint(row[i]))) << 32 | (0xffffffffu - i);
+  const auto take = [&](float x, int i) {
+    const uint64_t word = static_cast<uint64_t>(radix_key(__float_as_uint(x))) << 32 | (0xffffffffu - i);
     best = word > best ? word : best;
+  };
+  // One block reads a whole vocabulary: many loads of a thread must be under way at once.
+  const int quads = args.has_quads ? p.width / 4 : 0;
+  for (int first = threadIdx.x; first < quads; first += kLoads * kThreads) {
+    float4 x[kLoads];  // beyond the end the last quad, again
+#pragma unroll
+    for (int j = 0; j < kLoads; j++) x[j] = reinterpret_cast<const float4*>(row)[min(first + j * kThreads, quads - 1)];
+#pragma unroll
+    for (int j = 0; j < kLoads; j++) {
+      const int i = 4 * min(first + j * kThreads, quads - 1);
+      take(x[j].x, i);
+      take(x[j].y, i + 1);
+      take(x[j].z, i + 2);
+      take(x[j].w, i + 3);
+    }
   }
+  for (int i = 4 * quads + threadIdx.x; i < p.width; i += kThreads) take(row[i], i);
   best = warp_max(best);
   if (threadIdx.x % 32 == 0) bests[threadIdx.x / 32] = best;
   __syncthreads();
@@ -49,7 +66,7 @@ WnStatus wn_argmax(const WnArgmaxParams* params, void* stream) {
   const WnArgmaxParams& p = *params;
   WN_REQUIRE(p.logits && p.index, "argmax: a required pointer is null");
   WN_REQUIRE(p.num_rows > 0 && p.width > 0 && p.row_stride >= p.width, "argmax: counts or stride");
-  const ArgmaxArgs args{p};
+  const ArgmaxArgs args{p, aligned(p.logits, 16) && p.row_stride % 4 == 0};
   return cuda_status(
       launch_early(argmax_kernel, dim3(static_cast<unsigned>(p.num_rows)), dim3(kThreads), 0, static_cast<cudaStream_t>(stream), args), "argmax");
 }

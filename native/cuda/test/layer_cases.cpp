@@ -239,7 +239,7 @@ void run_rope_append(int tokens, int heads, int kv_heads, int head_dim, int rope
 }
 
 void run_argmax(int rows, int width, int kind, Outcome& outcome) {
-  const int stride = width + 3;
+  const int stride = kind == 1 ? width + 3 : (width + 3) / 4 * 4;
   std::vector<float> logits(static_cast<size_t>(rows) * stride);
   for (size_t i = 0; i < logits.size(); i++)
     logits[i] = kind == 0                   ? static_cast<float>(normal(121, i))
