@@ -67,7 +67,7 @@ void bench_tile(Bench& bench, const char* what, int rows, int cols, int tokens) 
 }  // namespace
 
 void bench_dense(Bench& bench) {
-  for (int tokens : {1, 8, 16}) {
+  for (int tokens : {1, 8, 16, 32, 64}) {
     bench_product(bench, "qkv", 6144, 4096, tokens, WN_GATE_NONE);
     bench_product(bench, "output", 4096, 4096, tokens, WN_GATE_NONE);
     bench_product(bench, "gate-up", 28672, 4096, tokens, WN_GATE_SILU);

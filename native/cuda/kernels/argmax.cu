@@ -28,10 +28,11 @@ __global__ void __launch_bounds__(kThreads) argmax_kernel(const __grid_constant_
   wait_for_predecessor();
   __shared__ uint64_t bests[kThreads / 32];
   const float* row = p.logits + blockIdx.x * p.row_stride;
-  uint64_t best = 0;
+  // Indices of a thread ascend, so the first of equals is the lowest; NaN is above nothing.
+  float most = -INFINITY;
+  int place = -1;
   const auto take = [&](float x, int i) {
-    const uint64_t word = static_cast<uint64_t>(radix_key(__float_as_uint(x))) << 32 | (0xffffffffu - i);
-    best = word > best ? word : best;
+    if (x > most || (x == most && place < 0)) most = x, place = i;
   };
   // One block reads a whole vocabulary: many loads of a thread must be under way at once.
   const int quads = args.has_quads ? p.width / 4 : 0;
@@ -49,12 +50,14 @@ __global__ void __launch_bounds__(kThreads) argmax_kernel(const __grid_constant_
     }
   }
   for (int i = 4 * quads + threadIdx.x; i < p.width; i += kThreads) take(row[i], i);
-  best = warp_max(best);
+  // A thread that saw NaN alone offers it, the lowest of keys, at its first index.
+  const uint64_t key = place < 0 ? 0 : radix_key(__float_as_uint(most));
+  const uint64_t best = warp_max(key << 32 | (0xffffffffu - static_cast<uint32_t>(place < 0 ? threadIdx.x : place)));
   if (threadIdx.x % 32 == 0) bests[threadIdx.x / 32] = best;
   __syncthreads();
   if (threadIdx.x >= 32) return;
-  best = warp_max(bests[threadIdx.x]);
-  if (threadIdx.x == 0) p.index[blockIdx.x] = static_cast<int32_t>(0xffffffffu - static_cast<uint32_t>(best));
+  const uint64_t last = warp_max(bests[threadIdx.x]);
+  if (threadIdx.x == 0) p.index[blockIdx.x] = static_cast<int32_t>(0xffffffffu - static_cast<uint32_t>(last));
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ struct NextShare {
   WN_HD int64_t end(int block) const { return block < first_asking || begin(block) + share > bytes ? bytes : begin(block) + share; }
 };
 
-/// Weights are read once for every 16 tokens; the sum of a token's product goes by the same order whoever shares the call.
+/// Weights are read once for every 64 tokens; the sum of a token's product goes by the same order whoever shares the call.
 WnStatus linear_step(const WnLinearParams& p, void* stream);
 /// Tiles of 128 tokens by 128 rows on the matrix units that every device since Ampere has. No gate.
 WnStatus linear_tile(const WnLinearParams& p, void* stream);

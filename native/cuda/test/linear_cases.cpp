@@ -80,7 +80,7 @@ void run_linear(const LinearCase& c, Outcome& outcome) {
 
 /// Every token of a step alone and beside any number of others: the same bits.
 void run_alone(int rows, int cols, int gate, Outcome& outcome) {
-  const int tokens = 19;
+  const int tokens = 75;
   LinearCase c{tokens, rows, cols, WN_LINEAR_STEP, WN_F32};
   c.gate = gate;
   const LinearInputs inputs(c);
@@ -113,7 +113,7 @@ void add_linear_cases(Cases& cases) {
     cases.push_back({"linear", name, [=](Outcome& outcome) { run_linear(c, outcome); }});
   };
   for (int path : {int{WN_LINEAR_STEP}, int{WN_LINEAR_TILE}, int{WN_LINEAR_BLAS}, int{WN_LINEAR_CHOOSE}})
-    for (int tokens : path == WN_LINEAR_STEP ? std::vector<int>{1, 2, 8, 9, 16, 17} : std::vector<int>{1, 17, 128, 129, 300})
+    for (int tokens : path == WN_LINEAR_STEP ? std::vector<int>{1, 2, 8, 9, 16, 17, 32, 33, 64, 65} : std::vector<int>{1, 17, 128, 129, 300})
       for (auto [rows, cols] : {std::pair{16, 8}, {64, 64}, {33, 200}, {192, 576}, {256, 1032}, {1536, 128}}) {
         if (path == WN_LINEAR_BLAS && rows % 8 != 0) continue;
         add({tokens, rows, cols, path, WN_F32});

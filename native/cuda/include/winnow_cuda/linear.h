@@ -44,7 +44,7 @@ typedef struct WnLinearParams {
 ///           next       next_bytes bytes of device memory, 16-byte aligned; changes time alone
 /// Limits    cols a multiple of 8; accumulate only into f32 without a gate; gate: rows a multiple of 64, no bias
 /// Error     f32 sums of exact products: relative RMS against the fp64 reference <= 1e-5 (f32 out), 4e-3 (bf16 out)
-/// Cost      step: weights read once per 16 tokens; a token's bits do not depend on what it shares the call with.
+/// Cost      step: weights read once per 64 tokens; a token's bits do not depend on what it shares the call with.
 ///           Otherwise 2 * num_tokens * rows * cols FLOP; cuBLASLt chooses by shape, so bits depend on num_tokens there
 /// Returns   Status with code and message; never throws, prints or exits
 WN_API WnStatus wn_linear(const WnLinearParams* params, void* stream);
