@@ -72,16 +72,20 @@ describe('an engine on the CUDA backend', { skip: hostSkip }, () => {
       headDim: 16,
       seed: 5,
     });
+    const params: Record<string, Record<string, unknown>> = {
+      quest: { denseLayers: 0 },
+      kivi: { groupSize: 16, residualTokens: 32 },
+    };
     const outcomes = [];
     for (const backend of ['cpu', 'cuda'] as const) {
       const engine = openWith(path, backend, 'native');
       try {
         const texts: Record<string, readonly number[]> = {};
-        for (const id of ['dense', 'streaming-llm', 'random', 'knorm', 'snapkv', 'tova', 'quest']) {
+        for (const id of ['dense', 'streaming-llm', 'random', 'knorm', 'snapkv', 'tova', 'quest', 'kivi']) {
           const prompt = text.repeat(4);
           const setting = {
             key: id,
-            method: { id, params: id === 'quest' ? { denseLayers: 0 } : {} },
+            method: { id, params: params[id] ?? {} },
             ...(id === 'dense' ? {} : { keptFraction: 0.5 }),
           };
           texts[id] = (await engine.generate({ text: prompt, raw: true, maxNewTokens: 5, setting })).tokenIds;

@@ -111,7 +111,7 @@ void Cache::GrowHead(HeadCache& head, const LayerGeometry& geometry, int32_t cou
   const int32_t used = head.len % kPageSize;
   if (used != 0 && count > 0) {
     Page*& last = head.pages.back();
-    if (last->refs > 1 || IsQuantised(*last)) {
+    if (IsFixed(*last) || IsQuantised(*last)) {
       Page* fresh = CopyAsElements(*last, used);
       ReleasePage(last);
       last = fresh;

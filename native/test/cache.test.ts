@@ -94,6 +94,27 @@ describe('the KV cache through the binding', () => {
     addon.cacheFree(cache);
   });
 
+  test('a head that is cut back into what was given back takes new slots in a page of its own', () => {
+    const cache = filledCache(addon, shape, 150, 5);
+    addon.cacheRelease(cache, 0, 64);
+    addon.cacheDropLast(cache, 110);
+    appendNoise(addon, cache, shape, 0, 2, 9);
+    const other = filledCache(addon, shape, 150, 6);
+    addon.cacheRelease(other, 0, 128);
+    const keys = addon.download(addon.cacheRead(cache, 0, 0));
+    assert.ok(keys.subarray(0, 40 * 16).every((x) => x === 0));
+    assert.ok(keys.subarray(40 * 16, 42 * 16).some((x) => x !== 0));
+    assert.notDeepEqual(keys.slice(40 * 16, 42 * 16), keys.slice(82 * 16, 84 * 16), 'heads share no page');
+    assert.ok(
+      addon
+        .download(addon.cacheRead(other, 0, 0))
+        .subarray(0, 128 * 16)
+        .every((x) => x === 0),
+    );
+    addon.cacheFree(other);
+    addon.cacheFree(cache);
+  });
+
   test('keeping slots of several rows in one call is keeping them one by one', () => {
     const lists = [
       [0, 1, 2, 64, 65, 99, 7, 8, 9, 10, 11, 12],

@@ -111,6 +111,17 @@ napi_value Append(Call& call) {
   return call.Nothing();
 }
 
+napi_value Quantise(Call& call) {
+  Cache& cache = CacheOf(call, 0, "cache");
+  const WnPlaneFormat plane{.bits = static_cast<int32_t>(call.Int(4, "bits", 0, 64)),
+                            .group = static_cast<int32_t>(call.Int(5, "group", 0, 1 << 15)),
+                            .along = static_cast<int32_t>(call.Int(6, "along", 0, 1))};
+  call.Check(EngineOf(call).caches.Quantise(cache, LayerOf(call, 1, cache), static_cast<int32_t>(call.Int(2, "what", 0, 1)),
+                                            static_cast<int32_t>(call.Int(3, "upTo", 0, INT32_MAX)), plane));
+  CountPages(call);
+  return call.Nothing();
+}
+
 napi_value Poison(Call& call) {
   Cache& cache = CacheOf(call, 0, "cache");
   const int32_t layer = LayerOf(call, 1, cache);
@@ -140,6 +151,7 @@ const Binding binding([](napi_env env, napi_value exports, Runtime& runtime) {
             {"cacheDropLast", DropLast},
             {"cacheRelease", Release},
             {"cacheAppend", Append},
+            {"cacheQuantise", Quantise},
             {"cachePoison", Poison},
             {"poisonFreedPages", PoisonFreed}});
 });

@@ -47,7 +47,7 @@ napi_value Read(Call& call) {
                                              : call.NewTensor(what == WN_READ_BIAS ? DType::kF32 : DType::kI32, {shape.num_kv_heads, longest}, &out);
   if (out.size() == 0) return call.Value(id);
   WnCacheReadParams params{.out = out.data, .what = what, .max_len = static_cast<int32_t>(longest)};
-  call.Check(EngineOf(call).caches.View(cache, layer, &params.cache));
+  call.Check(EngineOf(call).caches.PackedView({&cache}, {}, layer, 0, &params.cache));
   params.cache.log_bias = shape.pool->bias();
   Issue(call, wn_cache_read(&params, StreamOf(call)));
   return call.Value(id);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "../kernels/packed_page.h"
+
 namespace winnow::gpu {
 
 std::atomic<uint64_t> Cache::last_version_ = 0;
@@ -14,7 +16,7 @@ Cache::Cache(std::shared_ptr<const CacheLayout> layout)
 Cache::~Cache() {
   for (int32_t layer = 0; layer < static_cast<int32_t>(state_.size()); layer++)
     for (int32_t h = 0; h < geometry(layer).num_kv_heads; h++)
-      for (int32_t page : head(layer, h).pages) geometry(layer).pool->Release(page);
+      for (int32_t page : head(layer, h).pages) Release(layer, page);
 }
 
 std::unique_ptr<Cache> Cache::Fork() const {
@@ -23,7 +25,7 @@ std::unique_ptr<Cache> Cache::Fork() const {
   fork->state_ = state_;
   for (int32_t layer = 0; layer < static_cast<int32_t>(state_.size()); layer++)
     for (int32_t h = 0; h < geometry(layer).num_kv_heads; h++)
-      for (int32_t page : head(layer, h).pages) geometry(layer).pool->Retain(page);
+      for (int32_t page : head(layer, h).pages) Retain(layer, page);
   return fork;
 }
 
@@ -45,7 +47,7 @@ void Cache::Truncate(int32_t layer, int32_t kv_head, int32_t len) {
   const auto pages = static_cast<size_t>(PagesFor(len));
   if (pages == slots.pages.size()) return;
   while (slots.pages.size() > pages) {
-    geometry(layer).pool->Release(slots.pages.back());
+    Release(layer, slots.pages.back());
     slots.pages.pop_back();
   }
   TouchTable(layer);
@@ -53,10 +55,18 @@ void Cache::Truncate(int32_t layer, int32_t kv_head, int32_t len) {
 
 int64_t Cache::HeadBytes(int32_t layer, int32_t kv_head) const {
   const HeadSlots& slots = head(layer, kv_head);
-  int64_t held = slots.len;
-  for (int32_t page : slots.pages)
-    if (page == kReleasedPage) held -= kPageSlots;
-  return held * geometry(layer).head_dim * 4;
+  const LayerGeometry& shape = geometry(layer);
+  int64_t bytes = int64_t{slots.len} * shape.head_dim * 4;
+  for (size_t index = 0; index < slots.pages.size(); index++) {
+    const int32_t entry = slots.pages[index];
+    const int64_t used = std::min(kPageSlots, slots.len - static_cast<int32_t>(index) * kPageSlots);
+    if (entry == kReleasedPage) bytes -= used * shape.head_dim * 4;
+    if (entry >= 0) continue;
+    const PageGeometry& packed = shape.pools->Of(*shape.pool, entry).geometry();
+    for (const WnPlaneFormat& plane : packed.planes)
+      if (plane.bits != 0) bytes += code_bytes(plane, shape.head_dim) + int64_t{4} * num_plane_groups(plane, shape.head_dim) - used * shape.head_dim * 2;
+  }
+  return bytes;
 }
 
 int64_t Cache::Bytes() const {

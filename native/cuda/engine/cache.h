@@ -9,18 +9,20 @@
 #include <vector>
 
 #include "cache_batch.h"
+#include "page_pools.h"
 #include "winnow_cuda/cache_edit.h"
-#include "page_pool.h"
 
 /// The KV cache of the CUDA backend: ragged per (layer, KV head), paged, copy-on-write.
 ///
 /// Lens and page tables live on the host; keys, values, positions, counts and biases on the device. A fork copies tables and
 /// raises reference counts; a write to a shared page copies that page first. All pages of a head but the last are full.
+/// Packed pages are never written: whoever would writes a page of elements in their place.
 namespace winnow::gpu {
 
 struct LayerGeometry {
   int32_t num_kv_heads, head_dim, first_head;
-  PagePool* pool;
+  PagePool* pool;  ///< of element pages
+  PagePools* pools;
 };
 
 struct CacheLayout {
@@ -30,7 +32,7 @@ struct CacheLayout {
 
 struct HeadSlots {
   int32_t len = 0;
-  std::vector<int32_t> pages;
+  std::vector<int32_t> pages;  ///< entries as PagePools reads them
 };
 
 class Cache {
@@ -53,9 +55,15 @@ class Cache {
   /// Changes with every change of the layer's page tables; equal numbers mean equal tables.
   uint64_t table_version(int32_t layer) const { return state_[static_cast<size_t>(layer)].table_version; }
   void TouchTable(int32_t layer) { state_[static_cast<size_t>(layer)].table_version = ++last_version_; }
+  /// Whether pages of the layer may be packed.
+  bool has_packed(int32_t layer) const { return state_[static_cast<size_t>(layer)].has_packed; }
+  void set_has_packed(int32_t layer) { state_[static_cast<size_t>(layer)].has_packed = true; }
+  void Retain(int32_t layer, int32_t entry) const { geometry(layer).pools->Retain(*geometry(layer).pool, entry); }
+  void Release(int32_t layer, int32_t entry) const { geometry(layer).pools->Release(*geometry(layer).pool, entry); }
+  bool IsShared(int32_t layer, int32_t entry) const { return geometry(layer).pools->IsShared(*geometry(layer).pool, entry); }
   /// Slots beyond `len` of a head go; pages with them.
   void Truncate(int32_t layer, int32_t kv_head, int32_t len);
-  /// Resident bytes: slots x 2 x head dim x 2; what was given back counts nothing.
+  /// Resident bytes: slots x 2 x head dim x 2, packed planes by their codes, scales and minima; what was given back counts nothing.
   int64_t HeadBytes(int32_t layer, int32_t kv_head) const;
   int64_t Bytes() const;
 
@@ -63,6 +71,7 @@ class Cache {
   struct LayerState {
     uint64_t table_version = 0;
     bool has_bias = false;
+    bool has_packed = false;
   };
   static std::atomic<uint64_t> last_version_;  // engines of several threads draw from it
   std::shared_ptr<const CacheLayout> layout_;
@@ -72,13 +81,13 @@ class Cache {
 
 class CacheStore {
  public:
-  explicit CacheStore(std::shared_ptr<Device> device) : device_(device), batches_(device), scratch_(device) {}
+  explicit CacheStore(std::shared_ptr<Device> device) : device_(device), pools_(device), batches_(device), scratch_(device), unpacked_(device) {}
 
   Status AddLayout(const std::vector<int32_t>& num_kv_heads, const std::vector<int32_t>& head_dim,
                    const std::vector<int32_t>& head_dim_v, int32_t* out);
   Status Create(int32_t layout, int32_t* out);
   Status Fork(int32_t cache, int32_t* out);
-  /// A copy in pages of its own.
+  /// A copy in pages of its own, codes and all.
   Status Copy(int32_t cache, int32_t* out);
   Status Free(int32_t cache);
   Status Get(int64_t cache, const char* where, Cache** out) const;
@@ -109,33 +118,48 @@ class CacheStore {
   Status Merge(Cache& cache, int32_t layer, WnCacheMergeParams edit);
   Status Rotate(Cache& cache, int32_t layer, WnCacheRotateParams edit);
 
-  /// The layer as kernels see it, valid until the next. `new_slots` > 0: lens as before an append of so many, which is in the books already.
-  Status View(const std::vector<Cache*>& caches, const std::vector<int32_t>& ids, int32_t layer, int32_t new_slots, WnCacheView* out) {
-    return batches_.View(caches, ids, layer, new_slots, out);
-  }
-  Status View(Cache& cache, int32_t layer, WnCacheView* out) { return batches_.View({&cache}, {}, layer, 0, out); }
+  /// Stores keys (0) or values (1) of the whole pages of slots [0, up_to) of every head as codes; packed planes stay as they are.
+  Status Quantise(Cache& cache, int32_t layer, int32_t what, int32_t up_to, const WnPlaneFormat& plane);
+
+  /// The layer as kernels see it, valid until the next or until pages are taken. `new_slots` > 0: lens as before an append of so
+  /// many, which is in the books already. Packed pages from `first_page` of each head on are unpacked for the op issued next,
+  /// those before it read as zeros; an append reads none.
+  Status View(const std::vector<Cache*>& caches, const std::vector<int32_t>& ids, int32_t layer, int32_t new_slots, WnCacheView* out,
+              int32_t first_page = 0);
+  Status View(Cache& cache, int32_t layer, WnCacheView* out) { return View({&cache}, {}, layer, 0, out); }
+  /// The same with packed pages named as such, for kernels that take formats.
+  Status PackedView(const std::vector<Cache*>& caches, const std::vector<int32_t>& ids, int32_t layer, int32_t new_slots, WnCacheView* out);
 
   void PoisonFreedPages(bool on);
   int64_t live_bytes() const;
 
  private:
-  PagePool* PoolOf(int32_t head_dim);
+  /// Slots that a head keeps behind the pages that stay as they are. count -1: the head is left alone.
+  struct Kept {
+    int32_t pages, count;
+  };
   Status GrowHeads(Cache& cache, int32_t layer, const std::vector<int32_t>& more);
-  /// Pages of a layer's heads that are nobody else's; of heads of count 0 none.
+  /// Pages of elements for a layer's heads that are nobody else's; of heads of count 0 none.
   Status OwnPages(Cache& cache, int32_t layer, const std::vector<int32_t>& counts);
   /// Counts of entries, and of each head its first fault, as the check at the head of scratch_ reported them.
   Status ReadReport(int32_t heads, std::vector<int32_t>* counts, std::vector<int32_t>* faults);
+  /// A page of elements with what the page of an entry holds, in its place, unless it is one that may be written.
+  Status OwnPage(Cache& cache, int32_t layer, int32_t* entry);
   Status CopyPages(PagePool& pool, const std::vector<int32_t>& from, const std::vector<int32_t>& to);
-  Status Gather(Cache& cache, int32_t layer, const int32_t* slots, int64_t stride, const std::vector<int32_t>& counts);
+  /// `slots` on the device: row h at h * stride lists those behind the pages that stay.
+  Status Gather(Cache& cache, int32_t layer, const int32_t* slots, int64_t stride, const std::vector<Kept>& kept);
+  /// The same where pages may be packed: whole pages that stay in place keep their codes. Reads the lists, of `capacity` slots each.
+  Status KeepPacked(Cache& cache, int32_t layer, const int32_t* slots, int64_t stride, int64_t capacity, std::vector<Kept> kept);
+  /// Borrowed pages of elements in the place of the packed ones of a table.
+  Status Unpack(const LayerGeometry& shape, std::vector<int32_t>* table);
 
   std::shared_ptr<Device> device_;
-  std::map<int32_t, std::unique_ptr<PagePool>> pools_;
+  PagePools pools_;
   std::vector<std::shared_ptr<const CacheLayout>> layouts_;
   int32_t next_id_ = 1;
   std::unordered_map<int32_t, std::unique_ptr<Cache>> caches_;
   BatchViews batches_;
-  Buffer scratch_;
-  bool poisons_ = false;
+  Buffer scratch_, unpacked_;
 };
 
 inline int32_t PagesFor(int32_t slots) { return (slots + kPageSlots - 1) / kPageSlots; }

@@ -6,7 +6,7 @@ namespace winnow::gpu {
 
 namespace {
 
-/// Pages of one launch: a block row each, and their tables have to fit the staging area.
+/// Pages of one launch: their tables have to fit the staging area.
 constexpr size_t kMostPages = 32768;
 
 }  // namespace
@@ -18,7 +18,7 @@ Status CacheStore::Copy(int32_t cache, int32_t* out) {
   std::unique_ptr<Cache> copy = from->Fork();
   for (int32_t layer = 0; layer < static_cast<int32_t>(copy->layout().layers.size()); layer++) {
     const LayerGeometry& geometry = copy->geometry(layer);
-    PagePool& pool = *geometry.pool;
+    PagePool& elements = *geometry.pool;
     std::vector<int32_t*> places;
     for (int32_t h = 0; h < geometry.num_kv_heads; h++)
       for (int32_t& page : copy->head(layer, h).pages)
@@ -27,12 +27,12 @@ Status CacheStore::Copy(int32_t cache, int32_t* out) {
       const size_t count = std::min(kMostPages, places.size() - first);
       std::vector<int32_t> shared(count), own;
       for (size_t i = 0; i < count; i++) shared[i] = *places[first + i];
-      WINNOW_TRY(pool.Take(static_cast<int64_t>(count), &own));
+      WINNOW_TRY(pools_.TakeAlike(elements, shared, &own));
       for (size_t i = 0; i < count; i++) {
-        pool.Release(shared[i]);
+        copy->Release(layer, shared[i]);
         *places[first + i] = own[i];
       }
-      WINNOW_TRY(CopyPages(pool, shared, own));
+      WINNOW_TRY(pools_.Convert(elements, shared, own));
     }
     copy->TouchTable(layer);
   }

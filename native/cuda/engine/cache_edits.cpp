@@ -20,16 +20,16 @@ Status CacheStore::OwnPages(Cache& cache, int32_t layer, const std::vector<int32
   for (size_t h = 0; h < counts.size(); h++) {
     if (counts[h] <= 0) continue;
     for (int32_t& page : cache.head(layer, static_cast<int32_t>(h)).pages)
-      if (page != kReleasedPage && pool.IsShared(page)) places.push_back(&page);
+      if (page < 0 || (page != kReleasedPage && pool.IsShared(page))) places.push_back(&page);
   }
   for (size_t first = 0; first < places.size(); first += kMostPages) {
     const size_t count = std::min(kMostPages, places.size() - first);
     std::vector<int32_t> shared(count), own;
     for (size_t i = 0; i < count; i++) shared[i] = *places[first + i];
     WINNOW_TRY(pool.Take(static_cast<int64_t>(count), &own));
-    WINNOW_TRY(CopyPages(pool, shared, own));
+    WINNOW_TRY(pools_.Convert(pool, shared, own));
     for (size_t i = 0; i < count; i++) {
-      pool.Release(shared[i]);
+      cache.Release(layer, shared[i]);
       *places[first + i] = own[i];
     }
   }

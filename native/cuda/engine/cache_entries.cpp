@@ -28,7 +28,7 @@ Status CacheStore::Append(Cache& cache, int32_t layer, const Entries& entries, i
   WINNOW_TRY(GrowHeads(cache, layer, more));
   cache.set_has_bias(layer);
   WnCacheView view{};
-  WINNOW_TRY(View(cache, layer, &view));
+  WINNOW_TRY(PackedView({&cache}, {}, layer, 0, &view));  // the new slots lie in pages of elements
   const WnCacheInsertParams params{.cache = view,
                                    .keys = entries.keys,
                                    .values = entries.values,
@@ -41,16 +41,18 @@ Status CacheStore::Append(Cache& cache, int32_t layer, const Entries& entries, i
   if (before == 0) return {};
   // The last `before` old slots go behind the new ones.
   const int64_t stride = cache.MaxLen(layer);
-  std::vector<int32_t> order(static_cast<size_t>(heads * stride)), counts(static_cast<size_t>(heads));
+  std::vector<int32_t> order(static_cast<size_t>(heads * stride));
+  std::vector<Kept> kept(static_cast<size_t>(heads));
   for (int32_t h = 0; h < heads; h++) {
-    const int32_t was = old[static_cast<size_t>(h)], kept = was - before, len = cache.head(layer, h).len;
+    const int32_t was = old[static_cast<size_t>(h)], stay = (was - before) / kPageSlots, len = cache.head(layer, h).len;
+    const int32_t first = stay * kPageSlots, behind = was - before - first;
     auto at = order.begin() + h * stride;
-    std::iota(at, at + kept, 0);
-    std::iota(at + kept, at + kept + (len - was), was);
-    std::iota(at + kept + (len - was), at + len, kept);
-    counts[static_cast<size_t>(h)] = len;
+    std::iota(at, at + behind, first);
+    std::iota(at + behind, at + behind + (len - was), was);
+    std::iota(at + behind + (len - was), at + (len - first), was - before);
+    kept[static_cast<size_t>(h)] = {stay, len - first};
   }
-  return Gather(cache, layer, device_->Stage(order.data(), order.size()), stride, counts);
+  return Gather(cache, layer, device_->Stage(order.data(), order.size()), stride, kept);
 }
 
 Status CacheStore::ReadDown(Cache& cache, int32_t layer, int32_t what, void* out) {
@@ -61,7 +63,7 @@ Status CacheStore::ReadDown(Cache& cache, int32_t layer, int32_t what, void* out
                        static_cast<size_t>(what <= WN_READ_VALUES ? shape.head_dim : 1);
   WINNOW_TRY(scratch_.Need(bytes));
   WnCacheReadParams params{.out = scratch_.data(), .what = what, .max_len = longest};
-  WINNOW_TRY(View(cache, layer, &params.cache));
+  WINNOW_TRY(PackedView({&cache}, {}, layer, 0, &params.cache));
   params.cache.log_bias = shape.pool->bias();
   WINNOW_TRY(FromWn(wn_cache_read(&params, device_->stream()), "cacheRead"));
   return device_->CopyDown(out, scratch_.data(), bytes);
@@ -88,7 +90,7 @@ Status CacheStore::ReleaseBefore(Cache& cache, int32_t layer, int32_t before) {
     for (int32_t index = first_held(head); index < head.len / kPageSlots; index++) {
       const auto at = positions.begin() + h * stride + int64_t{index} * kPageSlots;
       if (*std::max_element(at, at + kPageSlots) >= before) break;
-      shape.pool->Release(head.pages[static_cast<size_t>(index)]);
+      cache.Release(layer, head.pages[static_cast<size_t>(index)]);
       head.pages[static_cast<size_t>(index)] = kReleasedPage;
       changed = true;
     }
@@ -110,13 +112,7 @@ Status CacheStore::Poison(Cache& cache, int32_t layer, const int32_t* slots, int
     for (int32_t slot = 0; slot < head.len; slot++) {
       if (std::binary_search(own, own + lens[h], slot)) continue;
       int32_t& page = head.pages[static_cast<size_t>(slot / kPageSlots)];
-      if (pool.IsShared(page)) {
-        std::vector<int32_t> fresh;
-        WINNOW_TRY(pool.Take(1, &fresh));
-        WINNOW_TRY(CopyPages(pool, {page}, fresh));
-        pool.Release(page);
-        page = fresh[0];
-      }
+      WINNOW_TRY(OwnPage(cache, layer, &page));
       for (int32_t plane = 0; plane < 2; plane++) {
         const int64_t row = (int64_t{page} * 2 + plane) * kPageSlots + slot % kPageSlots;
         WINNOW_TRY(device_->Fill(static_cast<std::byte*>(pool.pages()) + row * shape.head_dim * 2, 0xff, static_cast<size_t>(shape.head_dim) * 2));

@@ -24,21 +24,12 @@ Status CacheStore::AddLayout(const std::vector<int32_t>& num_kv_heads, const std
       return Status::Fail(Code::kUnsupported, "cacheLayout.headDimV", "values as wide as keys (" + std::to_string(dim) + ") on cuda",
                           std::to_string(head_dim_v[layer]), "Use --backend cpu.");
     }
-    layout->layers.push_back({num_kv_heads[layer], dim, layout->total_heads, PoolOf(dim)});
+    layout->layers.push_back({num_kv_heads[layer], dim, layout->total_heads, pools_.Elements(dim, head_dim_v[layer]), &pools_});
     layout->total_heads += num_kv_heads[layer];
   }
   layouts_.push_back(std::move(layout));
   *out = static_cast<int32_t>(layouts_.size());
   return {};
-}
-
-PagePool* CacheStore::PoolOf(int32_t head_dim) {
-  std::unique_ptr<PagePool>& pool = pools_[head_dim];
-  if (pool == nullptr) {
-    pool = std::make_unique<PagePool>(device_, head_dim);
-    pool->set_poison(poisons_);
-  }
-  return pool.get();
 }
 
 Status CacheStore::Create(int32_t layout, int32_t* out) {
@@ -95,16 +86,31 @@ Status CacheStore::CopyPages(PagePool& pool, const std::vector<int32_t>& from, c
   return FromWn(wn_gather_compact(&params, device_->stream()), "cache");
 }
 
+Status CacheStore::OwnPage(Cache& cache, int32_t layer, int32_t* entry) {
+  if (*entry >= 0 && !cache.IsShared(layer, *entry)) return {};
+  PagePool& pool = *cache.geometry(layer).pool;
+  std::vector<int32_t> fresh;
+  WINNOW_TRY(pool.Take(1, &fresh));
+  if (*entry < 0) WINNOW_TRY(pools_.Convert(pool, {*entry}, fresh));
+  else WINNOW_TRY(CopyPages(pool, {*entry}, fresh));
+  cache.Release(layer, *entry);
+  *entry = fresh[0];
+  cache.TouchTable(layer);
+  return {};
+}
+
 Status CacheStore::GrowHeads(Cache& cache, int32_t layer, const std::vector<int32_t>& more) {
   PagePool& pool = *cache.geometry(layer).pool;
   int64_t needed = 0;
   std::vector<int32_t> shared;
   for (size_t h = 0; h < more.size(); h++) {
-    const HeadSlots& slots = cache.head(layer, static_cast<int32_t>(h));
+    HeadSlots& slots = cache.head(layer, static_cast<int32_t>(h));
     if (more[h] > INT32_MAX - kPageSlots - slots.len) return Status::Shape("cache", "fewer than 2^31 slots", std::to_string(more[h]) + " more");
     if (more[h] == 0) continue;
-    if (slots.len % kPageSlots != 0 && pool.IsShared(slots.pages.back())) shared.push_back(slots.pages.back());
     needed += PagesFor(slots.len + more[h]) - static_cast<int64_t>(slots.pages.size());
+    if (slots.len % kPageSlots == 0) continue;
+    if (slots.pages.back() < 0) WINNOW_TRY(OwnPage(cache, layer, &slots.pages.back()));
+    if (pool.IsShared(slots.pages.back())) shared.push_back(slots.pages.back());
   }
   std::vector<int32_t> fresh;
   if (needed + static_cast<int64_t>(shared.size()) > 0) {
@@ -134,30 +140,32 @@ Status CacheStore::Grow(const std::vector<Cache*>& caches, int32_t layer, int32_
   return {};
 }
 
-/// counts by head, -1 leaves a head alone.
-Status CacheStore::Gather(Cache& cache, int32_t layer, const int32_t* slots, int64_t stride, const std::vector<int32_t>& counts) {
-  PagePool& pool = *cache.geometry(layer).pool;
+Status CacheStore::Gather(Cache& cache, int32_t layer, const int32_t* slots, int64_t stride, const std::vector<Kept>& kept) {
+  const LayerGeometry& shape = cache.geometry(layer);
+  PagePool& pool = *shape.pool;
   size_t source_stride = 1, target_stride = 1;
   int64_t needed = 0;
-  for (size_t h = 0; h < counts.size(); h++) {
+  for (size_t h = 0; h < kept.size(); h++) {
     source_stride = std::max(source_stride, cache.head(layer, static_cast<int32_t>(h)).pages.size());
-    if (counts[h] <= 0) continue;
-    target_stride = std::max(target_stride, static_cast<size_t>(PagesFor(counts[h])));
-    needed += PagesFor(counts[h]);
+    if (kept[h].count <= 0) continue;
+    target_stride = std::max(target_stride, static_cast<size_t>(PagesFor(kept[h].count)));
+    needed += PagesFor(kept[h].count);
   }
   std::vector<int32_t> fresh;
   WINNOW_TRY(pool.Take(needed, &fresh));
-  std::vector<int32_t> source(counts.size() * source_stride, kReleasedPage), target(counts.size() * target_stride, kReleasedPage),
-      taken(counts.size(), 0);
+  std::vector<int32_t> source(kept.size() * source_stride, kReleasedPage), target(kept.size() * target_stride, kReleasedPage),
+      taken(kept.size(), 0);
   size_t next = 0;
-  for (size_t h = 0; h < counts.size(); h++) {
-    if (counts[h] <= 0) continue;
+  for (size_t h = 0; h < kept.size(); h++) {
+    if (kept[h].count <= 0) continue;
     const std::vector<int32_t>& pages = cache.head(layer, static_cast<int32_t>(h)).pages;
-    std::copy(pages.begin(), pages.end(), source.begin() + static_cast<int64_t>(h * source_stride));
-    for (int32_t i = 0; i < PagesFor(counts[h]); i++) target[h * target_stride + static_cast<size_t>(i)] = fresh[next++];
-    taken[h] = counts[h];
+    // Pages that stay are not read, so they need not be unpacked.
+    std::copy(pages.begin() + kept[h].pages, pages.end(), source.begin() + static_cast<int64_t>(h * source_stride) + kept[h].pages);
+    for (int32_t i = 0; i < PagesFor(kept[h].count); i++) target[h * target_stride + static_cast<size_t>(i)] = fresh[next++];
+    taken[h] = kept[h].count;
   }
   if (needed > 0) {
+    WINNOW_TRY(Unpack(shape, &source));
     const WnGatherCompactParams params{.source = pool.pages(),
                                        .source_table = device_->Stage(source.data(), source.size()),
                                        .indices = slots,
@@ -166,7 +174,7 @@ Status CacheStore::Gather(Cache& cache, int32_t layer, const int32_t* slots, int
                                        .target_table = device_->Stage(target.data(), target.size()),
                                        .source_bias = pool.bias(),
                                        .target_bias = pool.bias(),
-                                       .num_rows = static_cast<int32_t>(counts.size()),
+                                       .num_rows = static_cast<int32_t>(kept.size()),
                                        .head_dim = pool.head_dim(),
                                        .source_stride = static_cast<int32_t>(source_stride),
                                        .target_stride = static_cast<int32_t>(target_stride),
@@ -176,32 +184,35 @@ Status CacheStore::Gather(Cache& cache, int32_t layer, const int32_t* slots, int
                                        .slot_counts = pool.counts()};
     WINNOW_TRY(FromWn(wn_gather_compact(&params, device_->stream()), "cacheKeep"));
   }
-  for (size_t h = 0; h < counts.size(); h++) {
-    if (counts[h] < 0) continue;
+  for (size_t h = 0; h < kept.size(); h++) {
+    if (kept[h].count < 0) continue;
     HeadSlots& head = cache.head(layer, static_cast<int32_t>(h));
-    for (int32_t page : head.pages) pool.Release(page);
-    head.pages.assign(target.begin() + static_cast<int64_t>(h * target_stride),
-                      target.begin() + static_cast<int64_t>(h * target_stride) + PagesFor(counts[h]));
-    head.len = counts[h];
+    const auto moved = head.pages.begin() + kept[h].pages;
+    for (auto page = moved; page != head.pages.end(); ++page) cache.Release(layer, *page);
+    head.pages.erase(moved, head.pages.end());
+    const auto first = target.begin() + static_cast<int64_t>(h * target_stride);
+    head.pages.insert(head.pages.end(), first, first + PagesFor(kept[h].count));
+    head.len = kept[h].pages * kPageSlots + kept[h].count;
   }
   cache.TouchTable(layer);
   return {};
 }
 
 Status CacheStore::Keep(Cache& cache, int32_t layer, const int32_t* slots, int64_t stride, int64_t capacity, const int32_t* lens) {
-  std::vector<int32_t> counts(static_cast<size_t>(cache.geometry(layer).num_kv_heads), -1);
+  std::vector<Kept> kept(static_cast<size_t>(cache.geometry(layer).num_kv_heads), {0, -1});
   bool moves = false;
-  for (size_t h = 0; h < counts.size(); h++) {
+  for (size_t h = 0; h < kept.size(); h++) {
     const int32_t len = cache.head(layer, static_cast<int32_t>(h)).len;
     if (lens[h] < -1 || lens[h] > std::min<int64_t>(capacity, len)) {
       return Status::Shape("cacheKeep.lens", "-1 to " + std::to_string(std::min<int64_t>(capacity, len)) + " slots in KV head " + std::to_string(h),
                            std::to_string(lens[h]));
     }
     // As many slots as there are, ascending: all of them.
-    if (lens[h] != len) counts[h] = lens[h];
-    moves = moves || counts[h] >= 0;
+    if (lens[h] != len) kept[h].count = lens[h];
+    moves = moves || kept[h].count >= 0;
   }
-  return moves ? Gather(cache, layer, slots, stride, counts) : Status();
+  if (!moves) return {};
+  return cache.has_packed(layer) ? KeepPacked(cache, layer, slots, stride, capacity, kept) : Gather(cache, layer, slots, stride, kept);
 }
 
 Status CacheStore::DropLast(Cache& cache, int32_t count) {
@@ -217,15 +228,8 @@ Status CacheStore::DropLast(Cache& cache, int32_t count) {
   return {};
 }
 
-void CacheStore::PoisonFreedPages(bool on) {
-  poisons_ = on;
-  for (auto& [dim, pool] : pools_) pool->set_poison(on);
-}
+void CacheStore::PoisonFreedPages(bool on) { pools_.set_poison(on); }
 
-int64_t CacheStore::live_bytes() const {
-  int64_t bytes = 0;
-  for (const auto& [dim, pool] : pools_) bytes += pool->live_bytes();
-  return bytes;
-}
+int64_t CacheStore::live_bytes() const { return pools_.live_bytes(); }
 
 }  // namespace winnow::gpu

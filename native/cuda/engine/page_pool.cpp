@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "../kernels/packed_page.h"
+
 namespace winnow::gpu {
 
 namespace {
@@ -11,13 +13,19 @@ constexpr int64_t kGrowth = 256;
 
 }  // namespace
 
+PagePool::PagePool(std::shared_ptr<Device> device, const PageGeometry& geometry)
+    : device_(std::move(device)),
+      geometry_(geometry),
+      plane_bytes_(packed_places(geometry.planes[0], geometry.planes[1], geometry.head_dim, geometry.head_dim_v).bytes) {}
+
 PagePool::~PagePool() { device_->CountBytes(-live_bytes()); }
 
 Status PagePool::Open() {
-  const int64_t bytes = int64_t{kPageSlots} * 4 * head_dim_;
-  const int64_t most = std::min<int64_t>(device_->facts().memory_bytes / bytes, INT32_MAX / 2);
+  const bool is_packed = geometry_.planes[0].bits != 0 || geometry_.planes[1].bits != 0;
+  const int64_t limit = is_packed ? 1 << WN_PACKED_PAGE_BITS : INT32_MAX / 2;
+  const int64_t most = std::min<int64_t>(device_->facts().memory_bytes / plane_bytes_, limit);
   const size_t field = static_cast<size_t>(most) * kPageSlots * 4;
-  WINNOW_TRY(device_->Reserve(static_cast<size_t>(most * bytes), &pages_));
+  WINNOW_TRY(device_->Reserve(static_cast<size_t>(most * plane_bytes_), &pages_));
   WINNOW_TRY(device_->Reserve(field, &positions_));
   WINNOW_TRY(device_->Reserve(field, &counts_));
   return device_->Reserve(field, &bias_);
@@ -29,7 +37,7 @@ Status PagePool::Take(int64_t count, std::vector<int32_t>* out) {
   if (count > idle) {
     const int64_t have = std::max<int64_t>(num_pages(), 1);
     const int64_t wanted = have + (count - idle + kGrowth - 1) / kGrowth * kGrowth;
-    WINNOW_TRY(pages_->Grow(static_cast<size_t>(wanted * kPageSlots * 4 * head_dim_)));
+    WINNOW_TRY(pages_->Grow(static_cast<size_t>(wanted * plane_bytes_)));
     for (GrowingRange* field : {positions_.get(), counts_.get(), bias_.get()}) {
       WINNOW_TRY(field->Grow(static_cast<size_t>(wanted) * kPageSlots * 4));
     }
@@ -42,13 +50,22 @@ Status PagePool::Take(int64_t count, std::vector<int32_t>* out) {
     references_[static_cast<size_t>(page)] = 1;
     if (auto found = std::find(poisoned_.begin(), poisoned_.end(), page); found != poisoned_.end()) {
       // What is not written yet is read with weight 0, and 0 * NaN would be NaN.
-      WINNOW_TRY(device_->Fill(PageAt(page), 0, static_cast<size_t>(kPageSlots) * 4 * head_dim_));
+      WINNOW_TRY(device_->Fill(PageAt(page), 0, static_cast<size_t>(plane_bytes_)));
       poisoned_.erase(found);
     }
     out->push_back(page);
   }
   live_ += count;
   device_->CountBytes(count * page_bytes());
+  return {};
+}
+
+Status PagePool::Borrow(int64_t count, std::vector<int32_t>* out) {
+  const size_t first = out->size();
+  WINNOW_TRY(Take(count, out));
+  for (size_t i = out->size(); i > first; i--) free_.push_back((*out)[i - 1]);
+  live_ -= count;
+  device_->CountBytes(-count * page_bytes());
   return {};
 }
 
@@ -59,7 +76,7 @@ void PagePool::Release(int32_t page) {
   device_->CountBytes(-page_bytes());
   if (!poisons_) return;
   poisoned_.push_back(page);
-  (void)device_->Fill(PageAt(page), 0xff, static_cast<size_t>(kPageSlots) * 4 * head_dim_);
+  (void)device_->Fill(PageAt(page), 0xff, static_cast<size_t>(plane_bytes_));
 }
 
 }  // namespace winnow::gpu

@@ -17,6 +17,11 @@ WnStatus wn_cache_insert(const WnCacheInsertParams* params, void*) {
   return {};
 }
 
+WnStatus wn_page_convert(const WnPageConvertParams* params, void*) {
+  page_convert_ref(*params);
+  return {};
+}
+
 WnStatus wn_gather_compact(const WnGatherCompactParams* params, void*) {
   gather_compact_ref(*params, static_cast<uint16_t*>(params->target), params->target_bias);
   return {};

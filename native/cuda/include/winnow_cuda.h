@@ -32,6 +32,7 @@
 #include "winnow_cuda/list_moves.h"
 #include "winnow_cuda/list_values.h"
 #include "winnow_cuda/lse_merge.h"
+#include "winnow_cuda/page_convert.h"
 #include "winnow_cuda/pairwise_cosine.h"
 #include "winnow_cuda/plane_scores.h"
 #include "winnow_cuda/prefill_attention.h"

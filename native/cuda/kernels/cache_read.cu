@@ -1,27 +1,46 @@
 #include "winnow_cuda/cache_read.h"
 
 #include "device.cuh"
+#include "packed_page.h"
 
 namespace winnow {
 namespace {
 
 constexpr int kThreads = 128;
 
+WN_DEVICE float packed_number(const WnPageFormat& format, int page, int what, int width, int slot, int channel) {
+  const PackedPlaces places = packed_places(format.planes[0], format.planes[1], width, width);
+  const auto* bytes = static_cast<const uint8_t*>(format.pages) + page * places.bytes;
+  const WnPlaneFormat plane = format.planes[what];
+  const uint8_t* codes = bytes + places.codes[what];
+  const int at = slot * width + channel;
+  if (plane.bits == 0) return __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(codes)[at]);
+  const float2 scale_min = __half22float2(reinterpret_cast<const __half2*>(bytes + places.params[what])[group_of(plane, width, slot, channel)]);
+  const int code = codes[at * plane.bits / 8] >> (at * plane.bits % 8) & ((1 << plane.bits) - 1);
+  return __fadd_rn(__fmul_rn(static_cast<float>(code), scale_min.x), scale_min.y);
+}
+
 /// A block reads one slot of one head; a slot's page is looked up once.
 __global__ void __launch_bounds__(kThreads) cache_read_kernel(const __grid_constant__ WnCacheReadParams p) {
   const WnCacheView& cache = p.cache;
   const int64_t head = blockIdx.y, slot = blockIdx.x, place = head * p.max_len + slot;
   const bool is_used = slot < cache.kv_lens[head];
-  const int64_t page = is_used ? cache.page_table[head * cache.page_table_stride + slot / WN_PAGE_SIZE] : 0;
-  const int64_t entry = page * WN_PAGE_SIZE + slot % WN_PAGE_SIZE;
+  const int32_t named = is_used ? cache.page_table[head * cache.page_table_stride + slot / WN_PAGE_SIZE] : 0;
+  const WnPageFormat* format = named < 0 ? cache.formats + entry_format(named) : nullptr;
+  const int64_t page = entry_page(named), entry = page * WN_PAGE_SIZE + slot % WN_PAGE_SIZE;
   if (p.what <= WN_READ_VALUES) {
     const int64_t row = page * 2 * WN_PAGE_SIZE + p.what * WN_PAGE_SIZE + slot % WN_PAGE_SIZE;
     const auto* source = static_cast<const __nv_bfloat16*>(cache.pages) + row * cache.head_dim;
     auto* out = static_cast<float*>(p.out) + place * cache.head_dim;
-    for (int d = threadIdx.x; d < cache.head_dim; d += kThreads) out[d] = is_used ? __bfloat162float(source[d]) : 0.0f;
+    for (int d = threadIdx.x; d < cache.head_dim; d += kThreads) {
+      out[d] = !is_used ? 0.0f
+               : format ? packed_number(*format, static_cast<int>(page), p.what, cache.head_dim, slot % WN_PAGE_SIZE, d)
+                        : __bfloat162float(source[d]);
+    }
   } else if (threadIdx.x == 0) {
-    if (p.what == WN_READ_BIAS) static_cast<float*>(p.out)[place] = is_used ? cache.log_bias[entry] : 0.0f;
-    else static_cast<int32_t*>(p.out)[place] = !is_used ? 0 : p.what == WN_READ_COUNTS ? cache.counts[entry] : cache.positions[entry];
+    if (p.what == WN_READ_BIAS) static_cast<float*>(p.out)[place] = is_used ? (format ? format->log_bias : cache.log_bias)[entry] : 0.0f;
+    else if (p.what == WN_READ_COUNTS) static_cast<int32_t*>(p.out)[place] = is_used ? (format ? format->counts : cache.counts)[entry] : 0;
+    else static_cast<int32_t*>(p.out)[place] = is_used ? (format ? format->positions : cache.positions)[entry] : 0;
   }
 }
 

@@ -1,3 +1,4 @@
+#include "packed_page.h"
 #include "reference.h"
 
 namespace winnow {
@@ -11,10 +12,13 @@ void cache_read_ref(const WnCacheReadParams& p, double* out) {
         double& value = out[(head * p.max_len + slot) * width + d];
         value = 0;
         if (slot >= cache.kv_lens[head]) continue;
-        const int64_t page = cache.page_table[head * cache.page_table_stride + slot / 64], entry = page * 64 + slot % 64;
-        if (p.what == WN_READ_BIAS) value = cache.log_bias[entry];
-        else if (p.what == WN_READ_COUNTS) value = cache.counts[entry];
-        else if (p.what == WN_READ_POSITIONS) value = cache.positions[entry];
+        const int32_t named = cache.page_table[head * cache.page_table_stride + slot / 64];
+        const WnPageFormat* packed = named < 0 ? cache.formats + entry_format(named) : nullptr;
+        const int64_t page = entry_page(named), entry = page * 64 + slot % 64;
+        if (p.what == WN_READ_BIAS) value = (packed ? packed->log_bias : cache.log_bias)[entry];
+        else if (p.what == WN_READ_COUNTS) value = (packed ? packed->counts : cache.counts)[entry];
+        else if (p.what == WN_READ_POSITIONS) value = (packed ? packed->positions : cache.positions)[entry];
+        else if (packed) value = page_value(*packed, page, p.what, width, width, static_cast<int>(slot % 64), d);
         else value = bf16_value(cache.pages, (page * 128 + 64 * p.what + slot % 64) * width + d);
       }
 }

@@ -6,9 +6,7 @@
 #include "reference.h"
 
 namespace winnow {
-namespace {
 
-/// Nearest f16, ties to even, for finite values inside the f16 range.
 uint16_t to_half(double x) {
   const uint16_t sign = std::signbit(x) ? 0x8000 : 0;
   const double magnitude = std::fabs(x);
@@ -21,8 +19,6 @@ uint16_t to_half(double x) {
   if (unit == -24) return sign | static_cast<uint16_t>(steps);
   return static_cast<uint16_t>(sign | (((unit + 24) << 10) + static_cast<int>(steps)));
 }
-
-}  // namespace
 
 void kv_quantise_ref(const WnKvQuantiseParams& p, uint8_t* quantised) {
   const int head_dim = p.head_dim;

@@ -7,7 +7,7 @@ namespace winnow {
 namespace {
 
 /// Nearest f16, halves to even, saturated.
-double to_half(double x) {
+double nearest_half(double x) {
   const double size = std::min(std::fabs(x), 65504.0);
   const double step = std::exp2(std::max(std::floor(std::log2(size)), -14.0) - 10);
   return size == 0 ? 0 : std::copysign(std::nearbyint(size / step) * step, x);
@@ -27,7 +27,7 @@ void quantise_round_trip_ref(const WnQuantiseRoundTripParams& p, double* out) {
         low = std::min(low, x);
         high = std::max(high, x);
       }
-      const double scale = to_half(static_cast<float>(static_cast<float>(high - low) / levels)), minimum = to_half(low);
+      const double scale = nearest_half(static_cast<float>(static_cast<float>(high - low) / levels)), minimum = nearest_half(low);
       const double code = scale > 0 ? std::clamp(std::nearbyint((p.x[row * p.dim + channel] - minimum) / scale), 0.0, levels) : 0.0;
       out[row * p.dim + channel] = code * scale + minimum;
     }

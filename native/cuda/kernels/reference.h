@@ -21,6 +21,8 @@ inline uint16_t to_bf16(double x) {
   return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
 }
 double half_value(uint16_t bits);
+/// Nearest f16, ties to even, for finite values inside the f16 range.
+uint16_t to_half(double x);
 /// Element i of data of a type WN_*.
 inline double element_value(const void* data, int64_t i, int type) {
   if (type == WN_I32) return static_cast<const int32_t*>(data)[i];
@@ -48,6 +50,12 @@ void decode_attention_ref(const WnDecodeAttentionParams& p, double* out, double*
 void decode_attention_int4_ref(const WnDecodeAttentionInt4Params& p, double* out, double* lse);
 void window_scores_ref(const WnWindowScoresParams& p, double* scores);
 void top_k_ref(const WnTopKParams& p, int32_t* indices, int32_t* lens);
+/// Number (slot, channel) of a plane of a page.
+double packed_value(const WnPlaneFormat& plane, const uint8_t* codes, const uint8_t* params, int width, int slot, int channel);
+/// The same by the page's number in its format.
+double page_value(const WnPageFormat& format, int64_t page, int what, int head_dim, int head_dim_v, int slot, int channel);
+/// Writes into the pages of p (host pointers).
+void page_convert_ref(const WnPageConvertParams& p);
 void kv_quantise_ref(const WnKvQuantiseParams& p, uint8_t* quantised);
 void gather_compact_ref(const WnGatherCompactParams& p, uint16_t* target, float* target_bias);
 void cache_write_ref(const WnCacheWriteParams& p, uint16_t* pages);

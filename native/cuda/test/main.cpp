@@ -233,6 +233,7 @@ int run(int argc, char** argv) {
   add_list_cases(all);
   add_score_cases(all);
   add_decode_cases(all);
+  add_packed_cases(all);
   add_prefill_cases(all);
   add_any_cases(all);
   add_cluster_cases(all);

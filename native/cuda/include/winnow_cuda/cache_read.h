@@ -12,7 +12,7 @@ typedef struct WnCacheReadParams {
   int32_t max_len;  ///< slots of a head in `out`
 } WnCacheReadParams;
 
-/// Slots of a paged cache side by side.
+/// Slots of a paged cache side by side, packed pages by what their codes stand for. Takes formats.
 ///
 /// Shapes    out  [rows, num_kv_heads, max_len, head_dim]  f32 for keys and values, [rows, num_kv_heads, max_len]  f32
 ///                bias, int32 counts and positions; 0 beyond a head's length

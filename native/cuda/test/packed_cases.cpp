@@ -1,0 +1,147 @@
+#include <algorithm>
+
+#include "packed_page.h"
+#include "support.h"
+
+namespace winnow::test {
+namespace {
+
+/// Pages of one format with all their fields, told apart by their bytes.
+struct Arena {
+  WnPlaneFormat planes[2];
+  int64_t page_bytes;
+  std::vector<uint8_t> pages;
+  std::vector<int32_t> positions, counts;
+  std::vector<float> bias;
+
+  Arena(uint32_t seed, int num_pages, WnPlaneFormat keys, WnPlaneFormat values, int head_dim, int head_dim_v)
+      : planes{keys, values}, page_bytes(packed_places(keys, values, head_dim, head_dim_v).bytes) {
+    pages.resize(static_cast<size_t>(num_pages * page_bytes));
+    positions.resize(static_cast<size_t>(num_pages) * 64);
+    counts.resize(positions.size());
+    bias.resize(positions.size());
+    for (size_t i = 0; i < pages.size(); i++) pages[i] = static_cast<uint8_t>(hash_word(seed, i));
+    for (size_t i = 0; i < positions.size(); i++) {
+      positions[i] = static_cast<int32_t>(hash_word(seed + 1, i) >> 8);
+      counts[i] = static_cast<int32_t>(hash_word(seed + 2, i) % 9);
+      bias[i] = static_cast<float>(normal(seed + 3, i));
+    }
+    if (keys.bits != 0 || values.bits != 0) return;
+    const auto elements = normal_bf16(seed + 4, pages.size() / 2, 3);
+    std::memcpy(pages.data(), elements.data(), pages.size());
+  }
+  WnPageFormat host() { return {pages.data(), positions.data(), counts.data(), bias.data(), {planes[0], planes[1]}}; }
+  WnPageFormat upload(Device& device) const {
+    return {device.upload(pages), device.upload(positions), device.upload(counts), device.upload(bias), {planes[0], planes[1]}};
+  }
+  void expect(Device& device, const WnPageFormat& at, Outcome& outcome, const std::string& name) const {
+    compare_exact(outcome, device.download(static_cast<const uint8_t*>(at.pages), pages.size()), pages, (name + " pages").c_str());
+    compare_exact(outcome, device.download(at.positions, positions.size()), positions, (name + " positions").c_str());
+    compare_exact(outcome, device.download(at.counts, counts.size()), counts, (name + " counts").c_str());
+    compare_exact(outcome, device.download(at.log_bias, bias.size()), bias, (name + " bias").c_str());
+  }
+};
+
+/// Elements are packed, keys first, then values; packed pages are copied, unpacked, and read.
+void run_convert(int dim, int dim_v, WnPlaneFormat keys, WnPlaneFormat values, Outcome& outcome) {
+  constexpr int kPages = 9;
+  const WnPlaneFormat none{};
+  Arena elements(301, kPages, none, none, dim, dim_v), half(311, kPages, keys, none, dim, dim_v), whole(321, kPages, keys, values, dim, dim_v);
+  // A group of equal numbers, of huge ones, and of negative zeros.
+  auto* words = reinterpret_cast<uint16_t*>(elements.pages.data());
+  const int page_words = static_cast<int>(elements.page_bytes) / 2;
+  for (int i = 0; i < 64 * dim; i++) {
+    words[page_words + i] = to_bf16(1.25);
+    words[2 * page_words + i] = to_bf16(i % 3 == 0 ? 3e5 : -7e4);
+    words[3 * page_words + i] = 0x8000;
+  }
+  struct Step {
+    std::vector<int32_t> source, target;
+  };
+  auto entries = [](int format, std::initializer_list<int> pages) {
+    std::vector<int32_t> list;
+    for (int page : pages) list.push_back(format < 0 ? page : packed_entry(format, page));
+    return list;
+  };
+  const std::vector<Step> steps = {{entries(-1, {1, 2, 3, 5}), entries(0, {4, 3, 2, 1})},
+                                   {entries(0, {1, 2, 3, 4}), entries(1, {8, 1, 3, 2})},
+                                   {entries(1, {8, 2}), entries(1, {4, 5})},
+                                   {entries(1, {4, 5, 3, 1}), entries(-1, {6, 7, 8, 1})}};
+  Device device(outcome);
+  const WnPageFormat device_elements = elements.upload(device);
+  const std::vector<WnPageFormat> device_formats = {half.upload(device), whole.upload(device)};
+  WnPageConvertParams p{device_elements, device.upload(device_formats), nullptr, nullptr, 0, dim, dim_v};
+  const WnPageFormat host_formats[2] = {half.host(), whole.host()};
+  for (const Step& step : steps) {
+    WnPageConvertParams host = p;
+    host.elements = elements.host();
+    host.formats = host_formats;
+    host.source = step.source.data();
+    host.target = step.target.data();
+    host.num_jobs = p.num_jobs = static_cast<int32_t>(step.source.size());
+    page_convert_ref(host);
+    p.source = device.upload(step.source);
+    p.target = device.upload(step.target);
+    if (!device.finish(wn_page_convert(&p, nullptr))) return;
+  }
+  elements.expect(device, device_elements, outcome, "element");
+  half.expect(device, device_formats[0], outcome, "half packed");
+  whole.expect(device, device_formats[1], outcome, "packed");
+  if (dim != dim_v) return;
+
+  // A head of packed pages of both formats and a tail of elements.
+  const std::vector<int32_t> table = {packed_entry(1, 8), packed_entry(0, 1), 2, packed_entry(1, 2), 6, 0}, lens = {170, 64};
+  for (int what = WN_READ_KEYS; what <= WN_READ_POSITIONS; what++) {
+    WnCacheReadParams read{};
+    read.cache.rows = 1;
+    read.cache.num_kv_heads = 2;
+    read.cache.head_dim = dim;
+    read.cache.page_table_stride = 3;
+    read.what = what;
+    read.max_len = 171;
+    WnCacheReadParams host = read;
+    host.cache.pages = elements.pages.data();
+    host.cache.page_table = table.data();
+    host.cache.kv_lens = lens.data();
+    host.cache.positions = elements.positions.data();
+    host.cache.counts = elements.counts.data();
+    host.cache.log_bias = elements.bias.data();
+    host.cache.formats = host_formats;
+    const size_t count = 2 * 171 * static_cast<size_t>(what <= WN_READ_VALUES ? dim : 1);
+    std::vector<double> want(count);
+    cache_read_ref(host, want.data());
+    read.cache.pages = device_elements.pages;
+    read.cache.page_table = device.upload(table);
+    read.cache.kv_lens = device.upload(lens);
+    read.cache.positions = device_elements.positions;
+    read.cache.counts = device_elements.counts;
+    read.cache.log_bias = device_elements.log_bias;
+    read.cache.formats = p.formats;
+    const int type = what <= WN_READ_BIAS ? WN_F32 : WN_I32;
+    read.out = device.poisoned_elements(type, count);
+    if (!device.finish(wn_cache_read(&read, nullptr))) return;
+    compare_exact(outcome, device.elements(type, read.out, count), want, "what is read");
+  }
+}
+
+}  // namespace
+
+void add_packed_cases(Cases& cases) {
+  auto add = [&](int dim, int dim_v, WnPlaneFormat keys, WnPlaneFormat values) {
+    auto name_of = [](const WnPlaneFormat& plane) {
+      return std::to_string(plane.bits) + (plane.along == 0 ? "s" : "c") + std::to_string(plane.group);
+    };
+    cases.push_back({"page_convert", std::to_string(dim) + "-" + std::to_string(dim_v) + "-" + name_of(keys) + "-" + name_of(values),
+                     [=](Outcome& outcome) { run_convert(dim, dim_v, keys, values, outcome); }});
+  };
+  for (int dim : {64, 128, 256})
+    for (int bits : {8, 4, 2}) add(dim, dim, {bits, 32, 0}, {bits, 32, 1});
+  for (int along : {0, 1}) {
+    add(8, 8, {2, 4, along}, {4, 1, 1 - along});
+    add(96, 64, {4, 16, along}, {2, 64, 1 - along});
+    add(16, 16, {8, 16, along}, {2, 2, along});
+  }
+  add(128, 128, {4, 64, 0}, {2, 128, 1});
+}
+
+}  // namespace winnow::test
