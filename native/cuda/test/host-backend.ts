@@ -1,6 +1,7 @@
 /** The CUDA backend with this machine in the place of a GPU, for tests beside the CPU addon. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { type Benches, openBenches } from '../../../methods/conformance-models.js';
 import type { Addon } from '../../addon-types.js';
 import { openCudaAddon } from '../../cuda-addon.js';
 
@@ -17,4 +18,17 @@ export const openHostBackend = (): Addon => {
   const addon = openCudaAddon(hostBinary);
   addon.configure('scalar', 'native', 1);
   return addon;
+};
+
+/** Benches of the CPU and, where it is built, of this backend: `open` of both, and one `close`. */
+export const openAllBenches = async (): Promise<Benches> => {
+  process.env.WINNOW_CUDA_BINARY = hostBinary;
+  const all = [await openBenches(), ...(hostSkip === false ? [await openBenches('cuda')] : [])];
+  const held = all.flatMap((benches) => ('open' in benches ? [benches] : []));
+  return {
+    open: held.flatMap((benches) => benches.open),
+    close: async () => {
+      for (const benches of held) await benches.close();
+    },
+  };
 };
