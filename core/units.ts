@@ -20,6 +20,15 @@ export const formatLength = (tokens: number): string => {
   return String(tokens);
 };
 
+/** Bytes of a memory: `8g` = 8 x 2^30, `512m`, `64k`. Undefined when it is not a whole number of bytes, 1 or more. */
+export const parseMemory = (value: string | number): number | undefined => {
+  if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 1 ? value : undefined;
+  const match = /^(\d+(?:\.\d+)?)([kmg]?)$/.exec(value.trim().toLowerCase());
+  if (match === null) return undefined;
+  const bytes = Number(match[1]) * 1024 ** ['', 'k', 'm', 'g'].indexOf(match[2]!);
+  return Number.isSafeInteger(bytes) && bytes >= 1 ? bytes : undefined;
+};
+
 /** A share of what is kept, in (0, 1]: `0.25`, `25%`. Undefined when it is anything else. */
 export const parseFraction = (value: string | number): number | undefined => {
   const match = typeof value === 'number' ? null : /^(\d*\.?\d+)(%?)$/.exec(value.trim());

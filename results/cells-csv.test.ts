@@ -25,7 +25,7 @@ const rows = rowsOf(dir);
 
 test('the columns are those of the interface, in its order', () => {
   const binding =
-    'cellId,status,suite,suiteVersion,model,modelSha256,task,contextLength,method,params,budgetAxis,budget,protocol,simulated,trained,numerics,n,score,scoreLow,scoreHigh,deltaDense,deltaLow,deltaHigh,evidenceRecall,density,kvCacheBytes,kvBytesReadPerStep,promptTokens,auxiliaryTokens,indexBytes,prefillMs,timeToFirstTokenMs,decodeMsPerToken,peakResidentBytes,peakDeviceBytes,error,kvBytesMovedPerStep,scoreByTurn,compressedFor,chance,evidenceAccess,useGivenAccess,rightKept,rightLost,wrongKept,wrongLost,decodeFloorMs';
+    'cellId,status,suite,suiteVersion,model,modelSha256,task,contextLength,method,params,budgetAxis,budget,protocol,simulated,trained,numerics,n,score,scoreLow,scoreHigh,deltaDense,deltaLow,deltaHigh,evidenceRecall,density,kvCacheBytes,kvBytesReadPerStep,promptTokens,auxiliaryTokens,indexBytes,prefillMs,timeToFirstTokenMs,decodeMsPerToken,peakResidentBytes,peakDeviceBytes,error,kvBytesMovedPerStep,scoreByTurn,compressedFor,chance,evidenceAccess,useGivenAccess,rightKept,rightLost,wrongKept,wrongLost,decodeFloorMs,peakBatchRows,peakTokensPerSecond';
   assert.equal(cellsCsvColumns.join(','), binding);
   assert.equal(cellsCsv(summariseRun(dir)).split('\n')[0], binding);
 });

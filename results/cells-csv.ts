@@ -57,6 +57,8 @@ const columns: readonly (readonly [string, (cell: CellSummary, run: RunRecord, e
   ['wrongKept', (cell) => faithfulnessOf(cell)?.wrongKept],
   ['wrongLost', (cell) => faithfulnessOf(cell)?.wrongLost],
   ['decodeFloorMs', ({ times }) => times?.decodeFloorMs],
+  ['peakBatchRows', (cell) => largestBatch(cell)?.rows],
+  ['peakTokensPerSecond', (cell) => largestBatch(cell)?.tokensPerSecond],
 ];
 
 /** Empty where the weights are random. */
@@ -70,6 +72,9 @@ type Evidence = ReturnType<typeof evidenceDiagnoses>;
 /** Of cells that answer: one that names documents says nothing about answers. */
 const faithfulnessOf = ({ facts, record, samples }: CellSummary) =>
   record.status === 'ok' && facts.ask === undefined ? faithfulness(samples) : undefined;
+
+/** The largest that fits the stated memory. */
+const largestBatch = ({ times }: CellSummary) => times?.batches.find(({ asked }) => asked === 'largest');
 
 const turnsOf = ({ record, samples }: CellSummary) => (record.status === 'ok' ? turnMeans(samples) : undefined);
 

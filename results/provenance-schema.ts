@@ -71,7 +71,7 @@ export const loadSchema = z.strictObject({
 export type MachineLoad = z.infer<typeof loadSchema>;
 
 /** What a device's own counters say; a value that they do not give is absent. */
-const deviceStateSchema = z.strictObject({
+export const deviceStateSchema = z.strictObject({
   smClockMhz: z.number().nonnegative().optional(),
   memoryClockMhz: z.number().nonnegative().optional(),
   temperatureCelsius: z.number().optional(),

@@ -5,6 +5,7 @@ import { lengthLabel } from './charts/theme.js';
 import { markdownTable, plain } from './markdown.js';
 import { differenceWithInterval, mebibytesText, scoreWithInterval, share } from './numbers.js';
 import { isScored } from './quality.js';
+import { batchSections } from './report-batches.js';
 import { evidenceSections } from './report-evidence.js';
 import { floorSection } from './report-floor.js';
 import { kindSections, memorySections } from './report-kinds.js';
@@ -54,6 +55,7 @@ export const reportMarkdown = (summary: RunSummary, { charts, skipped }: Charts)
     ...memorySections(cells),
     ...(isScored(run) ? evidenceSections(cells) : []),
     ...deviceTimeSections(cells),
+    ...batchSections(cells),
     ...failures(cells),
     '## Reproduce',
     `\`\`\`\n${run.command.replaceAll('```', '')}\n\`\`\``,

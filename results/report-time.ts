@@ -1,5 +1,6 @@
 import { distinct } from './averages.js';
 import { lengthLabel } from './charts/theme.js';
+import { clockRemarks } from './device-clocks.js';
 import { markdownTable, plain } from './markdown.js';
 import { mebibytesText } from './numbers.js';
 import { type CellSummary, groupKey } from './summary.js';
@@ -14,7 +15,11 @@ export const deviceTimeSections = (cells: readonly CellSummary[]): string[] => {
     ...distinct(timed.map(({ facts }) => groupKey(facts))).flatMap((key) => {
       const group = timed.filter(({ facts }) => groupKey(facts) === key);
       const { taskName, contextLength, protocol } = group[0]!.facts;
-      return [`### ${plain(taskName)}, ${lengthLabel(contextLength)} tokens, ${protocol}: time`, timeTable(group)];
+      return [
+        `### ${plain(taskName)}, ${lengthLabel(contextLength)} tokens, ${protocol}: time`,
+        timeTable(group),
+        ...clockRemarks(group),
+      ];
     }),
   ];
 };

@@ -72,7 +72,7 @@ export interface Run {
   finishPass(
     passId: string,
     timings: TimingPass['timings'],
-    how?: Pick<TimingPass, 'device' | 'load' | 'protocol'>,
+    how?: Pick<TimingPass, 'device' | 'load' | 'protocol' | 'batches'>,
   ): void;
   readonly counts: Readonly<RunCounts>;
   /**

@@ -1,14 +1,11 @@
 /** The records of a run directory, as schemas that also check what is read back from disk. */
 import { z } from 'zod';
 import { deviceSchema } from './device-schema.js';
-import {
-  codeSchema,
-  loadSchema,
-  machineSchema,
-  modelFactsSchema,
-  softwareSchema,
-  timingConditions,
-} from './provenance-schema.js';
+import { codeSchema, loadSchema, machineSchema, modelFactsSchema, softwareSchema } from './provenance-schema.js';
+import { cellIdSchema, failureSchema, failureStatusSchema } from './record-words.js';
+
+export { cellIdSchema, failureStatusSchema } from './record-words.js';
+export { type BatchRecord, type TimingPass, type TimingRecord, timingPassSchema } from './timing-schema.js';
 
 const text = z.string();
 const count = z.number().int().nonnegative();
@@ -17,11 +14,6 @@ const share = z.number().min(0).max(1);
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const promptHash = z.string().regex(/^[0-9a-f]{16}$/);
 const json = z.record(z.string(), z.json());
-
-/** Names become file names, so they hold nothing that a path could mean. */
-export const cellIdSchema = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'letters, digits, dot, dash, underscore; at most 128');
 
 export const protocolSchema = z.enum(['query-agnostic', 'query-aware']);
 export const budgetAxisSchema = z.enum([
@@ -32,9 +24,6 @@ export const budgetAxisSchema = z.enum([
   'weightBytes',
   'none',
 ]);
-export const failureStatusSchema = z.enum(['failed', 'unsupported', 'out-of-memory']);
-const failureSchema = z.strictObject({ code: text, message: text });
-
 export interface MethodRecord {
   id: string;
   file?: string | undefined;
@@ -188,33 +177,6 @@ export const cellSchema = z.strictObject({
   aggregates: aggregatesSchema.optional(),
 });
 export type CellRecord = z.infer<typeof cellSchema>;
-
-/** One timed sample of one setting. Times of different passes are never compared. */
-export const timingSchema = z.strictObject({
-  cellId: cellIdSchema,
-  sampleId: text,
-  repeat: count,
-  prefillMs: measured,
-  compressionMs: measured,
-  timeToFirstTokenMs: measured,
-  decodeMsPerToken: measured,
-  generatedTokens: count,
-  peakResidentBytes: measured.optional(),
-  peakDeviceBytes: measured.optional(),
-  /** Of a device: times a decode step that the host waited for its values; the chosen token is one. */
-  hostReadsPerStep: measured.optional(),
-});
-export type TimingRecord = z.infer<typeof timingSchema>;
-
-/** Settings of one task, length and protocol, timed interleaved beside dense. */
-export const timingPassSchema = z.strictObject({
-  schemaVersion: z.literal(1),
-  passId: cellIdSchema,
-  machine: machineSchema,
-  ...timingConditions,
-  timings: z.array(timingSchema),
-});
-export type TimingPass = z.infer<typeof timingPassSchema>;
 
 export const runHeaderSchema = z.strictObject({
   /** What a person types to get this run again. */

@@ -1,7 +1,7 @@
 import { canonicalJson } from '../core/canonical-json.js';
-import { median } from '../core/statistics.js';
 import { createBootstrap, type Estimate } from '../core/statistics-bootstrap.js';
 import { pairedDifference } from './aggregate.js';
+import { type CellTimes, timesByCell } from './cell-times.js';
 import { isScored } from './quality.js';
 import { readRunRecords } from './run-records.js';
 import type {
@@ -12,21 +12,9 @@ import type {
   RunRecord,
   SampleRecord,
   TimingPass,
-  TimingRecord,
 } from './schema.js';
 
-export interface CellTimes {
-  readonly prefillMs: number;
-  readonly compressionMs: number;
-  readonly timeToFirstTokenMs: number;
-  readonly decodeMsPerToken: number;
-  readonly peakResidentBytes?: number;
-  readonly peakDeviceBytes?: number;
-  /** What the medians are of: one record a round; rounds of one pass ran beside each other. */
-  readonly rounds: readonly TimingRecord[];
-  /** Of a device: the time of reading a step's weights and KV at its copy bandwidth. */
-  readonly decodeFloorMs?: number;
-}
+export type { BatchTimes, CellTimes } from './cell-times.js';
 
 /** A cell beside what it is compared with. */
 export interface CellSummary {
@@ -77,8 +65,7 @@ const compareCells = (
   const samplesOf = (record: CellRecord): readonly SampleRecord[] => samples.get(record.cell.cellId) ?? [];
   const scored = isScored(run);
   const label = seriesLabels(records.map((record) => record.cell.method));
-  const timesOf = timesByCell(passes.flatMap(({ timings }) => timings));
-  const floorOf = decodeFloors(passes);
+  const timesOf = timesByCell(passes);
   const groups = new Map<string, CellRecord[]>();
   for (const record of records) {
     const key = groupKey(record.cell);
@@ -87,8 +74,7 @@ const compareCells = (
   const summaries = records.map((record): CellSummary => {
     const group = groups.get(groupKey(record.cell)) ?? [];
     const dense = group.find((other) => other.cell.method.id === 'dense' && other.status === 'ok');
-    const measured = timesOf.get(record.cell.cellId);
-    const times = measured && { ...measured, ...floorOf(record) };
+    const times = timesOf(record);
     const isDense = record.cell.method.id === 'dense';
     const deltaDense =
       !scored || record.status !== 'ok' || dense === undefined || isDense
@@ -140,47 +126,6 @@ const axisQuantity = {
   promptTokens: 'promptTokens',
   density: 'density',
 } as const satisfies Record<string, keyof CellAggregates>;
-
-const timesByCell = (timings: readonly TimingRecord[]): Map<string, CellTimes> => {
-  const byCell = new Map<string, TimingRecord[]>();
-  for (const timing of timings) byCell.set(timing.cellId, [...(byCell.get(timing.cellId) ?? []), timing]);
-  return new Map(
-    [...byCell].map(([cellId, records]) => {
-      const middle = (read: (timing: TimingRecord) => number): number => median(records.map(read));
-      const largest = (read: (timing: TimingRecord) => number | undefined): number | undefined => {
-        const values = records.map(read).filter((value) => value !== undefined);
-        return values.length === 0 ? undefined : Math.max(...values);
-      };
-      const peakResidentBytes = largest((timing) => timing.peakResidentBytes);
-      const peakDeviceBytes = largest((timing) => timing.peakDeviceBytes);
-      return [
-        cellId,
-        {
-          prefillMs: middle((timing) => timing.prefillMs),
-          compressionMs: middle((timing) => timing.compressionMs),
-          timeToFirstTokenMs: middle((timing) => timing.timeToFirstTokenMs),
-          decodeMsPerToken: middle((timing) => timing.decodeMsPerToken),
-          rounds: records,
-          ...(peakResidentBytes === undefined ? {} : { peakResidentBytes }),
-          ...(peakDeviceBytes === undefined ? {} : { peakDeviceBytes }),
-        },
-      ];
-    }),
-  );
-};
-
-/** The bandwidth floor of cells that were timed on a device whose bandwidth is known. */
-const decodeFloors = (passes: readonly TimingPass[]): ((record: CellRecord) => Pick<CellTimes, 'decodeFloorMs'>) => {
-  const devices = new Map(
-    passes.flatMap(({ device, timings }) => timings.map(({ cellId }) => [cellId, device] as const)),
-  );
-  return ({ cell, aggregates }) => {
-    const device = devices.get(cell.cellId);
-    if (device?.copyGigabytesPerSecond === undefined || aggregates === undefined) return {};
-    const bytes = device.weightBytesPerStep + aggregates.kvBytesReadPerStep;
-    return { decodeFloorMs: bytes / device.copyGigabytesPerSecond / 1e6 };
-  };
-};
 
 export const methodName = ({ id, parts }: MethodRecord): string =>
   parts === undefined || id.includes('+') ? id : parts.map(methodName).join('+');

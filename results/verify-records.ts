@@ -185,13 +185,13 @@ const checkSharedSamples = (
 const mostUnpacked = (packedBytes: number): number => Math.min(2 ** 28, Math.max(2 ** 20, 200 * packedBytes));
 
 const checkTimings = (
-  { passId, timings }: ReturnType<typeof readTimingPass>,
+  { passId, timings, batches = [] }: ReturnType<typeof readTimingPass>,
   id: string,
   cells: readonly string[],
   findings: Finding[],
 ): void => {
   const where = `timings/${id}.json`;
   if (passId !== id) findings.push({ where, problem: `is the record of pass ${passId}` });
-  const foreign = timings.find(({ cellId }) => !cells.includes(cellId));
+  const foreign = [...timings, ...batches].find(({ cellId }) => !cells.includes(cellId));
   if (foreign !== undefined) findings.push({ where, problem: `times ${foreign.cellId}, which is no cell of the run` });
 };

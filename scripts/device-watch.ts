@@ -9,6 +9,7 @@ export const watchCuda = (modelPath: string): DeviceWatch => {
   const weightBytesPerStep = stepWeightBytes(modelPath);
   let copyGigabytesPerSecond: number | undefined;
   return {
+    state: () => addon.deviceState?.(),
     begin() {
       copyGigabytesPerSecond ??= addon.deviceCopyBandwidth?.();
       const before = addon.deviceState?.();

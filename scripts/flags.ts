@@ -1,6 +1,6 @@
 import { WinnowError } from '../core/errors.js';
 import { suggestName } from '../core/nearest-name.js';
-import { parseFraction, parseLength } from '../core/units.js';
+import { parseFraction, parseLength, parseMemory } from '../core/units.js';
 import type { Flag } from './command.js';
 
 /** Constructors of flags: each turns the words of the command line into one typed value or one clear error. */
@@ -178,6 +178,36 @@ export const wholes = (
   takes: 'values',
   parse: (words, name) =>
     words.length === 0 ? undefined : split(words, name).map((word) => wholeNumber(word, name, minimum)),
+});
+
+/** Rows of batches: whole numbers up to `most`, or `largest`. */
+export const batchSizes = (describe: string, most: number): Flag<readonly (number | 'largest')[] | undefined> => ({
+  describe,
+  placeholder: 'N|largest',
+  takes: 'values',
+  parse(words, name) {
+    if (words.length === 0) return undefined;
+    return split(words, name).map((word) => {
+      if (word === 'largest') return word;
+      const rows = wholeNumber(word, name, 1);
+      if (rows <= most) return rows;
+      throw new WinnowError('ERR_USAGE', name, `1 to ${most} rows, or largest`, word, `Write ${name} largest.`);
+    });
+  },
+});
+
+/** Bytes: `8g`, `512m`. */
+export const memory = (describe: string): Flag<number | undefined> => ({
+  describe,
+  placeholder: '8g',
+  takes: 'value',
+  parse(words, name) {
+    const word = one(words, name);
+    if (word === undefined) return undefined;
+    const bytes = parseMemory(word);
+    if (bytes !== undefined) return bytes;
+    throw new WinnowError('ERR_USAGE', name, 'bytes, such as 8g or 512m', word, `Write ${name} 8g.`);
+  },
 });
 
 /** Token ids in order, repeats kept. */

@@ -1,6 +1,7 @@
+import { MOST_BATCH_ROWS } from '../engine/core/largest-batch.js';
 import type { Protocol } from '../methods/contract.js';
 import { engineFlags } from './engine-flags.js';
-import { choice, choices, fractions, json, lengths, names, text, whole, wholes } from './flags.js';
+import { batchSizes, choice, choices, fractions, json, lengths, memory, names, text, whole, wholes } from './flags.js';
 
 const protocols = ['query-aware', 'query-agnostic'] as const satisfies readonly Protocol[];
 const passes = ['accuracy', 'timing', 'both'] as const;
@@ -26,6 +27,11 @@ export const suiteFlags = {
     'accuracy shares prefills and takes no times; timing measures times, interleaved. Default accuracy.',
     passes,
   ),
+  batch: batchSizes(
+    "timing: decode steps of so many rows of each setting, 1 to 64; largest: as many as fit. Default: the suite's.",
+    MOST_BATCH_ROWS,
+  ),
+  memory: memory("What the largest batch has to fit. Default: the device's own memory but for 5 %."),
   chatTemplate: choice(
     "on: the model's chat template frames the prompts; off: plain text, for base models. Default: the suite's.",
     ['on', 'off'],

@@ -52,6 +52,8 @@ export const planFromFlags = async (
     limit: values.limit,
     seed: values.seed,
     superiority: values.superiority,
+    batch: values.batch,
+    memoryBytes: values.memory,
     chatTemplate: values.chatTemplate === undefined ? undefined : values.chatTemplate === 'on',
   });
   return planLoaded(loaded, { options: openOptionsOf(values), accepted: values.acceptLicence, fetchData }, terminal);

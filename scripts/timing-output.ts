@@ -2,8 +2,8 @@ import { median } from '../core/statistics.js';
 import { formatLength } from '../core/units.js';
 import { listIds, readTimingPass, runPaths } from '../results/run-files.js';
 import type { TimingRecord } from '../results/schema.js';
-import { passIdOf } from '../suites/run.js';
 import type { CellGroup } from '../suites/run-groups.js';
+import { passIdOf } from '../suites/timing-passes.js';
 import { alignColumns } from './columns.js';
 
 export interface CellTiming {

@@ -1,7 +1,7 @@
 /** Suites as data: what a task generates, how it is scored, and what a suite file resolves to. */
 import type { z } from 'zod';
 import type { OpenDataset } from '../datasets/index.js';
-import type { GivenMeasure, MethodRef } from '../engine/contract.js';
+import type { BatchSize, GivenMeasure, MethodRef } from '../engine/contract.js';
 import type { Protocol, TextSpan } from '../methods/contract.js';
 
 /** One prompt with its answer. Evidence and document ranges are UTF-16 offsets into `context`. */
@@ -133,6 +133,13 @@ export interface ResolvedSuite {
     /** Measured rounds by length in tokens, as a key. */
     readonly rounds?: Readonly<Record<string, number>> | undefined;
     readonly warmUp?: 'every' | 'first' | undefined;
+    /** Decode steps of several rows; of all methods and lengths unless it names some. */
+    readonly batch?: {
+      readonly sizes: readonly BatchSize[];
+      readonly methods?: readonly string[] | undefined;
+      readonly lengths?: readonly number[] | undefined;
+      readonly memoryBytes?: number | undefined;
+    };
   };
   /** Ids of methods claimed to be better before the run; absent when none is. Not part of what a cell is. */
   readonly superiority?: readonly string[];

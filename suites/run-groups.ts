@@ -1,3 +1,4 @@
+import { formatLength } from '../core/units.js';
 import type { Protocol } from '../methods/contract.js';
 import type { PlannedCell } from './contract.js';
 
@@ -23,6 +24,9 @@ export const groupCells = (cells: readonly PlannedCell[]): CellGroup[] => {
     return { taskName, contextLength, protocol, cells: members };
   });
 };
+
+export const labelOf = ({ taskName, contextLength, protocol, cells }: CellGroup): string =>
+  `${taskName}, ${formatLength(contextLength)}, ${protocol}, ${cells.length} settings`;
 
 /**
  * Work left, in dense prefill tokens: a sample costs its prefill, and each setting beside it the share of one that decoding it in the

@@ -1,5 +1,6 @@
 import { asWinnowError, type WinnowError } from '../core/errors.js';
 import type { Engine, SettingRequest, TimingOutcome, TimingRequest } from '../engine/contract.js';
+import type { DeviceState } from '../native/addon-types.js';
 import type { DeviceConditions } from '../results/provenance-schema.js';
 import type { TimingRecord } from '../results/schema.js';
 import type { PlannedCell, Sample } from './contract.js';
@@ -11,15 +12,34 @@ export const TIMED_TOKENS = 16;
 /** Measured rounds after one that only warms up; a median of fewer says little. */
 export const TIMED_ROUNDS = 5;
 
-/** Reads a device's clocks before a pass and, by `after`, behind it. */
+/** Reads a device's clocks before a pass and, by `after`, behind it; and at any moment between measurements. */
 export interface DeviceWatch {
   begin(): { after(): DeviceConditions };
+  state(): DeviceState | undefined;
 }
+
+/** Runs one measurement with the device's state read before and after it, where there is a device that tells. */
+export const watching = async <T>(
+  device: DeviceWatch | undefined,
+  measure: () => Promise<T>,
+): Promise<{ result: T; states: Pick<TimingRecord, 'device'> }> => {
+  const before = device?.state();
+  const result = await measure();
+  const after = device?.state();
+  if (before === undefined && after === undefined) return { result, states: {} };
+  return {
+    result,
+    states: {
+      device: { ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) },
+    },
+  };
+};
 
 export interface TimingRun {
   readonly group: CellGroup;
   readonly sample: Sample;
   readonly engine: Pick<Engine, 'time'>;
+  readonly device?: DeviceWatch;
   /** Measured rounds; TIMED_ROUNDS unless the suite says fewer. */
   readonly rounds?: number;
   /** `first`: only the first setting warms up, for all: long prompts on a device, where warming up is memory and libraries. */
@@ -40,7 +60,8 @@ export interface TimingRun {
  */
 export const timeGroup = async (run: TimingRun): Promise<TimingRecord[]> => {
   const requests = run.group.cells.map((cell) => ({ cell, request: run.requestOf(run.sample, run.settingOf(cell)) }));
-  const timed: { cell: PlannedCell; round: number; outcome: TimingOutcome }[] = [];
+  const timed: { cell: PlannedCell; round: number; outcome: TimingOutcome; states: Pick<TimingRecord, 'device'> }[] =
+    [];
   const untimed = new Set<PlannedCell>();
   const rounds = run.rounds ?? TIMED_ROUNDS;
   for (let round = 0; round <= rounds; round++) {
@@ -51,8 +72,8 @@ export const timeGroup = async (run: TimingRun): Promise<TimingRecord[]> => {
       run.onRound?.(cell);
       if (untimed.has(cell)) continue;
       try {
-        const outcome = await run.engine.time(request, run.signal);
-        if (round > 0) timed.push({ cell, round, outcome });
+        const { result, states } = await watching(run.device, () => run.engine.time(request, run.signal));
+        if (round > 0) timed.push({ cell, round, outcome: result, states });
       } catch (thrown) {
         const error = asWinnowError(thrown, cell.cellId);
         if (error.code === 'ERR_INTERRUPTED' || error.code === 'ERR_INTERNAL') throw error;
@@ -68,7 +89,7 @@ export const timeGroup = async (run: TimingRun): Promise<TimingRecord[]> => {
   }
   return timed
     .filter(({ cell }) => !untimed.has(cell))
-    .map(({ cell, round, outcome }) => {
+    .map(({ cell, round, outcome, states }) => {
       const peak = peaks.get(cell.cellId);
       return {
         cellId: cell.cellId,
@@ -82,6 +103,7 @@ export const timeGroup = async (run: TimingRun): Promise<TimingRecord[]> => {
         ...(peak === undefined ? {} : { peakResidentBytes: peak }),
         ...(outcome.peakDeviceBytes === undefined ? {} : { peakDeviceBytes: outcome.peakDeviceBytes }),
         ...(outcome.hostReadsPerStep === undefined ? {} : { hostReadsPerStep: outcome.hostReadsPerStep }),
+        ...states,
       };
     });
 };

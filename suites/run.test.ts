@@ -12,8 +12,9 @@ import { listIds, readRunRecord, readTimingPass, runPaths } from '../results/run
 import type { TokenMeter } from './contract.js';
 import { loadMethodFacts } from './method-facts.js';
 import { planSuite } from './plan.js';
-import { passIdOf, runConfiguration, runSuite, type SuiteRunOptions } from './run.js';
+import { runConfiguration, runSuite, type SuiteRunOptions } from './run.js';
 import { parseSuite } from './suite-file.js';
+import { passIdOf } from './timing-passes.js';
 
 const yaml = `
 id: fake

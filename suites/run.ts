@@ -1,7 +1,5 @@
 import { asWinnowError, WinnowError } from '../core/errors.js';
-import { formatLength } from '../core/units.js';
 import type { Engine, OpenOptions, TimingRequest } from '../engine/contract.js';
-import { readLoad } from '../results/machine.js';
 import type { Progress } from '../results/progress.js';
 import { openRun, type Run } from '../results/run-directory.js';
 import type { CellFacts, RunHeader } from '../results/schema.js';
@@ -10,12 +8,13 @@ import { askForEvidence, EVIDENCE_SCORER, evidenceMeter } from './evidence-quest
 import type { MethodFacts } from './method-facts.js';
 import type { Plan } from './plan.js';
 import { type GroupRun, type RunSink, runGroup } from './run-cells.js';
-import { type CellGroup, workOfSample } from './run-groups.js';
-import { sampleRequest, settingOf, timingRequest } from './run-requests.js';
-import { type DeviceWatch, TIMED_ROUNDS, TIMED_TOKENS, timeGroup } from './run-timing.js';
+import { type CellGroup, labelOf, workOfSample } from './run-groups.js';
+import { sampleRequest } from './run-requests.js';
+import type { DeviceWatch } from './run-timing.js';
 import { scorerById, scoreSample } from './scorers/index.js';
 import type { LoadedSuite } from './suite-file.js';
 import { findTask } from './tasks/index.js';
+import { runTiming } from './timing-passes.js';
 
 export interface SuiteRunOptions {
   readonly loaded: LoadedSuite;
@@ -85,13 +84,13 @@ const closeQuietly = (run: Run, status: 'finished' | 'interrupted' | 'failed', f
   }
 };
 
-interface Late {
+/** What runs need of a model, opened when first asked for. */
+export interface Late {
   engine(): Promise<Engine>;
   samplesOf(group: CellGroup, count: number): Iterable<Sample>;
   close(): Promise<void>;
 }
 
-/** The model and its tokenizer, opened when first asked for. */
 const openLate = (options: SuiteRunOptions): Late => {
   const { suite } = options.loaded;
   let engine: Promise<Engine> | undefined;
@@ -129,9 +128,6 @@ const taskOf = (group: CellGroup): Task => {
   if (task === undefined) throw new WinnowError('ERR_INTERNAL', 'run', 'a known task', id);
   return task;
 };
-
-const labelOf = ({ taskName, contextLength, protocol, cells }: CellGroup): string =>
-  `${taskName}, ${formatLength(contextLength)}, ${protocol}, ${cells.length} settings`;
 
 const runAccuracy = async (options: SuiteRunOptions, run: Run, late: Late): Promise<void> => {
   const { plan, loaded, signal } = options;
@@ -215,66 +211,6 @@ const taskFacts = ({ suite }: LoadedSuite, cell: PlannedCell): Pick<CellFacts, '
 
 /** The ref as it stands in records: plain data. */
 const recordedMethod = (method: PlannedCell['method']) => JSON.parse(JSON.stringify(method));
-
-const runTiming = async (
-  options: SuiteRunOptions,
-  run: Run,
-  late: Late,
-): Promise<{ cell: PlannedCell; message: string }[]> => {
-  const { plan, loaded, signal } = options;
-  const untimed: { cell: PlannedCell; message: string }[] = [];
-  const groups = plan.groups.filter((group) => isTimed(loaded.suite, group));
-  const progress = options.createProgress(groups.reduce((sum, { cells }) => sum + cells.length, 0));
-  try {
-    for (const group of groups) {
-      const passId = passIdOf(group);
-      if (run.finishedPasses.has(passId)) {
-        progress.skip(group.cells.length);
-        continue;
-      }
-      progress.group(`${labelOf(group)}, timing`);
-      const [sample] = late.samplesOf(group, 1);
-      if (sample === undefined) continue;
-      const rounds = loaded.suite.timed?.rounds?.[group.contextLength] ?? TIMED_ROUNDS;
-      const warmUp = loaded.suite.timed?.warmUp ?? 'every';
-      const before = readLoad();
-      const watched = options.device?.begin();
-      const timings = await timeGroup({
-        group,
-        sample,
-        engine: await late.engine(),
-        requestOf: (one, setting) => timingRequest(loaded.suite, group, one, setting),
-        settingOf,
-        peakOf: options.peakOf,
-        rounds,
-        warmUp,
-        onUntimed: (cell, { message }) => untimed.push({ cell, message }),
-        ...(signal === undefined ? {} : { signal }),
-      });
-      run.finishPass(passId, timings, {
-        load: { before, after: readLoad() },
-        ...(watched === undefined ? {} : { device: watched.after() }),
-        protocol: {
-          ...{ warmups: 1, rounds, tokens: TIMED_TOKENS, order: 'interleaved' as const },
-          ...(warmUp === 'first' ? { warmUp } : {}),
-        },
-      });
-      progress.advance(group.cells.length);
-    }
-    progress.end();
-  } catch (error) {
-    progress.end(true);
-    throw error;
-  }
-  return untimed;
-};
-
-const isTimed = ({ timed }: LoadedSuite['suite'], { taskName, protocol }: CellGroup): boolean =>
-  (timed?.tasks?.includes(taskName) ?? true) && (timed?.protocols?.includes(protocol) ?? true);
-
-/** The name of a group's timing pass in the run directory. */
-export const passIdOf = ({ taskName, contextLength, protocol }: CellGroup): string =>
-  `timing-${taskName}-${contextLength}-${protocol}`.replaceAll(/[^A-Za-z0-9._-]/g, '-');
 
 /** Everything that decides a result. Another value is another run: finished records are never mixed with others. */
 export const runConfiguration = (

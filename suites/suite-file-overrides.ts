@@ -1,6 +1,6 @@
 import { WinnowError } from '../core/errors.js';
 import { suggestName } from '../core/nearest-name.js';
-import type { MethodRef } from '../engine/contract.js';
+import type { BatchSize, MethodRef } from '../engine/contract.js';
 import type { Protocol } from '../methods/contract.js';
 import { methods as builtInMethods } from '../methods/index.js';
 import { methodRef, resolveMethod } from '../methods/load.js';
@@ -30,6 +30,10 @@ export interface SuiteOverrides {
   readonly superiority?: readonly string[] | undefined;
   /** Whether the model's chat template frames the prompts. */
   readonly chatTemplate?: boolean | undefined;
+  /** Rows that decode together in the timing pass, of all methods and lengths of the run. */
+  readonly batch?: readonly BatchSize[] | undefined;
+  /** What the largest batch has to fit. */
+  readonly memoryBytes?: number | undefined;
 }
 
 /** The suite as it will run. Throws ERR_USAGE for a task or method that does not exist. */
@@ -53,6 +57,7 @@ export const applyOverrides = async (suite: ResolvedSuite, overrides: SuiteOverr
     protocols: protocols ?? suite.protocols,
     chatTemplate: overrides.chatTemplate ?? suite.chatTemplate,
     ...superiorityOf(suite, overrides, methods),
+    ...batchOf(suite, overrides),
     exclude: suite.exclude.filter(({ method }) => methods.some(({ id }) => id === method)),
   };
 };
@@ -69,6 +74,17 @@ const superiorityOf = (
       throw new WinnowError('ERR_USAGE', '--superiority', 'a method of this run', name, suggestName(name, ids));
   const claimed = superiority ?? (suite.superiority ?? []).filter((name) => ids.includes(name));
   return claimed.length === 0 ? {} : { superiority: claimed };
+};
+
+const batchOf = (
+  { timed }: ResolvedSuite,
+  { batch: sizes, memoryBytes }: SuiteOverrides,
+): Pick<ResolvedSuite, 'timed'> => {
+  if (sizes === undefined && memoryBytes === undefined) return {};
+  const batch = sizes === undefined ? timed?.batch : { sizes };
+  if (batch === undefined)
+    throw new WinnowError('ERR_USAGE', '--memory', 'a run that times batches', 'none', 'Add --batch largest.');
+  return { timed: { ...timed, batch: { ...batch, ...(memoryBytes === undefined ? {} : { memoryBytes }) } } };
 };
 
 const selectTasks = (suite: ResolvedSuite, words: readonly string[]): ResolvedSuite['tasks'] =>

@@ -3,7 +3,7 @@ import { relative, resolve as resolvePath } from 'node:path';
 import { contentHash, sha256Hex } from '../core/canonical-json.js';
 import { asWinnowError, type WinnowError } from '../core/errors.js';
 import { suggestName } from '../core/nearest-name.js';
-import { parseFraction, parseLength } from '../core/units.js';
+import { parseFraction, parseLength, parseMemory } from '../core/units.js';
 import type { MethodRef } from '../engine/contract.js';
 import { methods as builtInMethods } from '../methods/index.js';
 import { resolveMethod } from '../methods/load.js';
@@ -70,6 +70,11 @@ export const resolveSuite = async (file: SuiteFile, context: ResolveContext): Pr
     const name = file.timed!.tasks![untimed]!;
     throw problem(['timed', 'tasks', untimed], 'a task of this suite', name, suggestName(name, names));
   }
+  const unbatched = file.timed?.batch?.methods?.findIndex((name) => !ids.includes(name)) ?? -1;
+  if (unbatched >= 0) {
+    const name = file.timed!.batch!.methods![unbatched]!;
+    throw problem(['timed', 'batch', 'methods', unbatched], 'a method of this suite', name, suggestName(name, ids));
+  }
   return {
     ...{ id, version, question, model, seed, samples, lengths, tasks, methods },
     ...{ keptFractions, tokenBudgets, protocols, chatTemplate },
@@ -82,11 +87,24 @@ export const resolveSuite = async (file: SuiteFile, context: ResolveContext): Pr
   };
 };
 
-const resolveTimed = ({ rounds, ...timed }: NonNullable<SuiteFile['timed']>): NonNullable<ResolvedSuite['timed']> => ({
+type Timed<T extends { timed?: unknown }> = NonNullable<T['timed']>;
+
+const resolveTimed = ({ rounds, batch, ...timed }: Timed<SuiteFile>): Timed<ResolvedSuite> => ({
   ...timed,
+  ...(batch === undefined ? {} : { batch: resolveBatch(batch) }),
   ...(rounds === undefined
     ? {}
     : { rounds: Object.fromEntries(Object.entries(rounds).map(([key, count]) => [String(parseLength(key)!), count])) }),
+});
+
+const resolveBatch = ({
+  lengths,
+  memory,
+  ...batch
+}: NonNullable<Timed<SuiteFile>['batch']>): NonNullable<Timed<ResolvedSuite>['batch']> => ({
+  ...batch,
+  ...(lengths === undefined ? {} : { lengths: lengths.map((length) => parseLength(length)!) }),
+  ...(memory === undefined ? {} : { memoryBytes: parseMemory(memory)! }),
 });
 
 const problemsOf =

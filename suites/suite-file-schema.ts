@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { parseFraction, parseLength } from '../core/units.js';
+import { parseFraction, parseLength, parseMemory } from '../core/units.js';
+import { MOST_BATCH_ROWS } from '../engine/core/largest-batch.js';
 
 /** What a suite file may say. Shapes only: names, parameters and duplicates are checked when it is resolved. */
 
@@ -71,6 +72,23 @@ const exclusion = z.strictObject({
   reason: z.string().min(1),
 });
 
+const memory = z
+  .union([z.number(), z.string()])
+  .refine((value) => parseMemory(value) !== undefined, 'bytes, such as 8g or 512m')
+  .meta({ description: 'Bytes, or 8g (2^30 each).' });
+
+const batch = z
+  .strictObject({
+    sizes: z
+      .array(z.union([z.int().min(1).max(MOST_BATCH_ROWS), z.literal('largest')]))
+      .min(1)
+      .meta({ description: `Rows that decode together, 1 to ${MOST_BATCH_ROWS}; largest: as many as fit the memory.` }),
+    methods: z.array(z.string()).min(1).optional().meta({ description: 'Only of these methods.' }),
+    lengths: z.array(length).min(1).optional().meta({ description: 'Only at these lengths.' }),
+    memory: memory.optional().meta({ description: "What the largest has to fit; the device's own unless given." }),
+  })
+  .meta({ description: 'Decode steps of several rows of one setting, each in a cache of its own.' });
+
 export const suiteFileSchema = z.strictObject({
   id: name,
   version: z.int().min(1).meta({ description: 'Rises whenever an unchanged method could score differently.' }),
@@ -98,6 +116,7 @@ export const suiteFileSchema = z.strictObject({
       warmUp: z.enum(['every', 'first']).optional().meta({
         description: 'first: only the first setting of a length runs once unmeasured, not every one.',
       }),
+      batch: batch.optional(),
     })
     .optional()
     .meta({ description: 'What the timing pass is for, and how often; everything, five rounds, unless given.' }),

@@ -7,7 +7,7 @@ import { decode } from './decode.js';
 import type { EvaluateContext } from './evaluate.js';
 import { forkGroup, freeGroup, type Group } from './group.js';
 import { largestBatch, type MeasuredRow, memoryLimit } from './largest-batch.js';
-import { memoryMeter } from './memory-meter.js';
+import { type MemoryMeter, memoryMeter } from './memory-meter.js';
 import { failureStatus } from './outcome.js';
 import { openTimed, type TimedSample } from './timed-sample.js';
 
@@ -29,13 +29,13 @@ export const timeBatches = async (context: EvaluateContext, request: BatchTiming
   const opened = await openTimed(context, request, maxNewTokens);
   try {
     refuseUnlikeRows(opened.sample.groups[0]!);
-    const run = (rows: number): TimedBatch => timeRows(addon, opened, rows, maxNewTokens);
+    const run = (rows: number): TimedBatch => timeRows(addon, meter, opened, rows, maxNewTokens);
     const prefillPeak = meter.peak();
     return request.sizes.map((asked): BatchTiming => {
       try {
         if (asked !== 'largest') return { asked, status: 'ok', ...run(asked) };
         const memoryBytes = memoryLimit(addon, request.memoryBytes);
-        const rows = largestBatch(memoryBytes, measureRow(addon, opened, prefillPeak, run));
+        const rows = largestBatch(memoryBytes, measureRow(addon, meter, opened, prefillPeak, run));
         return { asked, status: 'ok', memoryBytes, ...runFitting(rows, memoryBytes, run) };
       } catch (thrown) {
         const { code, message } = asWinnowError(thrown, request.setting.key);
@@ -50,11 +50,11 @@ export const timeBatches = async (context: EvaluateContext, request: BatchTiming
 
 const measureRow = (
   addon: Addon,
+  meter: MemoryMeter,
   { sample }: TimedSample,
   prefillPeak: number,
   run: (rows: number) => TimedBatch,
 ): MeasuredRow => {
-  const meter = memoryMeter(addon);
   // Workspaces that the first step makes are there once, not for each row.
   run(1);
   const held = meter.held();
@@ -92,11 +92,12 @@ const runFitting = (
 
 const timeRows = (
   addon: Addon,
+  meter: MemoryMeter,
   { model, sample, tailIds }: TimedSample,
   rows: number,
   maxNewTokens: number,
 ): TimedBatch => {
-  addon.resetDeviceMeters?.();
+  meter.restart();
   const group = batchOf(model, sample.groups[0]!, rows);
   const times: number[] = [];
   const reads: number[] = [];
@@ -111,6 +112,7 @@ const timeRows = (
         reads.push(addon.deviceMeters?.().hostReads ?? 0);
       },
     });
+    meter.held();
     for (const error of decoded!.failures.values()) throw error;
     // Rows are equal, and so are their names.
     const row = decoded!.rows.values().next().value!;

@@ -15,6 +15,7 @@ import { scoreByLength } from './score-by-length.js';
 import { scoreByTask } from './score-by-task.js';
 import { speedUp } from './speed-up.js';
 import type { Chart, SkippedChart } from './theme.js';
+import { tokensByBatch } from './tokens-by-batch.js';
 
 export interface Charts {
   readonly charts: readonly Chart[];
@@ -31,7 +32,15 @@ const ofScores = [
   ...scoreAlong,
   evidenceAgainstScore,
 ] as const;
-const ofCost = [residentAgainstRead, memoryByLength, keptByHead, latencySplit, speedUp, breakEvenChart] as const;
+const ofCost = [
+  residentAgainstRead,
+  memoryByLength,
+  keptByHead,
+  latencySplit,
+  speedUp,
+  breakEvenChart,
+  tokensByBatch,
+] as const;
 
 /** Every chart of a run, apart for each protocol: cells of different protocols are never compared. */
 export const buildCharts = (summary: RunSummary): Charts => {
