@@ -20,9 +20,8 @@ export const openHostBackend = (): Addon => {
   return addon;
 };
 
-/** Benches of the CPU and, where it is built, of this backend: `open` of both, and one `close`. */
+/** Benches of the CPU and, where it is built, of this backend, which WINNOW_CUDA_BINARY has to name: `open` of both, and one `close`. */
 export const openAllBenches = async (): Promise<Benches> => {
-  process.env.WINNOW_CUDA_BINARY = hostBinary;
   const all = [await openBenches(), ...(hostSkip === false ? [await openBenches('cuda')] : [])];
   const held = all.flatMap((benches) => ('open' in benches ? [benches] : []));
   return {
