@@ -50,11 +50,8 @@ void add_any_cases(Cases& cases);
 void add_cluster_cases(Cases& cases);
 void add_column_cases(Cases& cases);
 void add_cache_cases(Cases& cases);
-<<<<<<< HEAD
 void add_edit_cases(Cases& cases);
-=======
 void add_packed_cases(Cases& cases);
->>>>>>> 317d230 (Device caches pack pages to eight, four or two bits, so KIVI runs on CUDA; the Hopper suite times it)
 void add_prefill_cases(Cases& cases);
 void add_decode_cases(Cases& cases);
 void add_score_cases(Cases& cases);
