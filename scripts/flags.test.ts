@@ -1,6 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { choice, flag, fractions, length, lengths, names, required, text, tokenIds, whole } from './flags.js';
+import {
+  batchSizes,
+  choice,
+  flag,
+  fractions,
+  length,
+  lengths,
+  memory,
+  names,
+  required,
+  text,
+  tokenIds,
+  whole,
+} from './flags.js';
 
 const refused = (run: () => unknown, message: RegExp): void => {
   assert.throws(run, (error: Error & { code?: string }) => error.code === 'ERR_USAGE' && message.test(error.message));
@@ -31,6 +44,15 @@ test('whole numbers refuse words, fractions of one and what is below the minimum
   for (const word of ['abc', '1.5', '0', '-3', '1e3', '99999999999999999999']) {
     refused(() => limit.parse([word], '--limit'), /--limit: expected a whole number of 1 or more/);
   }
+});
+
+test('batches are rows up to the most there can be, or largest; memory has a unit', () => {
+  const sizes = batchSizes('Rows.', 64);
+  assert.deepEqual(sizes.parse(['1,4', 'largest'], '--batch'), [1, 4, 'largest']);
+  assert.equal(sizes.parse([], '--batch'), undefined);
+  for (const word of ['0', '65', 'most']) refused(() => sizes.parse([word], '--batch'), /--batch/);
+  assert.equal(memory('Bytes.').parse(['8g'], '--memory'), 8 * 2 ** 30);
+  refused(() => memory('Bytes.').parse(['8 gigs'], '--memory'), /--memory: expected bytes/);
 });
 
 test('fractions kept lie above 0 and at most 1', () => {

@@ -31,7 +31,7 @@ export const suiteFlags = {
     "timing: decode steps of so many rows of each setting, 1 to 64; largest: as many as fit. Default: the suite's.",
     MOST_BATCH_ROWS,
   ),
-  memory: memory("What the largest batch has to fit. Default: the device's own memory but for 5 %."),
+  memory: memory("What the largest batch has to fit. Default: nine tenths of the device's own."),
   chatTemplate: choice(
     "on: the model's chat template frames the prompts; off: plain text, for base models. Default: the suite's.",
     ['on', 'off'],

@@ -4,8 +4,11 @@ import type { Addon } from '../../native/addon-types.js';
 /** Rows of the largest batch: the products of a step are made for as many. */
 export const MOST_BATCH_ROWS = 64;
 
-/** Share of a device's memory that no batch is planned into: the driver's own, and what lies idle in its pools. */
-const RESERVED_SHARE = 0.05;
+/**
+ * Share of a device's memory that no batch is planned into, as servers leave it: the driver's own, and what lies idle in its pools, of which
+ * pages never go back to the blocks that the next prompt needs.
+ */
+const RESERVED_SHARE = 0.1;
 
 /** Bytes as measured with one row. */
 export interface MeasuredRow {
