@@ -203,6 +203,30 @@ describe('edits of slots on the CUDA backend', { skip: hostSkip }, () => {
         assertSame(4e-3, (addon) => edited(addon, [90, 140], (cache) => merge(addon, cache, how, spread)));
   });
 
+  test('packed pages come back as elements when slots in them merge or turn', () => {
+    const table = Array.from({ length: 3 * 16 }, (_, i) => (i % 16 < 8 ? Math.cos(i >> 4) : Math.sin(i >> 4)));
+    assertSame(8e-3, (addon) =>
+      edited(addon, [90, 140], (cache) => {
+        addon.cacheQuantise(cache, 0, 0, 140, 4, 32, 0);
+        addon.cacheQuantise(cache, 0, 1, 70, 8, 16, 1);
+        const packed = addon.cacheFork(cache);
+        const held = addon.cacheBytes(cache);
+        merge(addon, cache, [1, 0, 1], false);
+        addon.cacheRotate(
+          cache,
+          0,
+          i32(addon, [HEADS, 1], [3, 70]),
+          i32(addon, [HEADS], [1, 1]),
+          i32(addon, [HEADS, 1], [2, -1]),
+          f32(addon, [3, 16], table),
+        );
+        assert.ok(addon.cacheBytes(cache) > held);
+        assert.equal(addon.cacheBytes(packed), held);
+        addon.cacheFree(packed);
+      }),
+    );
+  });
+
   test('turned keys and their positions are those of the CPU: all slots, some, and positions alone', () => {
     const table = Array.from({ length: 20 * 16 }, (_, i) => {
       const angle = Math.floor(i / 16) * 50 ** ((-2 * (i % 8)) / 16);

@@ -19,17 +19,17 @@ Status CacheStore::OwnPages(Cache& cache, int32_t layer, const std::vector<int32
   std::vector<int32_t*> places;
   for (size_t h = 0; h < counts.size(); h++) {
     if (counts[h] <= 0) continue;
-    for (int32_t& page : cache.head(layer, static_cast<int32_t>(h)).pages)
-      if (page < 0 || (page != kReleasedPage && pool.IsShared(page))) places.push_back(&page);
+    for (int32_t& entry : cache.head(layer, static_cast<int32_t>(h)).pages)
+      if (entry < 0 || (entry != kReleasedPage && cache.IsShared(layer, entry))) places.push_back(&entry);
   }
   for (size_t first = 0; first < places.size(); first += kMostPages) {
     const size_t count = std::min(kMostPages, places.size() - first);
-    std::vector<int32_t> shared(count), own;
-    for (size_t i = 0; i < count; i++) shared[i] = *places[first + i];
+    std::vector<int32_t> from(count), own;
+    for (size_t i = 0; i < count; i++) from[i] = *places[first + i];
     WINNOW_TRY(pool.Take(static_cast<int64_t>(count), &own));
-    WINNOW_TRY(pools_.Convert(pool, shared, own));
+    WINNOW_TRY(pools_.Convert(pool, from, own));
     for (size_t i = 0; i < count; i++) {
-      cache.Release(layer, shared[i]);
+      cache.Release(layer, from[i]);
       *places[first + i] = own[i];
     }
   }
@@ -50,7 +50,7 @@ Status CacheStore::Merge(Cache& cache, int32_t layer, WnCacheMergeParams edit) {
   const int32_t heads = shape.num_kv_heads;
   if (cache.MaxLen(layer) == 0) return {};
   WINNOW_TRY(scratch_.Need(static_cast<size_t>(heads) * 8));
-  WINNOW_TRY(View(cache, layer, &edit.cache));
+  WINNOW_TRY(PackedView({&cache}, {}, layer, 0, &edit.cache));  // the check reads no page
   edit.report = scratch_.as<int32_t>();
   WINNOW_TRY(FromWn(wn_cache_merge_check(&edit, device_->stream()), "cacheMerge"));
   std::vector<int32_t> counts, faults;
