@@ -314,8 +314,8 @@ void bench_attention(Bench& bench) {
   bench_prefill(bench, {128, 32, 8, 16384}, {0, 2, kFixedOrder}, false);
   bench_prefill(bench, {128, 32, 8, 32768}, {0, 2, kFixedOrder}, false);
   bench_prefill(bench, {128, 32, 8, 32768}, {0, 3, 4}, true);
-  bench_prefill(bench, {64, 32, 8, 16384}, {0, 2}, false);
-  bench_prefill(bench, {256, 16, 8, 16384}, {0}, false);
+  bench_prefill(bench, {64, 32, 8, 16384}, {0, 2, 6}, false);
+  bench_prefill(bench, {256, 16, 8, 16384}, {0, 6}, false);
   bench_prefill(bench, {128, 32, 8, 131072}, {0}, false);
   for (double density : {1.0, 0.25, 0.1, 0.05}) bench_lists(bench, {128, 32, 8, 32768}, density);
   bench_window(bench, {128, 32, 8, 32768}, 64, 4096);

@@ -125,6 +125,7 @@ WnStatus dispatch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
     if (halves && !p.block_row_ptr && p.variant == 3) return launch<PrefillConfig<64, 3, 128, 4, false, true, false>>(p, stream);
     if (halves && p.variant == 4) return launch<PrefillConfig<64, 2, 128, 4, true, true>>(p, stream);
     if (halves) return launch<PrefillConfig<64, 2, 128, 2, true, true>>(p, stream);
+    if (p.variant == 6) return launch<PrefillConfig<64, 3, 160, 4, false, false>>(p, stream);
     if (p.variant == 2) return launch<PrefillConfig<64, 3, 128, 2, true, false>>(p, stream);
     return launch<PrefillConfig<64, 3, 128, 4, false, false>>(p, stream);
   }
@@ -137,6 +138,7 @@ WnStatus dispatch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
     return launch<PrefillConfig<128, 3, 128, 2, false, false>>(p, stream);
   }
   if (halves) return launch<PrefillConfig<256, 2, 64, 2, true, true>>(p, stream);
+  if (p.variant == 6) return launch<PrefillConfig<256, 2, 80, 2, true, false>>(p, stream);
   return launch<PrefillConfig<256, 2, 64, 2, true, false>>(p, stream);
 }
 

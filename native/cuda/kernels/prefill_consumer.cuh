@@ -58,7 +58,9 @@ struct PrefillRows {
     return a.window_tokens > 0 && column + 64 > a.sink_tokens && column <= low + 63 - a.window_tokens;
   }
   WN_DEVICE void mask(float (&s)[kScores], int2 columns) const {
-    if (!half_needs_mask(columns.x) && (C::kBlock == 64 || !half_needs_mask(columns.y))) return;
+    if (!half_needs_mask(columns.x) && (C::kBlock == 64 || !half_needs_mask(columns.y)) &&
+        (C::kBlock <= 128 || !half_needs_mask(columns.y + 64)))
+      return;
     // 32-bit is enough: lengths and offsets are below 2^30.
     const int end0 = min(row + a.q_offset + 1, a.kv_len), end1 = min(row + 8 + a.q_offset + 1, a.kv_len);
     const int window = a.window_tokens > 0 ? a.window_tokens : kNoColumn;

@@ -39,7 +39,7 @@ struct PrefillConfig {
   static constexpr int kSmallBytes = (3 * 2 + 5 * kStages) * 8 + 1024;
   static constexpr int kQueries = 2 * kQueryBytes + 2 * kStages * kTileBytes + kSmallBytes <= 232448 ? 2 : 1;
   static constexpr int kSharedBytes = kQueries * kQueryBytes + 2 * kStages * kTileBytes + kSmallBytes;
-  static_assert(kSharedBytes <= 232448 && kBlock % 64 == 0);
+  static_assert(kSharedBytes <= 232448 && kBlock % (kHalves ? 64 : 16) == 0);
   static_assert(128 * (kConsumers * kConsumerRegisters + kProducerRegisters) <= 65536);
 };
 
@@ -93,7 +93,7 @@ struct PrefillSteps {
       return {list[first] * 64, C::kBlock == 128 && second < list_len ? list[second] * 64 : kNoColumn};
     }
     const int column = range.block(i) * C::kBlock;
-    return {column, C::kBlock == 128 ? column + 64 : kNoColumn};
+    return {column, C::kBlock > 64 ? column + 64 : kNoColumn};
   }
 };
 

@@ -29,14 +29,16 @@ WN_DEVICE void pin_registers(float (&values)[kLength]) {
   for (int i = 0; i < kLength; i++) asm volatile("" : "+f"(values[i])::"memory");
 }
 
-// Operand text and constraints of 8, 32, 64 and 128 accumulators, built up so that no line lists them all.
+// Operand text and constraints of so many accumulators, built up so that no line lists them all.
 #define WN_TEXT_4 "%0,%1,%2,%3"
 #define WN_TEXT_8 WN_TEXT_4 ",%4,%5,%6,%7"
 #define WN_TEXT_16 WN_TEXT_8 ",%8,%9,%10,%11,%12,%13,%14,%15"
 #define WN_TEXT_32 WN_TEXT_16 ",%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
+#define WN_TEXT_40 WN_TEXT_32 ",%32,%33,%34,%35,%36,%37,%38,%39"
 #define WN_TEXT_64                                                                                             \
   WN_TEXT_32 ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55" \
              ",%56,%57,%58,%59,%60,%61,%62,%63"
+#define WN_TEXT_80 WN_TEXT_64 ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79"
 #define WN_TEXT_128                                                                                              \
   WN_TEXT_64 ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,%80,%81,%82,%83,%84,%85,%86,%87"   \
              ",%88,%89,%90,%91,%92,%93,%94,%95,%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109" \
@@ -45,7 +47,9 @@ WN_DEVICE void pin_registers(float (&values)[kLength]) {
 #define WN_ACC_8(i) WN_ACC_4(i), WN_ACC_4(i + 4)
 #define WN_ACC_16(i) WN_ACC_8(i), WN_ACC_8(i + 8)
 #define WN_ACC_32(i) WN_ACC_16(i), WN_ACC_16(i + 16)
+#define WN_ACC_40(i) WN_ACC_32(i), WN_ACC_8(i + 32)
 #define WN_ACC_64(i) WN_ACC_32(i), WN_ACC_32(i + 32)
+#define WN_ACC_80(i) WN_ACC_64(i), WN_ACC_16(i + 64)
 #define WN_ACC_128(i) WN_ACC_64(i), WN_ACC_64(i + 64)
 
 #define WN_WGMMA_SHARED(LENGTH, N, A, B, USE, TA, TB)                                                             \
@@ -59,7 +63,9 @@ WN_DEVICE void pin_registers(float (&values)[kLength]) {
 WN_WGMMA_SHARED(4, 8, 4, 5, 6, 7, 8)
 WN_WGMMA_SHARED(8, 16, 8, 9, 10, 11, 12)
 WN_WGMMA_SHARED(32, 64, 32, 33, 34, 35, 36)
+WN_WGMMA_SHARED(40, 80, 40, 41, 42, 43, 44)
 WN_WGMMA_SHARED(64, 128, 64, 65, 66, 67, 68)
+WN_WGMMA_SHARED(80, 160, 80, 81, 82, 83, 84)
 
 #define WN_WGMMA_REGISTER(LENGTH, N, A0, A1, A2, A3, B, USE, TB)                                                  \
   template <int kTransposeB>                                                                                      \
