@@ -81,7 +81,17 @@ describe('an engine on the CUDA backend', { skip: hostSkip }, () => {
       const engine = openWith(path, backend, 'native');
       try {
         const texts: Record<string, readonly number[]> = {};
-        for (const id of ['dense', 'streaming-llm', 'random', 'knorm', 'snapkv', 'tova', 'quest', 'kivi']) {
+        for (const id of [
+          'dense',
+          'streaming-llm',
+          'random',
+          'knorm',
+          'snapkv',
+          'tova',
+          'quest',
+          'kivi',
+          'sink-window-prefill',
+        ]) {
           const prompt = text.repeat(4);
           const setting = {
             key: id,

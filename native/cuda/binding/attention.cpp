@@ -58,6 +58,22 @@ WnAttentionAnyParams AnyParams(const CacheList& list, const WnCacheView& view, c
   return params;
 }
 
+/// One window for all heads, as Hopper's kernel takes it. Heads of their own, or those that see nothing but sinks, are the portable kernel's.
+struct Window {
+  bool fits = true;
+  int32_t sinks = 0, recents = 0;
+};
+Window WindowOf(const Call& call, const Tensor& windows) {
+  if (windows.data == nullptr) return {};
+  const Fact* known = EngineOf(call).known.Find(windows, Known::kValues);
+  if (known == nullptr) return {.fits = false};
+  const std::vector<int32_t>& values = known->first;
+  for (size_t i = 2; i < values.size(); i++)
+    if (values[i] != values[i - 2]) return {.fits = false};
+  if (values[0] < 0 || values[1] < 0) return {};
+  return {.fits = values[1] > 0 && values[1] < (1 << 28), .sinks = values[0], .recents = values[1]};
+}
+
 napi_value Prefill(Call& call) {
   CacheList list;
   list.ids = {static_cast<int32_t>(call.Int(1, "cache", 0, INT32_MAX))};
@@ -75,8 +91,8 @@ napi_value Prefill(Call& call) {
   const float scale = FiniteOf(call, 3, "softmaxScale"), soft_cap = AtLeastZero(call, 4, "softCap");
   const auto sliding_window = static_cast<int32_t>(call.Int(5, "slidingWindow", 0, INT32_MAX));
   const WnCacheView view = ViewOf(call, list);
-  const bool is_plain = soft_cap == 0 && sliding_window == 0 && windows.data == nullptr && lse.data == nullptr &&
-                        view.log_bias == nullptr && longest == shortest;
+  const Window window = WindowOf(call, windows);
+  const bool is_plain = soft_cap == 0 && sliding_window == 0 && window.fits && view.log_bias == nullptr && longest == shortest;
   if (!is_plain || !HasHopperKernels(call, shape.head_dim) || q.dim(0) < WN_PREFILL_COLUMN_BLOCK) {
     WnAttentionAnyParams params = AnyParams(list, view, q, q.dim(0), heads, scale, soft_cap, sliding_window);
     params.windows = windows.as<int32_t>();
@@ -89,6 +105,7 @@ napi_value Prefill(Call& call) {
   call.Check(EngineOf(call).Workspace("prefill_attention", 256, &scheduler));
   const WnPrefillAttentionParams params{.q = q.data,
                                         .out = out.data,
+                                        .lse = lse.as<float>(),
                                         .num_query_heads = heads,
                                         .num_kv_heads = shape.num_kv_heads,
                                         .head_dim = shape.head_dim,
@@ -96,11 +113,14 @@ napi_value Prefill(Call& call) {
                                         .kv_len = longest,
                                         .q_offset = longest - static_cast<int32_t>(q.dim(0)),
                                         .softmax_scale = scale,
+                                        .sink_tokens = window.sinks,
+                                        .window_tokens = window.recents,
                                         .pages = view.pages,
                                         .page_table = view.page_table,
                                         .scheduler = reinterpret_cast<int32_t*>(scheduler),
                                         .num_pages = shape.pool->num_pages(),
-                                        .page_table_stride = view.page_table_stride};
+                                        .page_table_stride = view.page_table_stride,
+                                        .lse_by_token = 1};
   Issue(call, wn_prefill_attention(&params, StreamOf(call)));
   return call.Nothing();
 }

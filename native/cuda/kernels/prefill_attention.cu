@@ -102,6 +102,8 @@ WnStatus launch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
   a.sink_tokens = p.window_tokens > 0 ? p.sink_tokens : 0;
   a.window_tokens = p.window_tokens;
   a.page_table_stride = p.page_table_stride;
+  a.lse_head_stride = p.lse_by_token ? 1 : p.query_len;
+  a.lse_row_stride = p.lse_by_token ? p.num_query_heads : 1;
   a.scale_log2 = p.softmax_scale * kLog2e;
   const auto kernel = kernel_of<C>();
   const cudaError_t error =

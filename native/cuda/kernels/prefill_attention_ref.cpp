@@ -35,7 +35,9 @@ void prefill_attention_ref(const WnPrefillAttentionParams& p, double* out, doubl
       };
       auto value = [&](int j, int d) { return element(true, seen[j], d); };
       attend(static_cast<int>(seen.size()), p.head_dim, score, value, out + at,
-             lse ? lse + static_cast<int64_t>(head) * p.query_len + row : nullptr);
+             lse == nullptr       ? nullptr
+             : p.lse_by_token ? lse + static_cast<int64_t>(row) * p.num_query_heads + head
+                              : lse + static_cast<int64_t>(head) * p.query_len + row);
     }
   }
 }

@@ -153,7 +153,7 @@ struct PrefillRows {
           *reinterpret_cast<uint4*>(target + 2 * (i - 2 * second)) = {words[0], words[1], words[2], words[3]};
       }
       if (a.lse && lane % 4 == 0 && at < a.query_len)
-        a.lse[static_cast<int64_t>(query_head) * a.query_len + at] =
+        a.lse[static_cast<int64_t>(query_head) * a.lse_head_stride + static_cast<int64_t>(at) * a.lse_row_stride] =
             sum > 0 ? (second ? max1 : max0) * a.scale_log2 * kLn2 + logf(sum) : -INFINITY;
     }
   }

@@ -19,6 +19,7 @@ struct PrefillArgs {
   int32_t* scheduler;
   int32_t query_len, kv_len, q_offset, num_query_heads, num_kv_heads, group_size;
   int32_t num_row_blocks, section, sink_tokens, window_tokens, page_table_stride;
+  int32_t lse_head_stride, lse_row_stride;
   float scale_log2;
 };
 

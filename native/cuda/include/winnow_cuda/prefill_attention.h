@@ -24,6 +24,7 @@ typedef struct WnPrefillAttentionParams {
   int32_t* scheduler;
   int32_t num_pages, page_table_stride;
   int32_t variant;
+  int32_t lse_by_token;  ///< 0 or 1
 } WnPrefillAttentionParams;
 
 /// Causal grouped-query attention of many query tokens, over everything or over a plan.
@@ -35,7 +36,8 @@ typedef struct WnPrefillAttentionParams {
 ///
 /// Shapes    q, out         [query_len, num_query_heads, head_dim]  bf16, 16-byte aligned; out aliases no input
 ///           k, v           kv_len tokens by num_kv_heads at the given strides, bf16, 16-byte aligned; null if paged
-///           lse            [num_query_heads, query_len]  f32, natural log; null = not wanted
+///           lse            [num_query_heads, query_len], or [query_len, num_query_heads] with lse_by_token;  f32, natural log;
+///                          null = not wanted
 ///           block_row_ptr  [num_query_heads * ceil(query_len / 128) + 1]  int32, ascending; null = no list
 ///           block_ids      int32, each id at most once per row block; an id past the diagonal costs time only
 ///           pages          the paged cache, num_pages pages (see WN_PAGE_SIZE); null = k and v
