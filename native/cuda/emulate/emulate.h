@@ -147,6 +147,12 @@ T atomicMax(T* target, U value) {
   if (old < static_cast<T>(value)) *target = value;
   return old;
 }
+template <typename T, typename U>
+T atomicOr(T* target, U value) {
+  const T old = *target;
+  *target |= static_cast<T>(value);
+  return old;
+}
 inline void __threadfence() {}
 template <typename T>
 T __ldg(const T* source) {

@@ -7,6 +7,7 @@
 #define WINNOW_CUDA_H
 
 #include "winnow_cuda/argmax.h"
+#include "winnow_cuda/attend_sets.h"
 #include "winnow_cuda/attention_any.h"
 #include "winnow_cuda/attention_probs.h"
 #include "winnow_cuda/block_scores.h"

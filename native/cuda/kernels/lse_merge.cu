@@ -44,7 +44,11 @@ __global__ void lse_merge_kernel(const __grid_constant__ MergeArgs args) {
       }
     }
     if (d >= p.head_dim) continue;
-    static_cast<__nv_bfloat16*>(p.out)[row * p.head_dim + d] = __float2bfloat16(total > 0 ? value / total : 0);
+    const float joined = total > 0 ? value / total : 0;
+    if (p.out_f32)
+      static_cast<float*>(p.out)[row * p.head_dim + d] = joined;
+    else
+      static_cast<__nv_bfloat16*>(p.out)[row * p.head_dim + d] = __float2bfloat16(joined);
     if (d == 0 && p.lse) p.lse[row] = total > 0 ? best + logf(total) : -INFINITY;
   }
 }

@@ -43,6 +43,8 @@ bool prefill_visible(const WnPrefillAttentionParams& p, int head, int row, int c
 /// `lse` and `probs` may be null.
 void attention_any_ref(const WnAttentionAnyParams& p, double* out, double* lse, double* probs);
 void attention_probs_ref(const WnAttentionProbsParams& p, double* probs);
+/// Writes to p.counts, p.seen and p.results too.
+void attend_sets_ref(const WnAttendSetsParams& p, double* out, double* lse);
 /// Adds to `state`, which is as wide as the contract says.
 void column_stats_ref(const WnColumnStatsParams& p, double* state);
 void finish_column_stats_ref(const WnFinishColumnStatsParams& p, double* out);

@@ -237,6 +237,7 @@ int run(int argc, char** argv) {
   add_prefill_cases(all);
   add_any_cases(all);
   add_cluster_cases(all);
+  add_sets_cases(all);
   add_column_cases(all);
   add_edit_cases(all);
   add_slot_score_cases(all);

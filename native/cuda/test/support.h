@@ -48,6 +48,7 @@ struct Case {
 using Cases = std::vector<Case>;
 void add_any_cases(Cases& cases);
 void add_cluster_cases(Cases& cases);
+void add_sets_cases(Cases& cases);
 void add_column_cases(Cases& cases);
 void add_cache_cases(Cases& cases);
 void add_edit_cases(Cases& cases);
