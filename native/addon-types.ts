@@ -202,6 +202,8 @@ export interface Addon {
   /** A copy in pages of its own, codes and all: for measurements in which every row has to be read from memory. ERR_OUT_OF_MEMORY leaves nothing behind. */
   cacheCopy(cache: CacheId): CacheId;
   cacheFree(cache: CacheId): void;
+  /** Gives back memory of pages that no cache holds, where pools keep it for the next. */
+  cacheTrim?(): void;
   /** Slots per (layer, KV head), layer-major: Int32Array [sum of numKvHeads]. */
   cacheLens(cache: CacheId): Int32Array;
   /** Keeps the listed slots of each KV head of a layer, frees the rest. slots i32 [H, maxLen] ascending, lens i32 [H] (-1: all).

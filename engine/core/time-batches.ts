@@ -45,6 +45,8 @@ export const timeBatches = async (context: EvaluateContext, request: BatchTiming
     });
   } finally {
     opened.sample.close();
+    // What the largest batch needed is not to be missing when the next prompt is read.
+    addon.cacheTrim?.();
   }
 };
 

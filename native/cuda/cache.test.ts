@@ -109,6 +109,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         if (caches.length > 1) addon.cacheFree(caches.splice(which % caches.length, 1)[0]!);
       },
   ),
+  fc.constant<Step>(({ addon }) => addon.cacheTrim?.()),
   fc.tuple(fc.nat(99), fc.integer({ min: 1, max: 70 })).map(
     ([which, count]): Step =>
       ({ addon, caches }) => {
@@ -167,7 +168,15 @@ describe('caches of the CUDA backend', { skip: hostSkip }, () => {
     cuda.cacheFree(fork);
     assert.equal(cuda.memory().cacheBytes, bytes);
     assert.deepEqual(read(copy), held);
+    cuda.cacheTrim!();
+    assert.deepEqual(read(copy), held, 'pools with live pages keep their memory');
     cuda.cacheFree(copy);
+    cuda.cacheTrim!();
+    const again = cuda.cacheCreate(layout);
+    append(again, 0, 3, 200, 0);
+    append(again, 1, 4, 70, 0);
+    assert.deepEqual(read(again), held);
+    cuda.cacheFree(again);
     assert.throws(() => cuda.cacheCopy(copy), { code: 'ERR_SHAPE' });
   });
 

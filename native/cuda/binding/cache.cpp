@@ -36,6 +36,11 @@ napi_value Copy(Call& call) {
   return call.Value(id);
 }
 
+napi_value Trim(Call& call) {
+  call.Check(EngineOf(call).caches.Trim());
+  return call.Nothing();
+}
+
 napi_value Free(Call& call) {
   call.Check(EngineOf(call).caches.Free(static_cast<int32_t>(call.Int(0, "cache", 0, INT32_MAX))));
   CountPages(call);
@@ -145,6 +150,7 @@ const Binding binding([](napi_env env, napi_value exports, Runtime& runtime) {
             {"cacheCreate", Create},
             {"cacheFork", Fork},
             {"cacheCopy", Copy},
+            {"cacheTrim", Trim},
             {"cacheFree", Free},
             {"cacheKeep", Keep},
             {"cacheKeepRows", KeepRows},

@@ -130,6 +130,8 @@ class CacheStore {
   /// The same with packed pages named as such, for kernels that take formats.
   Status PackedView(const std::vector<Cache*>& caches, const std::vector<int32_t>& ids, int32_t layer, int32_t new_slots, WnCacheView* out);
 
+  /// Gives memory of pages back that no cache holds, pool by pool.
+  Status Trim() { return pools_.Trim(); }
   void PoisonFreedPages(bool on);
   int64_t live_bytes() const;
 

@@ -34,6 +34,8 @@ class GrowingRange {
   size_t bytes() const { return bytes_; }
   /// At least `bytes` usable from base(), new ones zero. ERR_OUT_OF_MEMORY changes nothing.
   virtual Status Grow(size_t bytes) = 0;
+  /// Gives back memory beyond the first `bytes`, as far as whatever it came in lies there; waits for the device. base() stays.
+  virtual Status Shrink(size_t bytes) = 0;
 
  protected:
   std::byte* base_ = nullptr;

@@ -106,6 +106,21 @@ class CudaRange final : public GrowingRange {
     return Failed(cudaMemsetAsync(reinterpret_cast<void*>(at), 0, more, stream_), "cuda pages");
   }
 
+  Status Shrink(size_t bytes) override {
+    const CUdeviceptr kept = reinterpret_cast<CUdeviceptr>(base_) + bytes;
+    if (pieces_.empty() || pieces_.back().at < kept) return {};
+    WINNOW_TRY(Failed(cudaStreamSynchronize(stream_), "cuda pages"));
+    while (!pieces_.empty() && pieces_.back().at >= kept) {
+      const Piece& piece = pieces_.back();
+      if (driver_.unmap(piece.at, piece.bytes) != CUDA_SUCCESS || driver_.release(piece.handle) != CUDA_SUCCESS) {
+        return Status::Fail(Code::kInternal, "cuda pages", "memory to be given back", "an error of the driver");
+      }
+      bytes_ -= piece.bytes;
+      pieces_.pop_back();
+    }
+    return {};
+  }
+
  private:
   struct Piece {
     CUdeviceptr at;

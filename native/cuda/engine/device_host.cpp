@@ -11,6 +11,8 @@ namespace winnow::gpu {
 
 namespace {
 
+constexpr size_t kSystemPage = 4096;
+
 class HostRange final : public GrowingRange {
  public:
   HostRange(std::byte* base, size_t most) : most_(most) { base_ = base; }
@@ -22,6 +24,13 @@ class HostRange final : public GrowingRange {
                           "Use a shorter context or fewer forks.");
     }
     bytes_ = bytes;  // fresh anonymous pages are zero
+    return {};
+  }
+  Status Shrink(size_t bytes) override {
+    const size_t kept = (bytes + kSystemPage - 1) / kSystemPage * kSystemPage;
+    if (kept >= bytes_) return {};
+    madvise(base_ + kept, bytes_ - kept, MADV_DONTNEED);
+    bytes_ = kept;
     return {};
   }
 

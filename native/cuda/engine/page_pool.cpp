@@ -69,6 +69,21 @@ Status PagePool::Borrow(int64_t count, std::vector<int32_t>* out) {
   return {};
 }
 
+Status PagePool::Trim() {
+  if (live_ > 0 || pages_ == nullptr) return {};
+  WINNOW_TRY(pages_->Shrink(static_cast<size_t>(plane_bytes_)));
+  int64_t pages = std::min<int64_t>(num_pages(), static_cast<int64_t>(pages_->bytes()) / plane_bytes_);
+  for (GrowingRange* field : {positions_.get(), counts_.get(), bias_.get()}) {
+    WINNOW_TRY(field->Shrink(size_t{kPageSlots} * 4));
+    pages = std::min<int64_t>(pages, static_cast<int64_t>(field->bytes()) / (kPageSlots * 4));
+  }
+  references_.assign(static_cast<size_t>(pages), 0);
+  const auto gone = [pages](int32_t page) { return page >= pages; };
+  free_.erase(std::remove_if(free_.begin(), free_.end(), gone), free_.end());
+  poisoned_.erase(std::remove_if(poisoned_.begin(), poisoned_.end(), gone), poisoned_.end());
+  return {};
+}
+
 void PagePool::Release(int32_t page) {
   if (page == kReleasedPage || --references_[static_cast<size_t>(page)] > 0) return;
   free_.push_back(page);

@@ -39,6 +39,9 @@ class PagePool {
   /// Pages for the op that is issued next alone, appended to `out`: work in the stream behind it may write to them.
   Status Borrow(int64_t count, std::vector<int32_t>* out);
 
+  /// Gives the memory of a pool without live pages back, but for what the released page lies in.
+  Status Trim();
+
   /// Bytes of a page with its slots' fields.
   int64_t page_bytes() const { return plane_bytes_ + kPageSlots * 12; }
   int64_t live_bytes() const { return live_ * page_bytes(); }

@@ -83,6 +83,12 @@ Status PagePools::Convert(const PagePool& elements, const std::vector<int32_t>& 
   return FromWn(wn_page_convert(&params, device_->stream()), "cache");
 }
 
+Status PagePools::Trim() {
+  for (auto& [dims, pool] : elements_) WINNOW_TRY(pool->Trim());
+  for (auto& pool : packed_) WINNOW_TRY(pool->Trim());
+  return {};
+}
+
 void PagePools::set_poison(bool on) {
   poisons_ = on;
   for (auto& [dims, pool] : elements_) pool->set_poison(on);

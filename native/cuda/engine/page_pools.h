@@ -35,6 +35,8 @@ class PagePools {
   /// Formats by number, on the device; null while there is none.
   const WnPageFormat* formats() const { return packed_.empty() ? nullptr : formats_.as<WnPageFormat>(); }
 
+  /// Gives back the memory of pools that no cache has pages of.
+  Status Trim();
   void set_poison(bool on);
   int64_t live_bytes() const;
 
