@@ -1,6 +1,7 @@
-/// The portable kernels on the host, thread by thread: threads of a block are fibers that give way at barriers and warp-wide
+/// The kernels on the host, thread by thread: threads of a block are fibers that give way at barriers and warp-wide
 /// instructions, and copies arrive as late as the waits allow. Slow; it finds wrong fragments, masks, addresses and missing
-/// barriers, and says nothing of time. Included before every translated kernel file; stands in for mma.cuh and async_copy.cuh.
+/// barriers, and says nothing of time. Included before every translated kernel file; stands in for mma.cuh, async_copy.cuh
+/// and, by hopper.h, for what only Hopper has.
 #ifndef WINNOW_CUDA_EMULATE_H
 #define WINNOW_CUDA_EMULATE_H
 
@@ -36,6 +37,23 @@ Vote block_vote(bool value);
 /// The lanes of `mask` meet: the last to arrive runs `compute` over the `mine` of all of them.
 void meet(uint32_t mask, void* mine, const std::function<void(void* const (&of)[32])>& compute);
 int lane();
+int thread();
+/// Gives way until `ready(what, value)`.
+void wait_until(bool (*ready)(const void* what, int value), const void* what, int value);
+[[noreturn]] void fail(const char* why);
+/// What a block of Hopper's does beside its threads (hopper.cpp): set up; move something along, asked between rounds of the
+/// threads and with `stuck` when none of them can go on; look whether all has ended.
+void begin_asynchronous(int threads, unsigned block);
+bool advance_asynchronous(bool stuck);
+void end_asynchronous();
+/// Turns of the warps of a block that uses barriers: in order, backwards, or the first in `rank` that can go on.
+enum class Turns { kForward, kBackward, kRanked };
+struct Order {
+  bool in_use = false;  ///< from the first barrier of a block on
+  Turns turns = Turns::kForward;
+  int rank[32] = {};
+};
+extern Order order;
 /// Copies of this thread, in groups; those still in flight may not be read.
 void copy_later(void* target, const void* source, int bytes, bool valid);
 void commit_copies();
@@ -159,6 +177,10 @@ T __ldg(const T* source) {
   return *source;
 }
 template <typename T>
+T __ldcg(const T* source) {
+  return *source;
+}
+template <typename T>
 T __ldcs(const T* source) {
   return *source;
 }
@@ -171,6 +193,12 @@ inline __half2 __hfma2(__half2 a, __half2 b, __half2 c) {
   const float2 x = __half22float2(a), y = __half22float2(b), z = __half22float2(c);
   return __floats2half2_rn(std::fma(x.x, y.x, z.x), std::fma(x.y, y.y, z.y));
 }
+template <typename... Params, typename... Args>
+cudaError_t launch_configured(const cudaLaunchConfig_t* config, void (*kernel)(Params...), Args... args) {
+  winnow::emulate::launching(kernel, config->gridDim, config->blockDim, config->dynamicSmemBytes)(args...);
+  return cudaSuccess;
+}
+#define cudaLaunchKernelEx launch_configured
 template <typename... Args>
 cudaError_t cudaFuncSetAttribute(void (*)(Args...), cudaFuncAttribute, int) {
   return cudaSuccess;
@@ -204,6 +232,7 @@ using std::isinf;
 using std::isnan;
 
 #include "device.cuh"
+#include "hopper.h"
 
 namespace winnow {
 

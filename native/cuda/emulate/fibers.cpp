@@ -1,4 +1,5 @@
 /// Blocks as sets of fibers in one thread of the host.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -48,6 +49,9 @@ struct Fiber {
   bool done = false;
   const int* waits_for = nullptr;  ///< a phase that must move on
   int seen_phase = 0;
+  bool (*ready)(const void* what, int value) = nullptr;  ///< or this must hold
+  const void* what = nullptr;
+  int value = 0;
   std::vector<std::vector<Copy>> groups;
   std::vector<Copy> open;
 };
@@ -77,6 +81,18 @@ void wait_for(const int& phase) {
   self.seen_phase = phase;
   give_way();
 }
+bool can_go_on(const Fiber& fiber) {
+  return !fiber.done && !(fiber.waits_for && *fiber.waits_for == fiber.seen_phase) &&
+         !(fiber.ready && !fiber.ready(fiber.what, fiber.value));
+}
+void go_on(int i) {
+  Fiber& fiber = block->fibers[i];
+  fiber.waits_for = nullptr;
+  fiber.ready = nullptr;
+  block->current = i;
+  threadIdx = fiber.index;
+  winnow_switch_fiber(&block->scheduler, fiber.stack_pointer);
+}
 void release_block() {
   block->result = block->vote;
   block->vote = {1, 0, 0};
@@ -103,11 +119,37 @@ void prepare(Fiber& fiber) {
   fiber.stack_pointer = words;
   fiber.done = false;
   fiber.waits_for = nullptr;
+  fiber.ready = nullptr;
   fiber.groups.clear();
   fiber.open.clear();
 }
 
-void run_block(dim3 size, bool backwards) {
+bool run_all(int threads, bool backwards) {
+  bool moved = false;
+  for (int step = 0; step < threads; step++) {
+    const int i = backwards ? threads - 1 - step : step;
+    if (!can_go_on(block->fibers[i])) continue;
+    moved = true;
+    go_on(i);
+  }
+  return moved;
+}
+/// One turn of the highest warp in rank that can go on.
+bool run_first_warp(int threads) {
+  for (int place = 0; place < (threads + 31) / 32; place++) {
+    const int first = 32 * order.rank[place];
+    bool moved = false;
+    for (int i = first; i < std::min(first + 32, threads); i++)
+      if (can_go_on(block->fibers[i])) {
+        moved = true;
+        go_on(i);
+      }
+    if (moved) return true;
+  }
+  return false;
+}
+
+void run_block(dim3 size, bool backwards, unsigned number) {
   const int threads = static_cast<int>(size.x * size.y * size.z);
   block->warps.assign((threads + 31) / 32, Warp{});
   block->live = threads;
@@ -121,29 +163,34 @@ void run_block(dim3 size, bool backwards) {
     block->warps[i / 32].live |= 1u << (i % 32);
   }
   std::memset(shared_memory, 0xff, sizeof(shared_memory));
+  begin_asynchronous(threads, number);
   while (block->live > 0) {
-    bool moved = false;
-    for (int step = 0; step < threads; step++) {
-      const int i = backwards ? threads - 1 - step : step;
-      Fiber& fiber = block->fibers[i];
-      if (fiber.done || (fiber.waits_for && *fiber.waits_for == fiber.seen_phase)) continue;
-      fiber.waits_for = nullptr;
-      moved = true;
-      block->current = i;
-      threadIdx = fiber.index;
-      winnow_switch_fiber(&block->scheduler, fiber.stack_pointer);
-    }
-    if (!moved) {
-      std::fprintf(stderr, "emulation: block (%u, %u, %u) waits for ever\n", blockIdx.x, blockIdx.y, blockIdx.z);
-      std::abort();
-    }
+    const bool turned = order.in_use ? order.turns == Turns::kBackward : backwards;
+    bool moved = order.in_use && order.turns == Turns::kRanked ? run_first_warp(threads) : run_all(threads, turned);
+    if (order.in_use) moved |= advance_asynchronous(!moved);
+    if (!moved) fail("a block waits for ever");
   }
+  end_asynchronous();
 }
 
 }  // namespace
 
+Order order;
 char* dynamic_shared() { return shared_memory; }
 int lane() { return block->current % 32; }
+int thread() { return block->current; }
+void fail(const char* why) {
+  std::fprintf(stderr, "emulation: block (%u, %u, %u), thread %u: %s\n", blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x, why);
+  std::abort();
+}
+void wait_until(bool (*ready)(const void*, int), const void* what, int value) {
+  if (ready(what, value)) return;
+  Fiber& self = block->fibers[block->current];
+  self.ready = ready;
+  self.what = what;
+  self.value = value;
+  give_way();
+}
 
 void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>& body) {
   if (shared_bytes > kSharedBytes) std::abort();
@@ -155,11 +202,12 @@ void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>&
   gridDim = grid;
   blockDim = size;
   bool backwards = false;
+  unsigned number = 0;
   for (unsigned z = 0; z < grid.z; z++)
     for (unsigned y = 0; y < grid.y; y++)
       for (unsigned x = 0; x < grid.x; x++, backwards = !backwards) {
         blockIdx = {x, y, z};
-        run_block(size, backwards);
+        run_block(size, backwards, number++);
       }
 }
 

@@ -1,7 +1,7 @@
-# The same parity table over the portable kernels translated for the host: no device, no nvcc for the kernels.
+# The same parity table over the kernels translated for the host: no device, no nvcc for the kernels.
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
-  foreach(source ${portable_sources})
-    if(source MATCHES "device\\.cu|\\.cpp$")
+  foreach(source ${portable_sources} ${hopper_sources})
+    if(source MATCHES "\\.cpp$")
       continue()
     endif()
     get_filename_component(name ${source} NAME_WE)
@@ -17,7 +17,7 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
     COMPILE_OPTIONS "-include;${CMAKE_CURRENT_SOURCE_DIR}/emulate/emulate.h;-Wno-attributes;-Wno-unknown-pragmas"
     OBJECT_DEPENDS "${kernel_headers}")
   get_target_property(test_sources winnow_cuda_test SOURCES)
-  add_executable(winnow_cuda_emulated_test ${test_sources} emulate/fibers.cpp emulate/runtime.cpp ${emulated_sources}
+  add_executable(winnow_cuda_emulated_test ${test_sources} emulate/fibers.cpp emulate/hopper.cpp emulate/runtime.cpp ${emulated_sources}
     kernels/linear_blas.cpp)
   target_include_directories(winnow_cuda_emulated_test PRIVATE emulate include kernels ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   target_link_libraries(winnow_cuda_emulated_test PRIVATE winnow_cuda_reference)

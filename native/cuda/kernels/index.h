@@ -35,6 +35,13 @@ WN_HD constexpr int accumulator_row(int thread, int i) {
 }
 WN_HD constexpr int accumulator_column(int thread, int i) { return 8 * (i / 4) + 2 * (thread % 4) + (i & 1); }
 
+/// Descriptor of a wgmma operand in shared memory with the 128-byte swizzle. The leading offset matters only for MN-major
+/// operands wider than 64: it is the distance to the next 64 columns.
+WN_HD constexpr uint64_t operand_descriptor(uint32_t address, uint32_t leading_bytes) {
+  return static_cast<uint64_t>((address & 0x3ffff) >> 4) | (static_cast<uint64_t>(leading_bytes >> 4) << 16) |
+         (static_cast<uint64_t>(1024 >> 4) << 32) | (1ull << 62);
+}
+
 /// Which column blocks a tile of query rows visits: sink blocks [0, num_sink), then [first, end), walked downwards so
 /// that the masked ones come first.
 struct BlockRange {

@@ -9,13 +9,6 @@
 
 namespace winnow {
 
-/// Operand in shared memory with the 128-byte swizzle. The leading offset matters only for MN-major operands wider
-/// than 64: it is the distance to the next 64 columns.
-WN_DEVICE uint64_t operand_descriptor(uint32_t address, uint32_t leading_bytes) {
-  return static_cast<uint64_t>((address & 0x3ffff) >> 4) | (static_cast<uint64_t>(leading_bytes >> 4) << 16) |
-         (static_cast<uint64_t>(1024 >> 4) << 32) | (1ull << 62);
-}
-
 WN_DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 WN_DEVICE void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 template <int kPending>
