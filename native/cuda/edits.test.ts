@@ -253,6 +253,58 @@ describe('edits of slots on the CUDA backend', { skip: hostSkip }, () => {
       );
   });
 
+  /** Channels 0, 3, 4, … of head 0; of head 1 none but the first is left, or all stay. */
+  const thin = (addon: Addon, cache: CacheId, upTo: number, second: 1 | -1 = 1): void =>
+    addon.cacheKeepChannels(
+      cache,
+      0,
+      upTo,
+      i32(addon, [HEADS, 17], [0, ...Array.from({ length: 16 }, (_, i) => i + 3), 7, ...new Array<number>(16).fill(0)]),
+      i32(addon, [HEADS], [17, second]),
+    );
+
+  test('keys of some channels read 0 elsewhere and weigh what the CPU counts in its element size', () => {
+    for (const upTo of [64, 140])
+      assertSame(0, (addon) =>
+        edited(addon, [90, 140], (cache) => {
+          const all = addon.cacheBytes(cache);
+          thin(addon, cache, upTo);
+          const element = all / (230 * 2 * DIM);
+          const pages = upTo === 64 ? 1 : 2;
+          const saved = 64 * (DIM - 17) * element - 17 + pages * (64 * (DIM - 1) * element - 1);
+          assert.equal(addon.cacheBytes(cache), all - saved);
+        }),
+      );
+  });
+
+  test('thinned pages take codes of values, forks, copies, moves, merges and a second thinning as those of the CPU do', () => {
+    assertSame(8e-3, (addon) =>
+      edited(addon, [200, 140], (cache) => {
+        thin(addon, cache, 140, -1);
+        thin(addon, cache, 200);
+        addon.cacheQuantise(cache, 0, 1, 100, 8, 16, 1);
+        addon.cacheQuantise(cache, 0, 0, 200, 4, 32, 0);
+        const fork = addon.cacheFork(cache);
+        merge(addon, fork, [1, 0, 0], false);
+        addon.cacheFree(fork);
+        const kept = Array.from({ length: HEADS * 120 }, (_, i) => (i % 120) + (i % 120 > 90 ? 12 : 0));
+        addon.cacheKeep(cache, 0, i32(addon, [HEADS, 120], kept), i32(addon, [HEADS], [120, -1]));
+      }),
+    );
+    const attended = (addon: Addon): readonly TensorId[] => {
+      const cache = cacheOf(addon, [200, 140], 61);
+      thin(addon, cache, 200);
+      const width = 2 * HEADS * DIM;
+      const act = addon === cuda ? 'bf16' : 'f32';
+      const q = tensorOf(addon, act, [1, width], coarse(71, width));
+      const out = addon.tensor(act, [1, width]);
+      addon.attendDecode(q, Int32Array.of(cache), 0, 1, 0.3, 0, 0, 0, 0, 0, 0, out, 0, 0);
+      addon.cacheFree(cache);
+      return [out];
+    };
+    assertSame(8e-3, attended);
+  });
+
   test('lists that do not fit are refused with the value at fault, and nothing changes', () => {
     const cache = cacheOf(cuda, [90, 140], 51);
     const before = cuda.cacheHash(cache);
@@ -286,6 +338,10 @@ describe('edits of slots on the CUDA backend', { skip: hostSkip }, () => {
       () => cuda.cacheRotate(cache, 0, apart, lens, list([-3, -6]), 0),
       /ERR_SHAPE.*cacheRotate\.delta.*by -6/,
     );
+    const channels = (values: readonly number[], of: TensorId) =>
+      cuda.cacheKeepChannels(cache, 0, 140, list(values), of);
+    assert.throws(() => channels([3, 3], lens), /ERR_SHAPE.*cacheKeepChannels\.channels.*KV head 1.*3/);
+    assert.throws(() => channels([3, 4], i32(cuda, [HEADS], [2, 0])), /ERR_SHAPE.*cacheKeepChannels\.lens.*0/);
     cuda.closeScope(scope);
     assert.equal(cuda.cacheHash(cache), before);
     cuda.cacheFree(cache);

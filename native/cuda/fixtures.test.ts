@@ -7,6 +7,7 @@ import { clusterSelector } from '../../methods/fixtures/cluster-selector.js';
 import { compensationToken } from '../../methods/fixtures/compensation-token.js';
 import { mergeNearest } from '../../methods/fixtures/merge-nearest.js';
 import { rotateBack } from '../../methods/fixtures/rotate-back.js';
+import { thinKeys } from '../../methods/fixtures/thin-keys.js';
 import { tieredQuest } from '../../methods/fixtures/tiered-quest.js';
 import { hostBinary, hostSkip } from './test/host-backend.js';
 
@@ -24,5 +25,6 @@ if (hostSkip === false) {
   conforms(rotateBack, on);
   conforms(clusterSelector, on);
   conforms(compensationToken, on);
+  conforms(thinKeys, { ...on, contextTokens: 200 });
   conforms(tieredQuest as Method, { ...on, params: { denseLayers: 0 } });
 } else suite('fixtures on the CUDA backend', { skip: hostSkip }, () => {});

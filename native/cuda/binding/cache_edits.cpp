@@ -56,8 +56,19 @@ napi_value Rotate(Call& call) {
   return call.Nothing();
 }
 
+napi_value KeepChannels(Call& call) {
+  Cache& cache = CacheOf(call, 0, "cache");
+  const int32_t layer = LayerOf(call, 1, cache), heads = cache.geometry(layer).num_kv_heads;
+  const auto up_to = static_cast<int32_t>(call.Int(2, "upTo", 0, INT32_MAX));
+  const Tensor channels = call.TensorOf(3, "channels", DType::kI32, {heads, -1});
+  const Tensor lens = call.TensorOf(4, "lens", DType::kI32, {heads});
+  call.Check(EngineOf(call).caches.KeepChannels(cache, layer, up_to, channels.as<int32_t>(), StrideOf(call, channels, "channels"), lens.as<int32_t>()));
+  CountPages(call);
+  return call.Nothing();
+}
+
 const Binding binding([](napi_env env, napi_value exports, Runtime& runtime) {
-  Register(env, exports, runtime, {{"cacheMerge", Merge}, {"cacheRotate", Rotate}});
+  Register(env, exports, runtime, {{"cacheMerge", Merge}, {"cacheRotate", Rotate}, {"cacheKeepChannels", KeepChannels}});
 });
 
 }  // namespace

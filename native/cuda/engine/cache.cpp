@@ -64,7 +64,7 @@ int64_t Cache::HeadBytes(int32_t layer, int32_t kv_head) const {
     if (entry >= 0) continue;
     const PageGeometry& packed = shape.pools->Of(*shape.pool, entry).geometry();
     for (const WnPlaneFormat& plane : packed.planes)
-      if (plane.bits != 0) bytes += code_bytes(plane, shape.head_dim) + int64_t{4} * num_plane_groups(plane, shape.head_dim) - used * shape.head_dim * 2;
+      if (plane.bits != 0) bytes += counted_bytes(plane, shape.head_dim) - used * shape.head_dim * 2;
   }
   return bytes;
 }

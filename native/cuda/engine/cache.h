@@ -117,6 +117,8 @@ class CacheStore {
   /// report and the workspace of the params are filled in here.
   Status Merge(Cache& cache, int32_t layer, WnCacheMergeParams edit);
   Status Rotate(Cache& cache, int32_t layer, WnCacheRotateParams edit);
+  /// Of the keys of whole pages of slots [0, up_to) only the listed channels [H, stride]; lens by head, -1 leaves one alone. Two host reads.
+  Status KeepChannels(Cache& cache, int32_t layer, int32_t up_to, const int32_t* channels, int32_t stride, const int32_t* lens);
 
   /// Stores keys (0) or values (1) of the whole pages of slots [0, up_to) of every head as codes; packed planes stay as they are.
   Status Quantise(Cache& cache, int32_t layer, int32_t what, int32_t up_to, const WnPlaneFormat& plane);

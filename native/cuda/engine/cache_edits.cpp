@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <map>
 
+#include "../kernels/packed_page.h"
 #include "cache.h"
 
-/// Slots merged into others and slots moved to other positions.
+/// Slots merged into others, slots moved to other positions, and keys of some channels.
 namespace winnow::gpu {
 
 namespace {
@@ -120,6 +122,66 @@ Status CacheStore::Rotate(Cache& cache, int32_t layer, WnCacheRotateParams edit)
   WINNOW_TRY(View(cache, layer, &edit.cache));
   edit.frozen_page = kReleasedPage;
   return FromWn(wn_cache_rotate(&edit, device_->stream()), "cacheRotate");
+}
+
+Status CacheStore::KeepChannels(Cache& cache, int32_t layer, int32_t up_to, const int32_t* channels, int32_t stride, const int32_t* lens) {
+  const LayerGeometry& shape = cache.geometry(layer);
+  const auto heads = static_cast<size_t>(shape.num_kv_heads);
+  std::vector<int32_t> counts(heads), lists(heads * static_cast<size_t>(stride));
+  if (heads > 0) WINNOW_TRY(device_->CopyDown(counts.data(), lens, heads * 4));
+  if (!lists.empty()) WINNOW_TRY(device_->CopyDown(lists.data(), channels, lists.size() * 4));
+  for (size_t h = 0; h < heads; h++) {
+    if (counts[h] < -1 || counts[h] == 0 || counts[h] > std::min(stride, shape.head_dim)) {
+      return Status::Shape("cacheKeepChannels.lens", "-1 or 1 to " + std::to_string(shape.head_dim) + " channels", std::to_string(counts[h]));
+    }
+    for (int32_t i = 0, least = 0; i < counts[h]; i++) {
+      const int32_t channel = lists[h * static_cast<size_t>(stride) + static_cast<size_t>(i)];
+      if (channel < least || channel >= shape.head_dim) {
+        return Status::Shape("cacheKeepChannels.channels",
+                             "ascending channels below " + std::to_string(shape.head_dim) + InHead(static_cast<int32_t>(h)), std::to_string(channel));
+      }
+      least = channel + 1;
+    }
+  }
+  struct Place {
+    int32_t* entry;
+    int32_t head;
+  };
+  std::map<std::pair<const PagePool*, int32_t>, std::vector<Place>> places;  // by the pool that pages lie in, and channels kept
+  for (int32_t h = 0; h < shape.num_kv_heads; h++) {
+    HeadSlots& head = cache.head(layer, h);
+    const int32_t count = counts[static_cast<size_t>(h)];
+    for (int32_t index = 0; count > 0 && index < std::min(up_to, head.len) / kPageSlots; index++) {
+      int32_t& entry = head.pages[static_cast<size_t>(index)];
+      const PagePool& pool = pools_.Of(*shape.pool, entry);
+      if (entry != kReleasedPage && pool.geometry().planes[0].bits == 0) places[{&pool, count}].push_back({&entry, h});
+    }
+  }
+  for (const auto& [key, all] : places) {
+    PageGeometry wanted = key.first->geometry();
+    wanted.planes[0] = {WN_SOME_CHANNELS, key.second, 0};
+    int32_t number = 0;
+    WINNOW_TRY(pools_.Packed(wanted, &number));
+    for (size_t first = 0; first < all.size(); first += kMostPages) {
+      const size_t count = std::min(kMostPages, all.size() - first);
+      std::vector<int32_t> from, to, pages;
+      PagePools::KeptChannels kept{channels, stride, {}};
+      WINNOW_TRY(pools_.packed(number).Take(static_cast<int64_t>(count), &pages));
+      for (size_t i = 0; i < count; i++) {
+        from.push_back(*all[first + i].entry);
+        to.push_back(packed_entry(number, pages[i]));
+        kept.list_of.push_back(all[first + i].head);
+      }
+      WINNOW_TRY(pools_.Convert(*shape.pool, from, to, kept));
+      for (size_t i = 0; i < count; i++) {
+        cache.Release(layer, from[i]);
+        *all[first + i].entry = to[i];
+      }
+    }
+    cache.set_has_packed(layer);
+    cache.TouchTable(layer);
+  }
+  return {};
 }
 
 }  // namespace winnow::gpu

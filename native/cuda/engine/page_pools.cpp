@@ -70,7 +70,8 @@ Status PagePools::TakeAlike(PagePool& elements, const std::vector<int32_t>& entr
   return {};
 }
 
-Status PagePools::Convert(const PagePool& elements, const std::vector<int32_t>& from, const std::vector<int32_t>& to) {
+Status PagePools::Convert(const PagePool& elements, const std::vector<int32_t>& from, const std::vector<int32_t>& to,
+                          const KeptChannels& kept) {
   if (from.empty()) return {};
   WINNOW_TRY(formats_.Need(kMaxPageFormats * sizeof(WnPageFormat)));
   const WnPageConvertParams params{.elements = elements.format(),
@@ -79,7 +80,10 @@ Status PagePools::Convert(const PagePool& elements, const std::vector<int32_t>& 
                                    .target = device_->Stage(to.data(), to.size()),
                                    .num_jobs = static_cast<int32_t>(from.size()),
                                    .head_dim = elements.geometry().head_dim,
-                                   .head_dim_v = elements.geometry().head_dim_v};
+                                   .head_dim_v = elements.geometry().head_dim_v,
+                                   .channels = kept.lists,
+                                   .channel_list = kept.lists == nullptr ? nullptr : device_->Stage(kept.list_of.data(), kept.list_of.size()),
+                                   .channel_stride = kept.stride};
   return FromWn(wn_page_convert(&params, device_->stream()), "cache");
 }
 

@@ -31,7 +31,16 @@ class PagePools {
   /// Pages with one reference each in the pools of those that `entries` name, none of them a released one.
   Status TakeAlike(PagePool& elements, const std::vector<int32_t>& entries, std::vector<int32_t>* out);
   /// Contents of pages into pages of other formats, or of the same: entry by entry, all in one kernel.
-  Status Convert(const PagePool& elements, const std::vector<int32_t>& from, const std::vector<int32_t>& to);
+  Status Convert(const PagePool& elements, const std::vector<int32_t>& from, const std::vector<int32_t>& to) {
+    return Convert(elements, from, to, {});
+  }
+  /// Channels that pages keep, in lists on the device, and the list of each page.
+  struct KeptChannels {
+    const int32_t* lists;
+    int32_t stride;
+    std::vector<int32_t> list_of;
+  };
+  Status Convert(const PagePool& elements, const std::vector<int32_t>& from, const std::vector<int32_t>& to, const KeptChannels& kept);
   /// Formats by number, on the device; null while there is none.
   const WnPageFormat* formats() const { return packed_.empty() ? nullptr : formats_.as<WnPageFormat>(); }
 

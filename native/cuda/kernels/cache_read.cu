@@ -15,6 +15,12 @@ WN_DEVICE float packed_number(const WnPageFormat& format, int page, int what, in
   const uint8_t* codes = bytes + places.codes[what];
   const int at = slot * width + channel;
   if (plane.bits == 0) return __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(codes)[at]);
+  if (is_some_channels(plane)) {
+    const uint8_t* numbers = bytes + places.params[what];
+    for (int i = 0; i < plane.group; i++)
+      if (numbers[i] == channel) return __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(codes)[slot * plane.group + i]);
+    return 0;
+  }
   const float2 scale_min = __half22float2(reinterpret_cast<const __half2*>(bytes + places.params[what])[group_of(plane, width, slot, channel)]);
   const int code = codes[at * plane.bits / 8] >> (at * plane.bits % 8) & ((1 << plane.bits) - 1);
   return __fadd_rn(__fmul_rn(static_cast<float>(code), scale_min.x), scale_min.y);

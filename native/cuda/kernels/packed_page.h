@@ -10,10 +10,18 @@ namespace winnow {
 WN_HD bool same_plane(const WnPlaneFormat& a, const WnPlaneFormat& b) {
   return a.bits == b.bits && (a.bits == 0 || (a.group == b.group && a.along == b.along));
 }
+WN_HD bool is_some_channels(const WnPlaneFormat& plane) { return plane.bits == WN_SOME_CHANNELS; }
 WN_HD int64_t code_bytes(const WnPlaneFormat& plane, int width) {
-  return int64_t{8} * width * (plane.bits == 0 ? 16 : plane.bits);
+  return is_some_channels(plane) ? int64_t{128} * plane.group : int64_t{8} * width * (plane.bits == 0 ? 16 : plane.bits);
 }
-WN_HD int num_plane_groups(const WnPlaneFormat& plane, int width) { return plane.bits == 0 ? 0 : 64 * width / plane.group; }
+/// Words of params: a pair a group, or four numbers of channels in whole sixteens.
+WN_HD int num_plane_groups(const WnPlaneFormat& plane, int width) {
+  return plane.bits == 0 ? 0 : is_some_channels(plane) ? ceil_div(plane.group, 16) * 4 : 64 * width / plane.group;
+}
+/// Bytes of a plane as a method counts them.
+WN_HD int64_t counted_bytes(const WnPlaneFormat& plane, int width) {
+  return code_bytes(plane, width) + (is_some_channels(plane) ? plane.group : int64_t{4} * num_plane_groups(plane, width));
+}
 /// Which pair of scale and minimum a number has.
 WN_HD int group_of(const WnPlaneFormat& plane, int width, int slot, int channel) {
   return plane.along == 0 ? slot / plane.group * width + channel : slot * (width / plane.group) + channel / plane.group;

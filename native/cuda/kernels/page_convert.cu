@@ -64,6 +64,16 @@ WN_DEVICE void unpack_plane(const WnPlaneFormat& plane, int width, const uint8_t
   }
 }
 
+WN_DEVICE void take_channels(const int32_t* channels, int count, int width, const uint16_t* elements, uint16_t* taken, uint8_t* numbers) {
+  for (int i = threadIdx.x; i < WN_PAGE_SIZE * count; i += kThreads) taken[i] = elements[i / count * width + channels[i % count]];
+  for (int i = threadIdx.x; i < ceil_div(count, 16) * 16; i += kThreads) numbers[i] = static_cast<uint8_t>(i < count ? channels[i] : 0);
+}
+WN_DEVICE void spread_channels(const uint8_t* numbers, int count, int width, const uint16_t* taken, uint16_t* elements) {
+  for (int i = threadIdx.x; i < 8 * width; i += kThreads) reinterpret_cast<uint4*>(elements)[i] = {0, 0, 0, 0};
+  __syncthreads();
+  for (int i = threadIdx.x; i < WN_PAGE_SIZE * count; i += kThreads) elements[i / count * width + numbers[i % count]] = taken[i];
+}
+
 /// A block converts the keys or the values of one page.
 __global__ void __launch_bounds__(kThreads) page_convert_kernel(const __grid_constant__ WnPageConvertParams p) {
   __shared__ __align__(16) uint32_t elements[64 * kMaxWidth / 2];
@@ -84,6 +94,12 @@ __global__ void __launch_bounds__(kThreads) page_convert_kernel(const __grid_con
     for (int i = threadIdx.x; i < num_plane_groups(plane, width); i += kThreads)
       reinterpret_cast<uint32_t*>(target_page + target_at.params[what])[i] =
           reinterpret_cast<const uint32_t*>(source_page + source_at.params[what])[i];
+  } else if (is_some_channels(wanted)) {
+    take_channels(p.channels + static_cast<int64_t>(p.channel_list[blockIdx.x]) * p.channel_stride, wanted.group, width,
+                  reinterpret_cast<const uint16_t*>(codes), reinterpret_cast<uint16_t*>(target_codes), target_page + target_at.params[what]);
+  } else if (is_some_channels(plane)) {
+    spread_channels(source_page + source_at.params[what], plane.group, width, reinterpret_cast<const uint16_t*>(codes),
+                    reinterpret_cast<uint16_t*>(target_codes));
   } else if (plane.bits == 0) {
     for (int i = threadIdx.x; i < 8 * width; i += kThreads)
       reinterpret_cast<uint4*>(elements)[i] = reinterpret_cast<const uint4*>(codes)[i];
@@ -113,6 +129,7 @@ WnStatus wn_page_convert(const WnPageConvertParams* params, void* stream) {
   WN_REQUIRE(p.num_jobs > 0, "page_convert: num_jobs must be positive");
   for (int width : {p.head_dim, p.head_dim_v})
     WN_REQUIRE(width > 0 && width % 8 == 0 && width <= kMaxWidth, "page_convert: widths not multiples of 8 up to 256");
+  WN_REQUIRE(!p.channels || (p.channel_list && p.channel_stride > 0), "page_convert: lists of channels");
   page_convert_kernel<<<dim3(p.num_jobs, 2), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(p);
   return launch_status("page_convert");
 }

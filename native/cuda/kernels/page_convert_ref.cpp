@@ -34,6 +34,10 @@ float half_at(const uint8_t* params, int index, int which) {
 double packed_value(const WnPlaneFormat& plane, const uint8_t* codes, const uint8_t* params, int width, int slot, int channel) {
   const int at = slot * width + channel;
   if (plane.bits == 0) return bf16_value(codes, at);
+  if (is_some_channels(plane)) {
+    const uint8_t* found = std::find(params, params + plane.group, channel);
+    return found == params + plane.group ? 0 : bf16_value(codes, int64_t{slot} * plane.group + (found - params));
+  }
   const int code = codes[at * plane.bits / 8] >> (at * plane.bits % 8) & ((1 << plane.bits) - 1);
   const int group = group_of(plane, width, slot, channel);
   return static_cast<float>(static_cast<float>(code) * half_at(params, group, 0)) + half_at(params, group, 1);
@@ -61,6 +65,14 @@ void page_convert_ref(const WnPageConvertParams& p) {
       };
       if (wanted.bits == 0) {
         for (int i = 0; i < 64 * width; i++) reinterpret_cast<uint16_t*>(to.codes[what])[i] = to_bf16(value(i / width, i % width));
+        continue;
+      }
+      if (is_some_channels(wanted)) {
+        const int32_t* channels = p.channels + int64_t{p.channel_list[job]} * p.channel_stride;
+        std::memset(to.params[what], 0, static_cast<size_t>(num_plane_groups(wanted, width)) * 4);
+        for (int i = 0; i < wanted.group; i++) to.params[what][i] = static_cast<uint8_t>(channels[i]);
+        for (int i = 0; i < 64 * wanted.group; i++)
+          reinterpret_cast<uint16_t*>(to.codes[what])[i] = to_bf16(value(i / wanted.group, channels[i % wanted.group]));
         continue;
       }
       const auto levels = static_cast<float>((1 << wanted.bits) - 1);

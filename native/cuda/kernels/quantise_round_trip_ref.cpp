@@ -4,17 +4,6 @@
 #include "reference.h"
 
 namespace winnow {
-namespace {
-
-/// Nearest f16, halves to even, saturated.
-double nearest_half(double x) {
-  const double size = std::min(std::fabs(x), 65504.0);
-  const double step = std::exp2(std::max(std::floor(std::log2(size)), -14.0) - 10);
-  return size == 0 ? 0 : std::copysign(std::nearbyint(size / step) * step, x);
-}
-
-}  // namespace
-
 void quantise_round_trip_ref(const WnQuantiseRoundTripParams& p, double* out) {
   const double levels = (1 << p.bits) - 1;
   for (int64_t row = 0; row < p.rows; row++)
@@ -27,7 +16,8 @@ void quantise_round_trip_ref(const WnQuantiseRoundTripParams& p, double* out) {
         low = std::min(low, x);
         high = std::max(high, x);
       }
-      const double scale = nearest_half(static_cast<float>(static_cast<float>(high - low) / levels)), minimum = nearest_half(low);
+      const double scale = half_value(to_half(static_cast<float>(high - low) / static_cast<float>(levels)));
+      const double minimum = half_value(to_half(low));
       const double code = scale > 0 ? std::clamp(std::nearbyint((p.x[row * p.dim + channel] - minimum) / scale), 0.0, levels) : 0.0;
       out[row * p.dim + channel] = code * scale + minimum;
     }

@@ -72,8 +72,21 @@ void run_convert(int dim, int dim_v, WnPlaneFormat keys, WnPlaneFormat values, O
   const std::vector<WnPageFormat> device_formats = {half.upload(device), whole.upload(device)};
   WnPageConvertParams p{device_elements, device.upload(device_formats), nullptr, nullptr, 0, dim, dim_v};
   const WnPageFormat host_formats[2] = {half.host(), whole.host()};
+  // Two lists of channels, for formats that keep some.
+  std::vector<int32_t> channels;
+  for (int list = 0; list < 2; list++)
+    for (int i = 0; i < keys.group; i++) channels.push_back(i * dim / std::max(keys.group, 1) + (list == 1 && 2 * keys.group <= dim));
+  const std::vector<int32_t> list_of = {0, 1, 1, 0};
+  const auto *device_channels = device.upload(channels), *device_list_of = device.upload(list_of);
   for (const Step& step : steps) {
     WnPageConvertParams host = p;
+    if (keys.bits == WN_SOME_CHANNELS) {
+      host.channels = channels.data();
+      host.channel_list = list_of.data();
+      p.channels = device_channels;
+      p.channel_list = device_list_of;
+      host.channel_stride = p.channel_stride = keys.group;
+    }
     host.elements = elements.host();
     host.formats = host_formats;
     host.source = step.source.data();
@@ -136,6 +149,7 @@ void add_packed_cases(Cases& cases) {
   };
   for (int dim : {64, 128, 256})
     for (int bits : {8, 4, 2}) add(dim, dim, {bits, 32, 0}, {bits, 32, 1});
+  for (auto [dim, kept] : {std::pair{8, 1}, {64, 17}, {128, 128}, {256, 96}}) add(dim, dim, {WN_SOME_CHANNELS, kept, 0}, {8, 8, 1});
   for (int along : {0, 1}) {
     add(8, 8, {2, 4, along}, {4, 1, 1 - along});
     add(96, 64, {4, 16, along}, {2, 64, 1 - along});
