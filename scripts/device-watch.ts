@@ -1,5 +1,6 @@
 import { openCheckpoint } from '../engine/checkpoint.js';
 import { parameterCount } from '../engine/random-model.js';
+import type { DeviceState } from '../native/addon-types.js';
 import { loadCudaAddon } from '../native/cuda-addon.js';
 import type { DeviceWatch } from '../suites/run-timing.js';
 
@@ -8,14 +9,19 @@ export const watchCuda = (modelPath: string): DeviceWatch => {
   const addon = loadCudaAddon();
   const weightBytesPerStep = stepWeightBytes(modelPath);
   let copyGigabytesPerSecond: number | undefined;
+  /** Undefined where the device tells nothing. */
+  const state = (): DeviceState | undefined => {
+    const told = addon.deviceState?.() ?? {};
+    return Object.keys(told).length === 0 ? undefined : told;
+  };
   return {
-    state: () => addon.deviceState?.(),
+    state,
     begin() {
       copyGigabytesPerSecond ??= addon.deviceCopyBandwidth?.();
-      const before = addon.deviceState?.();
+      const before = state();
       return {
         after() {
-          const after = addon.deviceState?.();
+          const after = state();
           return {
             weightBytesPerStep,
             ...(copyGigabytesPerSecond === undefined ? {} : { copyGigabytesPerSecond }),

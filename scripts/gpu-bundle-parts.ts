@@ -18,7 +18,10 @@ const unpack = `#!/bin/sh
 set -e
 from=$(cd "$(dirname "$0")" && pwd)
 to=\${1:-$from}
-(cd "$from" && sha256sum --quiet -c ./*.sha256)
+if ! bad=$(cd "$from" && sha256sum --quiet -c ./*.sha256 2>/dev/null); then
+  echo "unpack.sh: damaged or missing:$(echo "$bad" | sed 's/: FAILED.*//;s/^/ /' | tr -d '\\n'). Copy these parts again." >&2
+  exit 1
+fi
 mkdir -p "$to"
 for first in "$from"/*.tar.xz.000; do
   if command -v xz >/dev/null 2>&1; then

@@ -83,6 +83,34 @@ test('settings are timed interleaved, each round starting one further along, and
   }
 });
 
+test('a suite may measure fewer rounds, and warm up with the first setting alone', async () => {
+  const order: string[] = [];
+  const timings = await timeGroup({ ...timingRun(order), rounds: 2, warmUp: 'first' });
+  assert.deepEqual(order, ['dense', 'snapkv', 'quest', 'dense', 'quest', 'dense', 'snapkv']);
+  assert.deepEqual([...new Set(timings.map(({ repeat }) => repeat))], [0, 1]);
+  assert.equal(timings.length, 6);
+  assert.ok(
+    timings.every(({ prefillMs }) => prefillMs > 1),
+    'nothing of the call that warmed up',
+  );
+});
+
+test('the state of a device is read right before and after each setting, and is absent without one', async () => {
+  let reads = 0;
+  const device = { begin: () => assert.fail('of a pass'), state: () => ({ smClockMhz: reads++ }) };
+  const timings = await timeGroup({ ...timingRun([]), rounds: 1, device });
+  assert.deepEqual(
+    timings.map(({ device: read }) => [read?.before?.smClockMhz, read?.after?.smClockMhz]),
+    // The round that warmed up took the first six.
+    [
+      [6, 7],
+      [8, 9],
+      [10, 11],
+    ],
+  );
+  assert.ok((await timeGroup(timingRun([]))).every((timing) => !('device' in timing)));
+});
+
 test('peak memory comes from a process of its own and is absent where it was not measured', async () => {
   const timings = await timeGroup(timingRun([]));
   assert.equal(timings.find(({ cellId }) => cellId === 'dense')?.peakResidentBytes, 77);
