@@ -54,7 +54,13 @@ napi_value Keep(Call& call) {
   const Tensor slots = call.TensorOf(2, "slots", DType::kI32, {heads, -1});
   const Tensor lens = call.TensorOf(3, "lens", DType::kI32, {heads});
   const std::vector<int32_t> counts = ReadInts(call, lens);
-  call.Check(EngineOf(call).caches.Keep(cache, layer, slots.as<int32_t>(), slots.dim(1), slots.dim(1), counts.data()));
+  bool is_done = false;
+  call.Check(EngineOf(call).caches.KeepInPlace(
+      {&cache}, {static_cast<int32_t>(call.Int(0, "cache", 0, INT32_MAX))}, layer,
+      {.slots = slots.as<int32_t>(), .lens = lens.as<int32_t>(), .slots_stride = static_cast<int32_t>(slots.dim(1))}, counts, &is_done));
+  if (!is_done) {
+    call.Check(EngineOf(call).caches.Keep(cache, layer, slots.as<int32_t>(), slots.dim(1), slots.dim(1), counts.data()));
+  }
   CountPages(call);
   return call.Nothing();
 }
@@ -67,7 +73,14 @@ napi_value KeepRows(Call& call) {
   const Tensor lens = call.TensorOf(3, "lens", DType::kI32, {list.rows(), lists});
   const int64_t stride = slots.dim(2);
   const std::vector<int32_t> counts = ReadInts(call, lens);
-  for (int32_t row = 0; row < list.rows(); row++) {
+  bool is_done = false;
+  call.Check(EngineOf(call).caches.KeepInPlace(list.caches, list.ids, list.layer,
+                                               {.slots = slots.as<int32_t>(),
+                                                .lens = lens.as<int32_t>(),
+                                                .slots_stride = static_cast<int32_t>(stride),
+                                                .one_list_per_row = lists < heads},
+                                               counts, &is_done));
+  for (int32_t row = 0; row < list.rows() && !is_done; row++) {
     std::vector<int32_t> of_row(counts.begin() + row * lists, counts.begin() + (row + 1) * lists);
     of_row.resize(static_cast<size_t>(heads), of_row[0]);  // one list stands for all heads
     call.Check(EngineOf(call).caches.Keep(*list.caches[static_cast<size_t>(row)], list.layer, slots.as<int32_t>() + row * lists * stride,

@@ -11,6 +11,7 @@
 #include "cache_batch.h"
 #include "page_pools.h"
 #include "winnow_cuda/cache_edit.h"
+#include "winnow_cuda/compact_slots.h"
 
 /// The KV cache of the CUDA backend: ragged per (layer, KV head), paged, copy-on-write.
 ///
@@ -96,6 +97,10 @@ class CacheStore {
   Status Grow(const std::vector<Cache*>& caches, int32_t layer, int32_t count);
   /// Keeps slots of one cache: `slots` on the device, row h at h * stride (0: one list for all heads); lens on the host, -1 keeps all.
   Status Keep(Cache& cache, int32_t layer, const int32_t* slots, int64_t stride, int64_t capacity, const int32_t* lens);
+  /// Keeps slots of several caches by one op where they may move within their own pages and few leave; `is_done` says whether they did.
+  /// slots, lens on the device: [rows, lists, stride], [rows, lists], lists = 1 or the heads; `counts` are the lens on the host.
+  Status KeepInPlace(const std::vector<Cache*>& caches, const std::vector<int32_t>& ids, int32_t layer, const WnCompactSlotsParams& lists,
+                     const std::vector<int32_t>& counts, bool* is_done);
   Status DropLast(Cache& cache, int32_t count);
   /// Gives back leading whole pages whose positions all lie below `before`.
   Status ReleaseBefore(Cache& cache, int32_t layer, int32_t before);

@@ -19,6 +19,7 @@
 #include "winnow_cuda/cache_write.h"
 #include "winnow_cuda/channel_scores.h"
 #include "winnow_cuda/column_stats.h"
+#include "winnow_cuda/compact_slots.h"
 #include "winnow_cuda/decode_attention.h"
 #include "winnow_cuda/decode_attention_int4.h"
 #include "winnow_cuda/device.h"

@@ -141,20 +141,26 @@ WN_DEVICE void produce_pages(const DecodeArgs& a, const DecodeShared<C>& sm, con
   int j = 0;
   while (walk.next(piece)) {
     const int slots = a.slots.kv_lens[piece.segment], pages = max(1, ceil_div(piece.slots, kPage));
+    const int32_t* entries = a.slots.entries(piece.segment);
     for (int base = piece.first_tile; base < piece.last_tile; base += 32 / kPerTile) {
       // A tile that ends early loads its last page again: masked, and finite.
-      const int entry = min(base * kPerTile + lane, pages - 1);
-      int row = 0;
+      const int entry = base * kPerTile + lane;
+      int row = 0, held = 0;
       if (piece.slots > 0) {
-        const int64_t at = arena_slot(a, piece.segment, a.slots.first_slot(piece.segment, entry, piece.slots, slots));
+        const int first = a.slots.first_slot(entries, min(entry, pages - 1), piece.slots, slots);
+        const int64_t at = arena_slot(a, piece.segment, first);
         row = static_cast<int>(at / 64 * 128 + at % 64);
+        held = entry < pages ? min(max(slots - first, 0), kPage) : 0;
       }
       for (int i = 0; i < min(32 / kPerTile, piece.last_tile - base); i++, j++) {
         const int from = __shfl_sync(~0u, row, i * kPerTile + own_entry), stage = j % C::kStages;
+        int valid = 0;
+#pragma unroll
+        for (int e = 0; e < kPerTile; e++) valid += __shfl_sync(~0u, held, i * kPerTile + e);
         barrier_wait(sm.empty + stage, ((j / C::kStages) & 1) ^ 1);
         char* target = sm.stage + stage * C::kStageBytes;
         if (lane == 0) {
-          sm.valid[stage] = min(max(piece.slots - (base + i) * 64, 0), 64);
+          sm.valid[stage] = valid;
           barrier_expect(sm.full + stage, bytes);
         }
         __syncwarp();
@@ -175,10 +181,10 @@ WN_DEVICE void produce_pages(const DecodeArgs& a, const DecodeShared<C>& sm, con
 }
 
 /// Token that fills row `row` of a tile, or -1.
-WN_DEVICE int gathered_token(const DecodeArgs& a, const DecodePiece& piece, int slots, int tile, int row) {
+WN_DEVICE int gathered_token(const DecodeArgs& a, const DecodePiece& piece, const int32_t* entries, int slots, int tile, int row) {
   const int i = tile * 64 + row;
   if (tile >= piece.last_tile || i >= piece.slots) return -1;
-  return a.slots.first_slot(piece.segment, i, piece.slots, slots);
+  return a.slots.first_slot(entries, i, piece.slots, slots);
 }
 WN_DEVICE int64_t gathered_slot(const DecodeArgs& a, const DecodePiece& piece, int token) {
   return token < 0 ? -1 : arena_slot(a, piece.segment, token);
@@ -199,9 +205,10 @@ WN_DEVICE void produce_tokens(const DecodeArgs& a, const DecodeShared<C>& sm) {
     barrier_arrive(sm.full + tile % C::kStages);
   };
   while (walk.next(piece)) {
-    const int slots = a.slots.kv_lens[piece.segment];
-    int64_t slot = gathered_slot(a, piece, gathered_token(a, piece, slots, piece.first_tile + own_tile, own_row));
-    int token = gathered_token(a, piece, slots, piece.first_tile + 2 + own_tile, own_row);
+    const int slots = a.slots.reads_own ? a.slots.kv_lens[piece.segment] : 0;
+    const int32_t* entries = a.slots.entries(piece.segment);
+    int64_t slot = gathered_slot(a, piece, gathered_token(a, piece, entries, slots, piece.first_tile + own_tile, own_row));
+    int token = gathered_token(a, piece, entries, slots, piece.first_tile + 2 + own_tile, own_row);
     for (int tile = piece.first_tile; tile < piece.last_tile; tile++, j++) {
       const int in_pair = (tile - piece.first_tile) & 1;
       if (in_pair == 0) {
@@ -209,7 +216,7 @@ WN_DEVICE void produce_tokens(const DecodeArgs& a, const DecodeShared<C>& sm) {
         sm.rows[(pairs & 1) * 128 + thread] = slot;
         named_barrier_sync(1, 128);
         slot = gathered_slot(a, piece, token);
-        token = gathered_token(a, piece, slots, tile + 4 + own_tile, own_row);
+        token = gathered_token(a, piece, entries, slots, tile + 4 + own_tile, own_row);
       }
       const int64_t* rows = sm.rows + (pairs & 1) * 128 + in_pair * 64;
       const int stage = j % C::kStages;

@@ -60,6 +60,8 @@ double page_value(const WnPageFormat& format, int64_t page, int what, int head_d
 void page_convert_ref(const WnPageConvertParams& p);
 void kv_quantise_ref(const WnKvQuantiseParams& p, uint8_t* quantised);
 void gather_compact_ref(const WnGatherCompactParams& p, uint16_t* target, float* target_bias);
+/// Moves inside p.cache itself.
+void compact_slots_ref(const WnCompactSlotsParams& p);
 void cache_write_ref(const WnCacheWriteParams& p, uint16_t* pages);
 void lse_merge_ref(const WnLseMergeParams& p, double* out, double* lse);
 void embed_ref(const WnEmbedParams& p, double* out);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <tuple>
 
 #include "support.h"
 
@@ -161,6 +162,49 @@ void run_move(int head_dim, int shared, Outcome& outcome) {
   compare_exact(outcome, device.download(p.slot_counts, want.counts.size()), want.counts, "counts");
 }
 
+/// Every `nth` slot of the lists leaves, the first at `hole`; `shared`: one list a row.
+void run_compact(int head_dim, int len, int hole, int nth, bool shared, Outcome& outcome) {
+  const std::vector<int32_t> held = {len, len, len, len};
+  const PagedCache cache(241, held, head_dim);
+  SlotFields fields(cache.num_pages), want = fields;
+  WnCompactSlotsParams p{};
+  p.cache = {.rows = 2, .num_kv_heads = 2, .head_dim = head_dim, .page_table_stride = cache.stride};
+  p.one_list_per_row = shared;
+  p.slots_stride = len;
+  std::vector<int32_t> slots, lens;
+  for (int list = 0; list < (shared ? 2 : 4); list++) {
+    const size_t first = slots.size();
+    for (int i = 0; i < len; i++)
+      if (i < hole + list || (i - hole - list) % nth != 0) slots.push_back(i);
+    lens.push_back(list == 1 ? -1 : static_cast<int32_t>(slots.size() - first));
+    slots.resize(first + len, -1);
+  }
+  auto pages = cache.pages;
+  WnCompactSlotsParams host = p;
+  host.cache.pages = pages.data();
+  host.cache.page_table = cache.table.data();
+  host.cache.positions = want.positions.data();
+  host.cache.counts = want.counts.data();
+  host.cache.log_bias = want.bias.data();
+  host.slots = slots.data();
+  host.lens = lens.data();
+  compact_slots_ref(host);
+  Device device(outcome);
+  auto* device_pages = device.upload(cache.pages);
+  p.cache.pages = device_pages;
+  p.cache.page_table = device.upload(cache.table);
+  p.cache.positions = device.upload(fields.positions);
+  p.cache.counts = device.upload(fields.counts);
+  p.cache.log_bias = device.upload(fields.bias);
+  p.slots = device.upload(slots);
+  p.lens = device.upload(lens);
+  if (!device.finish(wn_compact_slots(&p, nullptr))) return;
+  compare_exact(outcome, device.download(device_pages, pages.size()), pages, "pages");
+  compare_exact(outcome, device.download(p.cache.positions, want.positions.size()), want.positions, "positions");
+  compare_exact(outcome, device.download(p.cache.counts, want.counts.size()), want.counts, "counts");
+  compare_exact(outcome, device.download(p.cache.log_bias, want.bias.size()), want.bias, "bias");
+}
+
 void run_random(int64_t count, Outcome& outcome) {
   WnRandomNormalParams p{nullptr, count, 77, 0.02f};
   std::vector<double> wide(static_cast<size_t>(count));
@@ -186,6 +230,11 @@ void add_cache_cases(Cases& cases) {
     for (int shared : {0, 1, 2})
       cases.push_back({"gather_compact", "fields-" + name(d, shared), [=](Outcome& outcome) { run_move(d, shared, outcome); }});
   }
+  for (int d : {8, 64, 128, 256})
+    for (const auto& [len, hole, nth] : {std::tuple{1, 1, 5}, {65, 0, 100}, {700, 333, 1000}, {700, 699, 1000}, {513, 3, 2}, {4500, 2060, 7}})
+      for (bool shared : {false, true})
+        cases.push_back({"compact_slots", name(d, len) + "-" + name(hole, nth) + (shared ? "-row" : ""),
+                         [=, len = len, hole = hole, nth = nth](Outcome& outcome) { run_compact(d, len, hole, nth, shared, outcome); }});
   for (int count : {1, 2048, 100003})
     cases.push_back({"random_normal", std::to_string(count), [=](Outcome& outcome) { run_random(count, outcome); }});
 }

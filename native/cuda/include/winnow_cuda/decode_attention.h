@@ -37,9 +37,10 @@ enum { WN_SELECT_ALL = 0, WN_SELECT_PAGES = 1, WN_SELECT_TOKENS = 2 };
 ///           page_table     [batch, num_kv_heads, page_table_stride]  int32
 ///           kv_lens        [batch, num_kv_heads]  int32, >= 0
 ///           selected       [batch, num_kv_heads, selected_stride], or [batch, selected_stride] with one_list_per_row;
-///                          int32, ascending: pages of selected_page slots, or slots; those past the end read nothing;
+///                          int32, ascending: pages of selected_page slots, or slots; what lies past the end
+///                          reads nothing (slots: with reads_own);
 ///                          null for WN_SELECT_ALL
-///           selected_lens  as many lens as lists  int32, -1 = all slots; null for WN_SELECT_ALL
+///           selected_lens  as many lens as lists  int32, -1 = all slots (with reads_own); null for WN_SELECT_ALL
 ///           log_bias       [num_pages, 64]  f32, nats, added after scaling; null = none; never NaN or +inf; not with
 ///                          pages of fewer than 64 slots, nor with pages and reads_own
 ///           lse            [batch, num_query_heads]  f32, natural log; null = not wanted
