@@ -93,6 +93,11 @@ if [ -x "$build/winnow_cuda_emulated_test" ]; then
   emulated=$("$build/winnow_cuda_emulated_test" --jobs "${JOBS:-2}" --timeout 60 --small 4096)
   report "parity of the kernels, emulated" "$([ $? = 0 ] && echo 1 || echo 0)" "$(echo "$emulated" | tail -n 1 | tr -d '"')"
 fi
+if [ -x "$build/winnow_cuda_protocol_test" ]; then
+  protocols=$("$build/winnow_cuda_protocol_test")
+  report "pipelines of the Hopper kernels in every order" "$([ $? = 0 ] && echo 1 || echo 0)" "$(grep -c '"status":"ok"' <<< "$protocols") checks ok"
+  grep '"failed"' <<< "$protocols" | grep -v summary
+fi
 # With no driver the device test reports that as data and succeeds; with one it runs.
 device=$("$build/winnow_cuda_test" --jobs 4)
 report "device tests, or no driver" "$([ $? = 0 ] && echo 1 || echo 0)" "$(echo "$device" | tail -n 1 | tr -d '"')"

@@ -72,6 +72,7 @@ void land(size_t i) {
   state.copies.erase(state.copies.begin() + static_cast<long>(i));
   for (size_t piece = 0; piece < copy.places.size(); piece++)
     std::memcpy(dynamic_shared() + copy.places[piece], copy.bytes.data() + 16 * piece, 16);
+  note(Event::kLand, copy.barrier, static_cast<int>(copy.bytes.size()));
   Barrier& barrier = checked(copy.barrier);
   barrier.bytes -= static_cast<int64_t>(copy.bytes.size());
   settle(barrier);
@@ -182,6 +183,7 @@ void end_asynchronous() {
 
 void barrier_begin(uint64_t* word, int arrivals) {
   order.in_use = true;
+  note(Event::kBegin, word, arrivals);
   const auto count = static_cast<uint64_t>(arrivals);
   *reinterpret_cast<Barrier*>(word) = {0, kMark, count, count, 0};
 }
@@ -272,6 +274,7 @@ void issue_product(const GroupProduct& mine) {
   });
 }
 void commit_products() {
+  note(Event::kCommit, dynamic_shared(), 0);
   once_a_warp([] {
     WarpProducts& warp = own_warp();
     warp.groups.push_back(std::move(warp.open));
@@ -279,6 +282,7 @@ void commit_products() {
   });
 }
 void wait_products(int pending) {
+  note(Event::kRetire, dynamic_shared(), pending);
   once_a_warp([=] {
     WarpProducts& warp = own_warp();
     while (static_cast<int>(warp.groups.size()) > pending) retire(warp);

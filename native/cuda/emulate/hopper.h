@@ -17,13 +17,13 @@
 
 namespace winnow::emulate {
 
-/// What a thread did to a barrier, for whoever looks at the protocol.
+/// What a thread did that the order of others may bear upon.
 struct Event {
-  enum Kind { kArrive, kExpect, kWait, kCopy, kRead };
+  enum Kind { kBegin, kArrive, kExpect, kWait, kCopy, kLand, kRead, kCommit, kRetire };
   Kind kind;
   int thread;
   uint32_t barrier;  ///< its address; of kRead that of the operand
-  int value;         ///< of kWait the parity, of kExpect and kCopy the bytes
+  int value;         ///< of kBegin the arrivals, kWait the parity, kExpect and kCopy the bytes, kRetire the groups left
   uint32_t target;   ///< of kCopy
 };
 /// Events of the blocks that run from now on; null ends it.

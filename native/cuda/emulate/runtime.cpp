@@ -7,6 +7,8 @@
 
 #include "tensor_map_words.h"
 
+int winnow::emulate::multiprocessors = 4;
+
 extern "C" {
 cudaError_t cudaMalloc(void** memory, size_t bytes) {
   *memory = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
@@ -33,7 +35,7 @@ cudaError_t cudaGetDevice(int* device) {
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  *value = attribute == cudaDevAttrComputeCapabilityMajor ? 9 : attribute == cudaDevAttrMultiProcessorCount ? 4 : 0;
+  *value = attribute == cudaDevAttrComputeCapabilityMajor ? 9 : attribute == cudaDevAttrMultiProcessorCount ? winnow::emulate::multiprocessors : 0;
   return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int* version) {
@@ -48,7 +50,7 @@ cudaError_t cudaGetDeviceCount(int* count) {
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {};
   properties->major = 9;
-  properties->multiProcessorCount = 4;
+  properties->multiProcessorCount = winnow::emulate::multiprocessors;
   std::snprintf(properties->name, sizeof(properties->name), "emulated");
   return cudaSuccess;
 }

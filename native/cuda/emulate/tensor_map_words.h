@@ -1,4 +1,5 @@
-/// What the stand-in for the driver writes into the 128 bytes of a tensor map, and the emulated copy engine reads.
+/// The device that runtime.cpp stands in for, and what its driver writes into the 128 bytes of a tensor map for the emulated
+/// copy engine to read.
 #ifndef WINNOW_CUDA_EMULATE_TENSOR_MAP_WORDS_H
 #define WINNOW_CUDA_EMULATE_TENSOR_MAP_WORDS_H
 
@@ -7,6 +8,8 @@
 #include <cstdint>
 
 namespace winnow::emulate {
+
+extern int multiprocessors;  ///< to be set before the first launch, which remembers it
 
 struct TensorMapWords {
   static constexpr uint64_t kMark = 0x77696e6e6f77ull;

@@ -227,119 +227,6 @@ void check_keys() {
   report("bf16 rounds half to even", rounds);
 }
 
-/// The prefill main loop with every byte moved as the hardware would: boxes into swizzled tiles, operands read back
-/// through descriptors, accumulators in thread order, weights reused in place as the next A operand.
-void check_main_loop() {
-  constexpr int kD = 128, kBlock = 128, kRows = 64;
-  const int kv_len = 300, offset = 200;
-  uint64_t state = 5;
-  std::vector<uint16_t> q(kRows * kD), k(kv_len * kD), v(kv_len * kD);
-  for (auto* tensor : {&q, &k, &v})
-    for (auto& x : *tensor) x = to_bf16((random_word(state) % 2001 - 1000.0) / 500);
-  auto fill = [&](const std::vector<uint16_t>& source, int first, int rows) {
-    std::vector<char> tile(rows * kD * 2, 0);
-    for (int row = 0; row < rows && first + row < static_cast<int>(source.size()) / kD; row++)
-      for (int d = 0; d < kD; d++) std::memcpy(&tile[tile_byte(row, d, rows)], &source[(first + row) * kD + d], 2);
-    return tile;
-  };
-  auto read = [](const std::vector<char>& tile, int byte) { return bf16_value(tile.data() + byte, 0); };
-  const std::vector<char> q_tile = fill(q, 0, kRows);
-  std::vector<double> out(128 * kD / 2, 0), maximum(kRows, -INFINITY), sum(kRows, 0);
-  const double scale = 1 / std::sqrt(static_cast<double>(kD));
-  const BlockRange range = visible_blocks(0, kRows, offset, kv_len, 0, 0, kBlock);
-  for (int i = 0; i < range.count(); i++) {
-    const int first = range.block(i) * kBlock;
-    const auto k_tile = fill(k, first, kBlock), v_tile = fill(v, first, kBlock);
-    std::vector<double> s(128 * kBlock / 2, 0);
-    for (int thread = 0; thread < 128; thread++)
-      for (int r = 0; r < kBlock / 2; r++) {
-        const int row = accumulator_row(thread, r), column = accumulator_column(thread, r);
-        double& score = s[thread * (kBlock / 2) + r];
-        for (int step = 0; step < kD / 16; step++)
-          for (int inner = 0; inner < 16; inner++)
-            score += read(q_tile, k_major_byte(step / 4 * kRows * 128 + step % 4 * 32, row, inner)) *
-                     read(k_tile, k_major_byte(step / 4 * kBlock * 128 + step % 4 * 32, column, inner));
-        score = first + column <= row + offset && first + column < kv_len ? score * scale : -INFINITY;
-      }
-    std::vector<double> old = maximum;
-    for (int thread = 0; thread < 128; thread++)
-      for (int r = 0; r < kBlock / 2; r++) {
-        double& best = maximum[accumulator_row(thread, r)];
-        best = std::fmax(best, s[thread * (kBlock / 2) + r]);
-      }
-    auto shifted = [&](double x, int row) { return std::exp(x - (std::isinf(maximum[row]) ? 0 : maximum[row])); };
-    for (int row = 0; row < kRows; row++) sum[row] *= shifted(old[row], row);
-    for (int thread = 0; thread < 128; thread++) {
-      for (int r = 0; r < kBlock / 2; r++) {
-        const int row = accumulator_row(thread, r);
-        double& weight = s[thread * (kBlock / 2) + r];
-        weight = shifted(weight, row);
-        sum[row] += weight;
-      }
-      for (int r = 0; r < kD / 2; r++) {
-        const int row = accumulator_row(thread, r);
-        out[thread * (kD / 2) + r] *= shifted(old[row], row);
-      }
-    }
-    // A operand word j of step: rows g and g + 8, inner 2t and 2t + 8; it is packed from accumulators 8 step + 2 j.
-    for (int thread = 0; thread < 128; thread++)
-      for (int r = 0; r < kD / 2; r++) {
-        const int row = accumulator_row(thread, r), column = accumulator_column(thread, r);
-        for (int step = 0; step < kBlock / 16; step++)
-          for (int inner = 0; inner < 16; inner++) {
-            const int t = inner % 8 / 2, g = row % 8, word = row % 16 / 8 + inner / 8 * 2;
-            const int holder = row / 16 * 32 + 4 * g + t, index = 2 * (4 * step + word) + inner % 2;
-            const uint16_t weight = to_bf16(s[holder * (kBlock / 2) + index]);
-            out[thread * (kD / 2) + r] +=
-                bf16_value(&weight, 0) * read(v_tile, mn_major_byte(step * 2048, kBlock * 128, column, inner));
-          }
-      }
-  }
-  WnPrefillAttentionParams p{};
-  p.q = q.data();
-  p.k = k.data();
-  p.v = v.data();
-  p.num_query_heads = p.num_kv_heads = 1;
-  p.head_dim = kD;
-  p.query_len = kRows;
-  p.kv_len = kv_len;
-  p.q_offset = offset;
-  p.kv_token_stride = p.kv_head_stride = kD;
-  p.softmax_scale = static_cast<float>(scale);
-  std::vector<double> want(kRows * kD), want_lse(kRows);
-  prefill_attention_ref(p, want.data(), want_lse.data());
-  double difference = 0, size = 0;
-  for (int thread = 0; thread < 128; thread++)
-    for (int r = 0; r < kD / 2; r++) {
-      const int row = accumulator_row(thread, r), column = accumulator_column(thread, r);
-      const double reference = want[row * kD + column];
-      difference += std::pow(out[thread * (kD / 2) + r] / sum[row] - reference, 2);
-      size += reference * reference;
-    }
-  const double error = std::sqrt(difference / size);
-  report("the main loop by descriptors equals the reference", error < 4e-3, "relative RMS " + std::to_string(error));
-}
-
-void check_next_share() {
-  // The last blocks ask for every byte once, in order, and no block for one beyond the end.
-  bool covers = true;
-  for (int64_t bytes : {int64_t{0}, int64_t{16}, int64_t{4096}, int64_t{100000}, int64_t{24} << 20})
-    for (int blocks : {1, 7, 256, 896})
-      for (int most : {0, 1, 396}) {
-        const NextShare next(bytes, blocks, most, 3 * bytes, WN_NEXT_CHOOSE);
-        int64_t asked = 0;
-        for (int block = 0; block < blocks; block++) {
-          const int64_t begin = next.begin(block), end = next.end(block);
-          if (begin >= end) continue;
-          covers &= begin == asked && end <= bytes && block >= blocks - std::max(most, 1) && begin % 16 == 0;
-          asked = end;
-        }
-        covers &= asked == bytes && (bytes == 0 || !next.asks_at_once);
-      }
-  const NextShare after_asked_for(24 << 20, 256, 396, 32 << 20, WN_NEXT_CHOOSE);
-  report("a step asks for each byte of the next weights once", covers && after_asked_for.asks_at_once);
-}
-
 void check_int4() {
   // The reference's own error: half a step of 15 over the range of a group.
   uint64_t state = 6;
@@ -371,7 +258,6 @@ int main() {
   check_partition();
   check_selection();
   check_keys();
-  check_main_loop();
   check_next_share();
   check_int4();
   std::printf("{\"summary\":{\"failed\":%d}}\n", failures);
