@@ -285,6 +285,70 @@ describe('packed caches of the CUDA backend', { skip: hostSkip }, () => {
     assert.equal(cuda.memory().cacheBytes, 0);
   });
 
+  for (const bits of [8, 4, 2])
+    test(`are attended to straight from ${bits} bits, in no memory of elements`, () => {
+      const [heads, dim, slots] = [2, 64, 400];
+      const results = [cuda, cpu].map((addon) => {
+        const cache = addon.cacheCreate(
+          addon.cacheLayout(Int32Array.of(heads), Int32Array.of(dim), Int32Array.of(dim)),
+        );
+        const scope = addon.openScope();
+        const act = addon === cpu ? 'f32' : 'bf16';
+        const width = (1 + 2 * heads) * dim;
+        addon.ropeAppend(
+          upload(
+            addon,
+            'f32',
+            [slots, width],
+            range(slots * width, (i) => storable(4, i) / 4),
+          ),
+          upload(
+            addon,
+            'i32',
+            [slots],
+            range(slots, (i) => i),
+          ),
+          upload(
+            addon,
+            'f32',
+            [slots, 2],
+            range(slots * 2, (i) => 1 - (i % 2)),
+          ),
+          1,
+          Int32Array.of(cache),
+          0,
+          1,
+          0,
+          0,
+          1e-5,
+          addon.tensor(act, [slots, dim]),
+        );
+        addon.cacheQuantise(cache, 0, 0, 300, bits, 32, 0);
+        addon.cacheQuantise(cache, 0, 1, 300, bits, 32, 1);
+        const q = upload(
+          addon,
+          act,
+          [1, 4 * dim],
+          range(4 * dim, (i) => storable(9, i) / 8),
+        );
+        const out = addon.tensor(act, [1, 4 * dim]);
+        const lse = addon.tensor('f32', [1, 4]);
+        addon.resetDeviceMeters?.();
+        const before = addon.deviceMeters?.().bytes;
+        addon.attendDecode(q, Int32Array.of(cache), 0, 1, 0.125, 0, 0, 0, 0, 0, 0, out, lse, 0);
+        const grown = (addon.deviceMeters?.().peakBytes ?? 0) - (before ?? 0);
+        const held = [...Array.from(addon.download(out)), ...Array.from(addon.download(lse))];
+        addon.closeScope(scope);
+        addon.cacheFree(cache);
+        return { held, grown };
+      });
+      results[0]!.held.forEach((x, i) => {
+        const y = results[1]!.held[i]!;
+        assert.ok(Math.abs(x - y) <= 0.01 * Math.abs(y) + 0.01, `${i}: ${x} beside ${y}`);
+      });
+      assert.ok(results[0]!.grown <= 4096, `${results[0]!.grown} bytes`);
+    });
+
   test('refuse formats that do not fit, with both values', () => {
     const cache = create(cuda);
     append(cuda, cache, 3, 100, 0);

@@ -60,6 +60,7 @@ class Bench {
 
 void bench_attention(Bench& bench);
 void bench_dense(Bench& bench);
+void bench_packed_caches(Bench& bench);
 void bench_selection(Bench& bench);
 void bench_step(Bench& bench);
 

@@ -210,6 +210,7 @@ int run(int argc, char** argv) {
   bench_step(bench);
   bench_selection(bench);
   bench_attention(bench);
+  bench_packed_caches(bench);
   return 0;
 }
 

@@ -1,3 +1,4 @@
+#include "attention_packed.h"
 #include "caches.h"
 #include "winnow_cuda/attention_any.h"
 #include "winnow_cuda/attention_probs.h"
@@ -207,6 +208,8 @@ napi_value Decode(Call& call) {
     const int32_t shortest = cache->MinLen(list.layer);
     if (query_len > shortest) call.Refuse("queryLen", "at most " + std::to_string(shortest) + " slots (the shortest head)", std::to_string(query_len));
   }
+  const bool reads_all = query_len == 1 && scope == WN_LIST_NONE && soft_cap == 0 && sliding_window == 0 && probs.data == nullptr;
+  if (reads_all && DecodePacked(call, list, q, heads, scale, out, lse.as<float>())) return call.Nothing();
   const WnCacheView view = ViewOf(call, list);
   if (probs.data != nullptr && query_len != 1) call.Refuse("probs", "one query token a row", std::to_string(query_len));
   if (probs.data != nullptr && probs.dim(2) < list.MaxLen()) {

@@ -38,9 +38,9 @@ CacheList CachesOf(const Call& call, int i, int layer_argument, bool allows_none
   return list;
 }
 
-WnCacheView ViewOf(const Call& call, const CacheList& list, int32_t new_slots) {
+WnCacheView ViewOf(const Call& call, const CacheList& list, int32_t new_slots, int64_t first_page) {
   WnCacheView view{};
-  call.Check(EngineOf(call).caches.View(list.caches, list.ids, list.layer, new_slots, &view));
+  call.Check(EngineOf(call).caches.View(list.caches, list.ids, list.layer, new_slots, &view, first_page));
   return view;
 }
 

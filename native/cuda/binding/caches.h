@@ -24,8 +24,8 @@ struct CacheList {
 CacheList CachesOf(const Call& call, int i, int layer_argument, bool allows_none = false);
 
 /// Page tables and lens on the device, valid until the next view is made. `new_slots` > 0: lens as they were before so many
-/// slots were appended, which the books already hold.
-WnCacheView ViewOf(const Call& call, const CacheList& list, int32_t new_slots = 0);
+/// slots were appended, which the books already hold. Packed pages before `first_page` of a head need not be read.
+WnCacheView ViewOf(const Call& call, const CacheList& list, int32_t new_slots = 0, int64_t first_page = 0);
 
 /// Query heads held in the last axis of q, a whole number of which is a multiple of the KV heads.
 int32_t QueryHeadsOf(const Call& call, int64_t width, const LayerGeometry& geometry);

@@ -72,10 +72,11 @@ napi_value Summary(Call& call) {
     const int64_t pages = (list.MaxLen() + page_size - 1) / page_size;
     id = call.NewTensor(DType::kF32, {list.rows(), shape.num_kv_heads, pages, 2, shape.head_dim}, &out);
   }
-  const WnBlockSummaryParams params{.cache = ViewOf(call, list),
+  const int64_t from_page = call.Int(3, "fromPage", 0, INT32_MAX);
+  const WnBlockSummaryParams params{.cache = ViewOf(call, list, 0, from_page * page_size / kPageSlots),
                                     .summary = out.as<float>(),
                                     .block_len = static_cast<int32_t>(page_size),
-                                    .from_block = static_cast<int32_t>(call.Int(3, "fromPage", 0, INT32_MAX)),
+                                    .from_block = static_cast<int32_t>(from_page),
                                     .num_blocks = static_cast<int32_t>(out.dim(2))};
   Issue(call, wn_block_summary(&params, StreamOf(call)));
   Fact held;

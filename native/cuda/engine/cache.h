@@ -36,6 +36,8 @@ struct HeadSlots {
   std::vector<int32_t> pages;  ///< entries as PagePools reads them
 };
 
+constexpr int32_t kNoFormat = -1, kManyFormats = -2;
+
 class Cache {
  public:
   explicit Cache(std::shared_ptr<const CacheLayout> layout);
@@ -59,6 +61,8 @@ class Cache {
   /// Whether pages of the layer may be packed.
   bool has_packed(int32_t layer) const { return state_[static_cast<size_t>(layer)].has_packed; }
   void set_has_packed(int32_t layer) { state_[static_cast<size_t>(layer)].has_packed = true; }
+  /// Number of the one format that all packed pages of the layer have, kNoFormat, or kManyFormats.
+  int32_t PackedFormat(int32_t layer);
   void Retain(int32_t layer, int32_t entry) const { geometry(layer).pools->Retain(*geometry(layer).pool, entry); }
   void Release(int32_t layer, int32_t entry) const { geometry(layer).pools->Release(*geometry(layer).pool, entry); }
   bool IsShared(int32_t layer, int32_t entry) const { return geometry(layer).pools->IsShared(*geometry(layer).pool, entry); }
@@ -73,6 +77,8 @@ class Cache {
     uint64_t table_version = 0;
     bool has_bias = false;
     bool has_packed = false;
+    uint64_t format_version = 0;  ///< of the tables that `format` was told from
+    int32_t format = 0;
   };
   static std::atomic<uint64_t> last_version_;  // engines of several threads draw from it
   std::shared_ptr<const CacheLayout> layout_;
@@ -132,13 +138,14 @@ class CacheStore {
   /// many, which is in the books already. Packed pages from `first_page` of each head on are unpacked for the op issued next,
   /// those before it read as zeros; an append reads none.
   Status View(const std::vector<Cache*>& caches, const std::vector<int32_t>& ids, int32_t layer, int32_t new_slots, WnCacheView* out,
-              int32_t first_page = 0);
+              int64_t first_page = 0);
   Status View(Cache& cache, int32_t layer, WnCacheView* out) { return View({&cache}, {}, layer, 0, out); }
   /// The same with packed pages named as such, for kernels that take formats.
   Status PackedView(const std::vector<Cache*>& caches, const std::vector<int32_t>& ids, int32_t layer, int32_t new_slots, WnCacheView* out);
 
   /// Gives memory of pages back that no cache holds, pool by pool.
   Status Trim() { return pools_.Trim(); }
+  const PagePools& pools() const { return pools_; }
   void PoisonFreedPages(bool on);
   int64_t live_bytes() const;
 

@@ -22,6 +22,20 @@ Status CheckPlane(const WnPlaneFormat& plane, int32_t width) {
 
 }  // namespace
 
+int32_t Cache::PackedFormat(int32_t layer) {
+  LayerState& state = state_[static_cast<size_t>(layer)];
+  if (!state.has_packed) return kNoFormat;
+  if (state.format_version == state.table_version) return state.format;
+  state.format = kNoFormat;
+  for (int32_t h = 0; h < geometry(layer).num_kv_heads; h++)
+    for (int32_t entry : head(layer, h).pages) {
+      if (entry >= 0 || entry_format(entry) == state.format) continue;
+      state.format = state.format == kNoFormat ? entry_format(entry) : kManyFormats;
+    }
+  state.format_version = state.table_version;
+  return state.format;
+}
+
 Status CacheStore::Quantise(Cache& cache, int32_t layer, int32_t what, int32_t up_to, const WnPlaneFormat& plane) {
   const LayerGeometry& shape = cache.geometry(layer);
   PagePool& elements = *shape.pool;
@@ -71,7 +85,7 @@ Status CacheStore::Unpack(const LayerGeometry& shape, std::vector<int32_t>* tabl
 }
 
 Status CacheStore::View(const std::vector<Cache*>& caches, const std::vector<int32_t>& ids, int32_t layer, int32_t new_slots,
-                        WnCacheView* out, int32_t first_page) {
+                        WnCacheView* out, int64_t first_page) {
   WINNOW_TRY(batches_.View(caches, ids, layer, new_slots, out));
   const bool has_packed = std::any_of(caches.begin(), caches.end(), [=](const Cache* cache) { return cache->has_packed(layer); });
   if (!has_packed || new_slots > 0) return {};

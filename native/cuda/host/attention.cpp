@@ -1,3 +1,4 @@
+#include "../kernels/packed_page.h"
 #include "host_op.h"
 
 using namespace winnow;
@@ -23,3 +24,19 @@ WnStatus wn_decode_attention(const WnDecodeAttentionParams* params, void*) {
 }
 
 int64_t wn_decode_attention_workspace_bytes(const WnDecodeAttentionParams*) { return 0; }
+
+WnStatus wn_decode_packed(const WnDecodePackedParams* params, void*) {
+  const WnDecodePackedParams& p = *params;
+  const auto rows = static_cast<std::size_t>(p.cache.rows) * p.num_query_heads;
+  std::vector<double> out(rows * p.cache.head_dim), lse(p.lse == nullptr ? 0 : rows);
+  decode_packed_ref(p, out.data(), p.lse == nullptr ? nullptr : lse.data());
+  round_to(static_cast<uint16_t*>(p.out), out);
+  if (p.lse != nullptr) round_to(p.lse, lse);
+  return {};
+}
+
+int64_t wn_decode_packed_workspace_bytes(const WnDecodePackedParams*) { return 0; }
+
+int32_t wn_decode_packed_takes(const WnPlaneFormat* keys, const WnPlaneFormat* values, int32_t head_dim) {
+  return decode_packed_takes(*keys, *values, head_dim);
+}

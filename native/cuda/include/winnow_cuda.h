@@ -22,6 +22,7 @@
 #include "winnow_cuda/compact_slots.h"
 #include "winnow_cuda/decode_attention.h"
 #include "winnow_cuda/decode_attention_int4.h"
+#include "winnow_cuda/decode_packed.h"
 #include "winnow_cuda/device.h"
 #include "winnow_cuda/elementwise.h"
 #include "winnow_cuda/embed.h"

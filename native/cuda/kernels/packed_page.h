@@ -41,6 +41,12 @@ WN_HD PackedPlaces packed_places(const WnPlaneFormat& keys, const WnPlaneFormat&
   return places;
 }
 
+/// What wn_decode_packed reads.
+inline bool decode_packed_takes(const WnPlaneFormat& keys, const WnPlaneFormat& values, int head_dim) {
+  return keys.bits == values.bits && (keys.bits == 8 || keys.bits == 4 || keys.bits == 2) && keys.along == 0 && values.along == 1 &&
+         (keys.group == 32 || keys.group == 64) && values.group == 32 && (head_dim == 64 || head_dim == 128);
+}
+
 constexpr int kMaxPageFormats = 1 << (31 - WN_PACKED_PAGE_BITS);
 WN_HD constexpr int32_t packed_entry(int format, int page) { return ~(format << WN_PACKED_PAGE_BITS | page); }
 WN_HD constexpr int entry_format(int32_t entry) { return ~entry >> WN_PACKED_PAGE_BITS; }

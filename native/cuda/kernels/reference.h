@@ -49,6 +49,7 @@ void attend_sets_ref(const WnAttendSetsParams& p, double* out, double* lse);
 void column_stats_ref(const WnColumnStatsParams& p, double* state);
 void finish_column_stats_ref(const WnFinishColumnStatsParams& p, double* out);
 void decode_attention_ref(const WnDecodeAttentionParams& p, double* out, double* lse);
+void decode_packed_ref(const WnDecodePackedParams& p, double* out, double* lse);
 void decode_attention_int4_ref(const WnDecodeAttentionInt4Params& p, double* out, double* lse);
 void window_scores_ref(const WnWindowScoresParams& p, double* scores);
 void top_k_ref(const WnTopKParams& p, int32_t* indices, int32_t* lens);

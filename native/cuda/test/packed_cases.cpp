@@ -137,6 +137,69 @@ void run_convert(int dim, int dim_v, WnPlaneFormat keys, WnPlaneFormat values, O
   }
 }
 
+/// Heads of `lens` slots; every page is packed but each `nth`, and the last.
+struct PackedDecode {
+  int head_dim, bits, key_group, group_size, kv_heads, nth;
+  std::vector<int32_t> lens;
+};
+
+void run_decode(const PackedDecode& c, Outcome& outcome) {
+  const int segments = static_cast<int>(c.lens.size()), batch = segments / c.kv_heads, heads = c.kv_heads * c.group_size;
+  const PagedCache cache(341, c.lens, c.head_dim);
+  const WnPlaneFormat keys{c.bits, c.key_group, 0}, values{c.bits, 32, 1};
+  const int page_count = std::max(cache.num_pages, 1);
+  Arena packed(351, page_count + 1, keys, values, c.head_dim, c.head_dim);
+  std::vector<int32_t> table = cache.table, source, target;
+  for (int segment = 0; segment < segments; segment++)
+    for (int i = 0; i < c.lens[segment] / 64; i++) {
+      int32_t& entry = table[segment * cache.stride + i];
+      if (i % c.nth == c.nth - 1) continue;
+      source.push_back(entry);
+      target.push_back(packed_entry(0, (entry + 7) % page_count + 1));
+      entry = target.back();
+    }
+  std::vector<uint16_t> pages = cache.pages;
+  std::vector<int32_t> fields(static_cast<size_t>(page_count + 1) * 64);
+  std::vector<float> bias(fields.size());
+  const WnPageFormat format = packed.host();
+  WnPageConvertParams convert{{pages.data(), fields.data(), fields.data(), bias.data(), {}}, &format, source.data(), target.data(),
+                              static_cast<int32_t>(source.size()), c.head_dim, c.head_dim};
+  page_convert_ref(convert);
+  const auto q = normal_bf16(342, static_cast<size_t>(batch) * heads * c.head_dim, 2);
+
+  WnDecodePackedParams p{};
+  p.cache.rows = batch;
+  p.cache.num_kv_heads = c.kv_heads;
+  p.cache.head_dim = c.head_dim;
+  p.cache.page_table_stride = cache.stride;
+  p.num_query_heads = heads;
+  p.softmax_scale = 1 / std::sqrt(static_cast<float>(c.head_dim));
+  WnDecodePackedParams host = p;
+  host.q = q.data();
+  host.cache.pages = pages.data();
+  host.cache.page_table = table.data();
+  host.cache.kv_lens = c.lens.data();
+  host.format = format;
+  std::vector<double> want(q.size()), want_lse(static_cast<size_t>(batch) * heads);
+  decode_packed_ref(host, want.data(), want_lse.data());
+
+  Device device(outcome);
+  p.q = device.upload(q);
+  p.cache.pages = device.upload(pages);
+  p.cache.page_table = device.upload(table);
+  p.cache.kv_lens = device.upload(c.lens);
+  p.format = packed.upload(device);
+  p.workspace_bytes = wn_decode_packed_workspace_bytes(&p);
+  p.workspace = device.poisoned<char>(p.workspace_bytes);
+  auto* out = device.poisoned<uint16_t>(q.size());
+  auto* lse = device.poisoned<float>(want_lse.size());
+  p.out = out;
+  p.lse = lse;
+  if (!device.finish(wn_decode_packed(&p, nullptr))) return;
+  compare(outcome, widen(device.download(out, q.size())), want, 6e-3);
+  compare_lse(outcome, device.download(lse, want_lse.size()), want_lse, 5e-3);
+}
+
 }  // namespace
 
 void add_packed_cases(Cases& cases) {
@@ -156,6 +219,21 @@ void add_packed_cases(Cases& cases) {
     add(16, 16, {8, 16, along}, {2, 2, along});
   }
   add(128, 128, {4, 64, 0}, {2, 128, 1});
+
+  std::vector<PackedDecode> decodes;
+  for (int d : {64, 128})
+    for (int bits : {8, 4, 2}) {
+      for (int32_t len : {1, 64, 65, 300}) decodes.push_back({d, bits, 32, 4, 1, 99, {len}});
+      decodes.push_back({d, bits, 64, 8, 2, 99, {200, 640}});
+      decodes.push_back({d, bits, 32, 7, 2, 2, {0, 129, 1000, 2}});
+      decodes.push_back({d, bits, 32, 1, 1, 1, {100}});
+      decodes.push_back({d, bits, 32, 4, 1, 3, {5000}});
+    }
+  for (const PackedDecode& c : decodes)
+    cases.push_back({"decode_packed",
+                     "d" + std::to_string(c.head_dim) + "-" + std::to_string(c.bits) + "bits-k" + std::to_string(c.key_group) + "-g" + std::to_string(c.group_size) + "-len" + std::to_string(c.lens[0]) + "-every" +
+                         std::to_string(c.nth),
+                     [c](Outcome& outcome) { run_decode(c, outcome); }});
 }
 
 }  // namespace winnow::test
