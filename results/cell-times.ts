@@ -10,6 +10,8 @@ export interface CellTimes {
   readonly peakDeviceBytes?: number;
   /** What the medians are of: one record a round; rounds of one pass ran beside each other. */
   readonly rounds: readonly TimingRecord[];
+  /** How the pass was run; absent in old records. */
+  readonly protocol?: TimingPass['protocol'];
   /** Of a device: the time of reading a step's weights and KV at its copy bandwidth. */
   readonly decodeFloorMs?: number;
   /** Several rows that decode together, in the order they were asked for; none unless the suite asks. */
@@ -42,7 +44,7 @@ const byCell = (timings: readonly TimingRecord[]): Map<string, TimingRecord[]> =
 };
 
 const timesOf = (
-  { device }: TimingPass,
+  { device, protocol }: TimingPass,
   rounds: readonly TimingRecord[],
   batches: readonly BatchRecord[],
   { aggregates }: CellRecord,
@@ -66,6 +68,7 @@ const timesOf = (
     timeToFirstTokenMs: middle((timing) => timing.timeToFirstTokenMs),
     decodeMsPerToken: middle((timing) => timing.decodeMsPerToken),
     rounds,
+    ...(protocol === undefined ? {} : { protocol }),
     ...(peakResidentBytes === undefined ? {} : { peakResidentBytes }),
     ...(peakDeviceBytes === undefined ? {} : { peakDeviceBytes }),
     ...(decodeFloorMs === undefined ? {} : { decodeFloorMs }),

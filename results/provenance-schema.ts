@@ -103,6 +103,8 @@ export const timingConditions = {
       order: z.literal('interleaved'),
       /** Only the first setting ran in the rounds that warmed up. */
       warmUp: z.literal('first').optional(),
+      /** Of a device: tokens that were decoded once, before the first pass of the process, so that the host's own code was compiled. */
+      processWarmUpTokens: count.optional(),
     })
     .optional(),
 };

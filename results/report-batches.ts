@@ -17,7 +17,7 @@ export const batchSections = (cells: readonly CellSummary[]): string[] => {
       : ` \`largest\`: the rows for which ${memories.map((bytes) => `${mebibytesText(bytes)} MiB`).join(' or ')} hold the weights and all caches while all decode, and while the prompt of the last is fed; 64 at most.`;
   return [
     '## Batches',
-    `Rows of one setting that decode together after one prefill, each in a cache of its own; medians of ${steps} steps, of which each gives every row a token, after four that warm up.${largest} The floor reads the weights once and the caches of all rows. "Tokens ÷ dense" is at the size asked for; "of the floors'" is that ratio over the ratio of the floors.`,
+    `Rows of one setting that decode together after one prefill, each in a cache of its own; medians of ${steps} steps, of which each gives every row a token, after four that warm up.${largest} The floor reads the weights once and the caches of all rows. "Tokens ÷ dense" is at the same number of rows, and where dense does not fit as many, each at its largest; "of the floors'" is that ratio over the ratio of the floors.`,
     ...distinct(asked.map(({ facts }) => groupKey(facts))).flatMap((key) => {
       const group = asked.filter(({ facts }) => groupKey(facts) === key);
       const { taskName, contextLength, protocol } = group[0]!.facts;
@@ -39,7 +39,8 @@ const batchTable = (cells: readonly CellSummary[]): string => {
   const rows = cells.flatMap(({ series, budget, times }) =>
     times!.batches.map((batch) => {
       const { rows, stepMs, tokensPerSecond, floorMs, kvBytesReadPerStep, peakDeviceBytes } = batch;
-      const beside = dense.find(({ asked }) => asked === batch.asked);
+      // Of as many rows where dense has them; else both at the largest that they fit.
+      const beside = dense.find((one) => one.rows === rows) ?? dense.find(({ asked }) => asked === batch.asked);
       const ratio = beside === undefined ? undefined : tokensPerSecond / beside.tokensPerSecond;
       const floors = beside === undefined ? undefined : floorRatio(batch, beside);
       return [

@@ -77,7 +77,12 @@ test('a run without a device or batches has neither section, and no chart of bat
 });
 
 test('decode on a device stands beside the time of reading weights and cache', () => {
-  const [, , , table] = deviceTimeSections(withPass(pass(undefined)).cells);
+  const protocol = {
+    ...{ warmups: 1, rounds: 3, tokens: 16, order: 'interleaved' as const, warmUp: 'first' as const },
+    processWarmUpTokens: 96,
+  };
+  const [, , , how, table] = deviceTimeSections(withPass({ ...pass(undefined), protocol }).cells);
+  assert.match(how!, /^3 rounds of 16 tokens.*the first setting once for all, after 96 tokens/);
   const kv = dense.record.aggregates!.kvBytesReadPerStep;
   const floor = (4e9 + kv) / 1e9;
   const row = table!.split('\n').find((line) => line.startsWith('| dense'))!;

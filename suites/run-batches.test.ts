@@ -66,6 +66,20 @@ test('a setting whose rows cannot be timed together is told, and the others are 
   await assert.rejects(timeBatchesOf(interrupted), { code: 'ERR_INTERRUPTED' });
 });
 
+test('the largest batch of dense is timed for all others too, so that they compare row for row', async () => {
+  const asked: [string, readonly unknown[]][] = [];
+  const run = runOf(async ({ setting, sizes }) => {
+    asked.push([setting.key, sizes]);
+    return sizes.map((size) => ({ asked: size, status: 'ok', rows: size === 'largest' ? 3 : size, ...timed }));
+  });
+  await timeBatchesOf({ ...run, cells: ['quest', 'dense', 'snapkv'].map((id) => cellOf(id)) });
+  assert.deepEqual(asked, [
+    ['dense', [1, 'largest']],
+    ['quest', [1, 3, 'largest']],
+    ['snapkv', [1, 3, 'largest']],
+  ]);
+});
+
 test('batches are for the methods and lengths that the suite names, or for all', () => {
   const cells = [cellOf('dense'), cellOf('dense', 2048), cellOf('quest')];
   const of = (batch: object) => cells.map((cell) => isBatched({ sizes: [1], ...batch }, cell));

@@ -1,5 +1,5 @@
 import { asWinnowError, type WinnowError } from '../core/errors.js';
-import type { BatchTimingRequest, Engine } from '../engine/contract.js';
+import type { BatchSize, BatchTimingRequest, Engine } from '../engine/contract.js';
 import type { BatchRecord } from '../results/schema.js';
 import type { PlannedCell, ResolvedSuite, Sample } from './contract.js';
 import { type DeviceWatch, watching } from './run-timing.js';
@@ -21,15 +21,23 @@ export const isBatched = (
   { method, contextLength }: PlannedCell,
 ): boolean => (methods?.includes(method.id) ?? true) && (lengths?.includes(contextLength) ?? true);
 
-/** Times batches of one setting after the other: a prefill each, then all sizes. They come after the interleaved rounds, and are warm. */
+/**
+ * Times batches of one setting after the other: a prefill each, then all sizes. They come after the interleaved rounds, and are warm. Where
+ * the largest is asked for, dense comes first and all others run dense's largest too: that is how they compare row for row.
+ */
 export const timeBatchesOf = async (run: BatchRun): Promise<BatchRecord[]> => {
   const records: BatchRecord[] = [];
-  for (const cell of run.cells) {
+  let denseRows: number | undefined;
+  for (const cell of [...run.cells].sort((a, b) => Number(isDense(b)) - Number(isDense(a)))) {
     run.signal?.throwIfAborted();
     try {
+      const request = run.requestOf(cell);
+      const sizes = withRows(request.sizes, denseRows);
       const { result, states } = await watching(run.device, () =>
-        run.engine.timeBatches(run.requestOf(cell), run.signal),
+        run.engine.timeBatches({ ...request, sizes }, run.signal),
       );
+      const largest = result.find(({ asked }) => asked === 'largest');
+      if (isDense(cell) && largest?.status === 'ok') denseRows = largest.rows;
       for (const batch of result) {
         const head = { cellId: cell.cellId, sampleId: run.sample.id };
         records.push(batch.status === 'ok' ? { ...head, ...batch, ...states } : { ...head, ...batch });
@@ -42,3 +50,11 @@ export const timeBatchesOf = async (run: BatchRun): Promise<BatchRecord[]> => {
   }
   return records;
 };
+
+const isDense = ({ method }: PlannedCell): boolean => method.id === 'dense';
+
+/** Before the largest, unless it is there. */
+const withRows = (sizes: readonly BatchSize[], rows: number | undefined): readonly BatchSize[] =>
+  rows === undefined || sizes.includes(rows) || !sizes.includes('largest')
+    ? sizes
+    : sizes.flatMap((size) => (size === 'largest' ? [rows, size] : [size]));

@@ -4,8 +4,9 @@ import type { BatchTimingRequest, Engine, TimingRequest } from '../engine/contra
 import type { TimingPass } from '../results/schema.js';
 import type { ResolvedSuite, Sample } from './contract.js';
 import { planSuite } from './plan.js';
+import type { DeviceWatch } from './run-timing.js';
 import { parseSuite } from './suite-file.js';
-import { passIdOf, runTiming } from './timing-passes.js';
+import { PROCESS_WARM_UP_TOKENS, passIdOf, runTiming } from './timing-passes.js';
 
 const SUITE = `id: timed
 version: 1
@@ -26,7 +27,7 @@ const sample: Sample = {
 const idle = { note: () => {}, skip: () => {}, advance: () => {}, group: () => {}, end: () => {} };
 
 /** Passes as they are written, and what the engine was asked. */
-const passesOf = async (suite: ResolvedSuite) => {
+const passesOf = async (suite: ResolvedSuite, device?: DeviceWatch) => {
   const plan = planSuite(suite, {
     modelSha256: '0'.repeat(64),
     numerics: 'native',
@@ -54,6 +55,7 @@ const passesOf = async (suite: ResolvedSuite) => {
       loaded: { suite, file: 'x.yaml', fileSha256: '', sha256: '' },
       createProgress: () => idle,
       peakOf: async () => undefined,
+      ...(device === undefined ? {} : { device }),
     },
     {
       finishedPasses: new Set<string>(),
@@ -79,4 +81,14 @@ test('a suite says which groups are timed, how often, and of which settings batc
     asked.batches.map(({ setting, sizes, memoryBytes }) => [setting.method.id, sizes, memoryBytes]),
     [['snapkv', [2], 2 ** 30]],
   );
+});
+
+test('on a device a process decodes for a while before anything is timed, and the records say so', async () => {
+  const device: DeviceWatch = { state: () => undefined, begin: () => ({ after: () => ({ weightBytesPerStep: 1 }) }) };
+  const { passes, asked } = await passesOf(await parseSuite(SUITE, 'x.yaml', '.'), device);
+  const lengths = asked.times.map(({ maxNewTokens }) => maxNewTokens);
+  assert.equal(lengths[0], PROCESS_WARM_UP_TOKENS);
+  assert.ok(lengths.slice(1).every((tokens) => tokens === 16));
+  assert.equal(lengths.length, 1 + 20);
+  for (const { protocol } of passes.values()) assert.equal(protocol?.processWarmUpTokens, PROCESS_WARM_UP_TOKENS);
 });

@@ -1,3 +1,5 @@
+import { asWinnowError } from '../core/errors.js';
+import type { Engine, TimingRequest } from '../engine/contract.js';
 import { readLoad } from '../results/machine.js';
 import type { Run } from '../results/run-directory.js';
 import type { PlannedCell } from './contract.js';
@@ -20,6 +22,7 @@ export const runTiming = async (
   const untimed: { cell: PlannedCell; message: string }[] = [];
   const groups = plan.groups.filter((group) => isTimed(loaded.suite, group));
   const progress = options.createProgress(groups.reduce((sum, { cells }) => sum + cells.length, 0));
+  let isCold = options.device !== undefined;
   try {
     for (const group of groups) {
       const passId = passIdOf(group);
@@ -30,6 +33,13 @@ export const runTiming = async (
       progress.group(`${labelOf(group)}, timing`);
       const [sample] = late.samplesOf(group, 1);
       if (sample === undefined) continue;
+      if (isCold)
+        await warmUpProcess(
+          await late.engine(),
+          timingRequest(loaded.suite, group, sample, settingOf(group.cells[0]!)),
+          options.signal,
+        );
+      isCold = false;
       const rounds = roundsAt?.[group.contextLength] ?? TIMED_ROUNDS;
       const before = readLoad();
       const watched = options.device?.begin();
@@ -66,6 +76,7 @@ export const runTiming = async (
         protocol: {
           ...{ warmups: 1, rounds, tokens: TIMED_TOKENS, order: 'interleaved' as const },
           ...(warmUp === 'first' ? { warmUp } : {}),
+          ...(options.device === undefined ? {} : { processWarmUpTokens: PROCESS_WARM_UP_TOKENS }),
         },
         ...(batches.length === 0 ? {} : { batches }),
       });
@@ -77,6 +88,23 @@ export const runTiming = async (
     throw error;
   }
   return untimed;
+};
+
+/** The host's own code takes so many decode steps until it is compiled; beside a device's work they show. */
+export const PROCESS_WARM_UP_TOKENS = 96;
+
+/** Decodes once before anything is timed. A setting that cannot be run says so when it is timed. */
+const warmUpProcess = async (
+  engine: Pick<Engine, 'time'>,
+  request: TimingRequest,
+  signal: AbortSignal | undefined,
+): Promise<void> => {
+  try {
+    await engine.time({ ...request, maxNewTokens: PROCESS_WARM_UP_TOKENS }, signal);
+  } catch (thrown) {
+    const { code } = asWinnowError(thrown, 'warm-up');
+    if (code === 'ERR_INTERRUPTED' || code === 'ERR_INTERNAL') throw thrown;
+  }
 };
 
 const isTimed = ({ timed }: LoadedSuite['suite'], { taskName, protocol }: CellGroup): boolean =>

@@ -24,12 +24,11 @@ const WARM_STEPS = 4;
 export const timeBatches = async (context: EvaluateContext, request: BatchTimingRequest): Promise<BatchTiming[]> => {
   const { addon } = context.model.device;
   const meter = memoryMeter(addon);
-  const maxNewTokens = WARM_STEPS + request.maxNewTokens;
   meter.restart();
-  const opened = await openTimed(context, request, maxNewTokens);
+  const opened = await openTimed(context, request, WARM_STEPS + request.maxNewTokens);
   try {
     refuseUnlikeRows(opened.sample.groups[0]!);
-    const run = (rows: number): TimedBatch => timeRows(addon, meter, opened, rows, maxNewTokens);
+    const run = (rows: number): TimedBatch => timeRows(addon, meter, opened, rows);
     const prefillPeak = meter.peak();
     return request.sizes.map((asked): BatchTiming => {
       try {
@@ -95,9 +94,8 @@ const runFitting = (
 const timeRows = (
   addon: Addon,
   meter: MemoryMeter,
-  { model, sample, tailIds }: TimedSample,
+  { model, sample, tailIds, maxNewTokens }: TimedSample,
   rows: number,
-  maxNewTokens: number,
 ): TimedBatch => {
   meter.restart();
   const group = batchOf(model, sample.groups[0]!, rows);
@@ -119,7 +117,8 @@ const timeRows = (
     // Rows are equal, and so are their names.
     const row = decoded!.rows.values().next().value!;
     const steps = times.slice(1).map((time, i) => time - times[i]!);
-    const timed = steps.slice(WARM_STEPS);
+    const warm = Math.min(WARM_STEPS, steps.length - 1);
+    const timed = steps.slice(warm);
     const meters = addon.deviceMeters?.();
     return {
       rows,
@@ -132,7 +131,7 @@ const timeRows = (
         ? {}
         : {
             peakDeviceBytes: meters.peakBytes,
-            hostReadsPerStep: (reads.at(-1)! - reads[WARM_STEPS]!) / timed.length,
+            hostReadsPerStep: (reads.at(-1)! - reads[warm]!) / timed.length,
           }),
     };
   } finally {

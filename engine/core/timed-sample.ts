@@ -13,17 +13,20 @@ export interface TimedSample {
   readonly sample: OpenSample;
   /** Fed to every row after compression. */
   readonly tailIds: Int32Array;
+  /** Room for the answer. */
+  readonly maxNewTokens: number;
 }
 
 /**
- * Binds the setting, then `started`, then prefill and compression, watched. `maxNewTokens`: room for the answer.
+ * Binds the setting, then `started`, then prefill and compression, watched. `wanted`: room for the answer, less where the model's
+ * positions end, but never less than the request's.
  *
  * Throws: what binding and the prefill throw; ERR_UNSUPPORTED for methods that rewrite the prompt.
  */
 export const openTimed = async (
   context: EvaluateContext,
   request: TimingRequest,
-  maxNewTokens: number,
+  wanted: number,
   watch: NonNullable<SampleSpec['watch']> & { started?(): void } = {},
 ): Promise<TimedSample> => {
   const { text } = context;
@@ -45,6 +48,8 @@ export const openTimed = async (
       'Its time is not measured yet.',
     );
   }
+  const positions = context.model.facts.maxPositions - prompt.contextIds.length - prompt.questionIds.length;
+  const maxNewTokens = Math.max(request.maxNewTokens, Math.min(wanted, positions));
   watch.started?.();
   const model = context.model.convert(resolved);
   const sample = await openSample(
@@ -65,5 +70,5 @@ export const openTimed = async (
     sample.close();
     throw error;
   }
-  return { model, sample, tailIds: tailOf(prompt, request.protocol) };
+  return { model, sample, maxNewTokens, tailIds: tailOf(prompt, request.protocol) };
 };
