@@ -95,6 +95,8 @@ export interface DeviceMeters {
   bytes: number;
   /** Times the host waited for values of the device: downloads and whatever reads lens or positions back. */
   hostReads: number;
+  /** Parts of decode steps that went as one graph (`stepGraphs`). */
+  graphLaunches: number;
 }
 
 export interface Addon {
@@ -109,6 +111,11 @@ export interface Addon {
   deviceFacts?(): DeviceFacts;
   deviceState?(): DeviceState;
   deviceMeters?(): DeviceMeters;
+  /**
+   * Ops of a decode step behind those that read so many MB of weights go as one graph where they come again with the same arguments; -1:
+   * all go one by one. Until it is called, WINNOW_CUDA_GRAPHS says the number; where that is not set it is -1.
+   */
+  stepGraphs?(megabytes: number): void;
   resetDeviceMeters?(): void;
   /** Waits until everything asked for so far is done: before every reading of a clock. */
   synchronise?(): void;

@@ -161,7 +161,7 @@ void DecodeOne(Call& call, const WnCacheView& view, const LayerGeometry& shape, 
   std::byte* workspace = nullptr;
   call.Check(EngineOf(call).Workspace("decode_attention", static_cast<size_t>(params.workspace_bytes), &workspace));
   params.workspace = workspace;
-  Issue(call, wn_decode_attention(&params, StreamOf(call)));
+  IssueOfStep<wn_decode_attention>(call, params);
 }
 
 /// The weights of all slots, from the log-sums of the attention before.

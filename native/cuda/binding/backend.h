@@ -34,7 +34,17 @@ inline Engine& EngineOf(const Call& call) { return static_cast<Backend&>(call.ru
 inline Device& DeviceOf(const Call& call) { return *EngineOf(call).device; }
 inline void* StreamOf(const Call& call) { return DeviceOf(call).stream(); }
 /// Throws what a wn_* op refused.
-inline void Issue(const Call& call, const WnStatus& status) { call.Check(FromWn(status, call.name)); }
+inline void Issue(const Call& call, const WnStatus& status) {
+  call.Check(DeviceOf(call).TakeFailure());
+  call.Check(FromWn(status, call.name));
+}
+/// Issues an op that may be part of a decode step: by `replay` it is noted with its neighbours, alone it goes at once. Its
+/// arguments lie in memory that lives on, so nothing staged for this call.
+template <auto kOp, class Params>
+void IssueOfStep(const Call& call, const Params& params, int64_t weight_bytes = 0) {
+  if (call.numbers == nullptr) return Issue(call, kOp(&params, StreamOf(call)));
+  call.Check(DeviceOf(call).Do<kOp>(call.name, params, weight_bytes));
+}
 /// Host values on the device for the op issued next.
 template <class T>
 const T* StageFor(const Call& call, const T* host, size_t count) {

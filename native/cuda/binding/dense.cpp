@@ -21,7 +21,7 @@ napi_value EmbedCall(Call& call) {
                              .vocab_size = static_cast<int32_t>(w.rows),
                              .width = static_cast<int32_t>(w.cols),
                              .scale = static_cast<float>(call.Number(2, "scale"))};
-  Issue(call, wn_embed(&params, StreamOf(call)));
+  IssueOfStep<wn_embed>(call, params);
   return call.Nothing();
 }
 
@@ -37,7 +37,7 @@ void Norm(Call& call, const Tensor& out, double gain_offset, bool accumulate) {
                                .accumulate = accumulate,
                                .epsilon = static_cast<float>(call.Number(2, "eps")),
                                .gain_offset = static_cast<float>(gain_offset)};
-  Issue(call, wn_rms_norm(&params, StreamOf(call)));
+  IssueOfStep<wn_rms_norm>(call, params);
 }
 
 napi_value RmsNormCall(Call& call) {
@@ -64,7 +64,7 @@ napi_value SoftCapCall(Call& call) {
                                    .x_type = WN_F32,
                                    .out_type = WN_F32,
                                    .a = static_cast<float>(cap)};
-  Issue(call, wn_elementwise(&params, StreamOf(call)));
+  IssueOfStep<wn_elementwise>(call, params);
   return call.Nothing();
 }
 
@@ -75,7 +75,7 @@ const void* ActOf(Call& call, const Tensor& x) {
   call.Check(EngineOf(call).Workspace("linear.x", static_cast<size_t>(x.size()) * 2, &rounded));
   const WnElementwiseParams params{
       .x = x.data, .out = rounded, .count = x.size(), .op = WN_ELEMENT_COPY, .x_type = WN_F32, .out_type = WN_BF16};
-  Issue(call, wn_elementwise(&params, StreamOf(call)));
+  IssueOfStep<wn_elementwise>(call, params);
   return rounded;
 }
 
@@ -104,7 +104,7 @@ void Product(Call& call, WnLinearParams params, const DeviceWeight& w, const Ten
     call.Check(EngineOf(call).Workspace("linear", static_cast<size_t>(params.workspace_bytes), &workspace));
     params.workspace = workspace;
   }
-  Issue(call, wn_linear(&params, StreamOf(call)));
+  IssueOfStep<wn_linear>(call, params, static_cast<int64_t>(w.bytes));
 }
 
 napi_value LinearCall(Call& call) {
@@ -143,7 +143,7 @@ napi_value GatedActivationCall(Call& call) {
                                        .out_type = TypeOf(out),
                                        .gate = GateOf(call, 1),
                                        .is_woven = 0};
-  Issue(call, wn_gated_activation(&params, StreamOf(call)));
+  IssueOfStep<wn_gated_activation>(call, params);
   return call.Nothing();
 }
 

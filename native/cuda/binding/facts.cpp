@@ -71,11 +71,17 @@ napi_value DeviceMeters(Call& call) {
   Set(call, meters, "peakBytes", call.Value(static_cast<double>(counters.peak_bytes)));
   Set(call, meters, "bytes", call.Value(static_cast<double>(counters.bytes)));
   Set(call, meters, "hostReads", call.Value(static_cast<double>(counters.host_reads)));
+  Set(call, meters, "graphLaunches", call.Value(static_cast<double>(counters.graph_launches)));
   return meters;
 }
 
 napi_value ResetDeviceMeters(Call& call) {
   DeviceOf(call).ResetCounters();
+  return call.Nothing();
+}
+
+napi_value StepGraphsCall(Call& call) {
+  call.Check(DeviceOf(call).SetHeadStart(call.Int(0, "megabytes", -1, 1 << 20)));
   return call.Nothing();
 }
 
@@ -122,6 +128,7 @@ const Binding binding([](napi_env env, napi_value exports, Runtime& runtime) {
             {"deviceState", DeviceStateCall},
             {"deviceMeters", DeviceMeters},
             {"resetDeviceMeters", ResetDeviceMeters},
+            {"stepGraphs", StepGraphsCall},
             {"deviceCopyBandwidth", CopyBandwidth},
             {"configure", Configure},
             {"memory", Memory},

@@ -42,7 +42,7 @@ napi_value RopeAppend(Call& call) {
                                   .qkv_type = qkv.dtype == DType::kF32 ? WN_F32 : WN_BF16,
                                   .pre_rope_keys = call.Flag(6, "preRopeKeys"),
                                   .epsilon = static_cast<float>(call.Number(9, "eps"))};
-  Issue(call, wn_rope_append(&params, StreamOf(call)));
+  IssueOfStep<wn_rope_append>(call, params);
   return call.Nothing();
 }
 

@@ -62,7 +62,7 @@ napi_value CopyRowsCall(Call& call) {
                                      .op = WN_ELEMENT_COPY,
                                      .x_type = type(request.source_type, "src"),
                                      .out_type = type(request.target_type, "dst")};
-    gpu::Issue(call, wn_elementwise(&params, gpu::StreamOf(call)));
+    gpu::IssueOfStep<wn_elementwise>(call, params);
     return call.Nothing();
   }
   call.Check(gpu::DeviceOf(call).CopyAcross(request.target, request.source,

@@ -7,11 +7,15 @@
 
 #include "../../kernels/status.h"
 #include "../../kernels/tensor.h"
+#include "step_graphs.h"
 #include "winnow_cuda/status.h"
 
 /// Where the engine's memory lives and its work runs: a GPU, or this machine standing in for one (the host build, in which
 /// every wn_* op is its own reference). All calls come from one thread; work is ordered by one stream.
 namespace winnow::gpu {
+
+/// What a wn_* op answered, as the engine's own; `op` is the Addon's name for it.
+Status FromWn(const WnStatus& status, const char* op);
 
 struct DeviceFacts {
   std::string name, pci_bus_id;
@@ -24,6 +28,7 @@ struct DeviceFacts {
 struct DeviceCounters {
   int64_t bytes = 0, peak_bytes = 0;  ///< everything taken from the device
   int64_t host_reads = 0;             ///< copies that made the host wait for results
+  int64_t graph_launches = 0;         ///< lists of ops of a step that went as one graph
 };
 
 /// Addresses that never move while the memory behind them grows: kernels take one base pointer for all pages.
@@ -42,11 +47,34 @@ class GrowingRange {
   size_t bytes_ = 0;
 };
 
-class Device : public BlockSource {
+class Device : public BlockSource, protected GraphMaker {
  public:
   virtual const DeviceFacts& facts() const = 0;
-  /// cudaStream_t, for wn_* calls.
-  virtual void* stream() const = 0;
+  /// cudaStream_t, for wn_* calls; what was noted has been issued.
+  void* stream() {
+    SettleQuietly();
+    return stream_handle();
+  }
+  /// An op of a program: issued at once, or noted (step_graphs.h). kOp is the wn_* function; `weight_bytes` it reads of weights.
+  template <auto kOp, class Params>
+  Status Do(const char* op, const Params& params, int64_t weight_bytes) {
+    if (!steps_.Notes(weight_bytes)) return FromWn(kOp(&params, stream()), op);
+    const Params copy = WithoutPadding(params);
+    steps_.Add(op, RunNoted<kOp, Params>, &copy, sizeof(copy));
+    return {};
+  }
+  /// From now on, in MB (StepGraphs).
+  Status SetHeadStart(int64_t megabytes) {
+    WINNOW_TRY(Settle());
+    steps_ = StepGraphs(megabytes << 20);
+    return {};
+  }
+  /// A noted op that was refused when it was issued by what can tell nobody; once.
+  Status TakeFailure() {
+    Status failure;
+    std::swap(failure, failure_);
+    return failure;
+  }
 
   /// Host bytes may be reused on return; the device is not waited for.
   virtual Status CopyUp(void* to, const void* from, size_t bytes) = 0;
@@ -75,14 +103,22 @@ class Device : public BlockSource {
 
  protected:
   virtual const void* StageBytes(const void* host, size_t bytes) = 0;
+  virtual void* stream_handle() const = 0;
+  /// First in whatever uses the stream: ops keep their order.
+  Status Settle() {
+    WINNOW_TRY(TakeFailure());
+    return steps_.has_noted() ? steps_.Settle(stream_handle(), *this, &counters_.graph_launches) : Status{};
+  }
+  void SettleQuietly() {
+    if (steps_.has_noted()) failure_ = steps_.Settle(stream_handle(), *this, &counters_.graph_launches);
+  }
   DeviceCounters counters_;
+  StepGraphs steps_{HeadStartOfGraphs() << 20};
+  Status failure_;
 };
 
 /// The device of this build: GPU 0, or the host. ERR_UNSUPPORTED without a driver or device.
 Status OpenDevice(std::shared_ptr<Device>* out);
-
-/// What a wn_* op answered, as the engine's own; `op` is the Addon's name for it.
-Status FromWn(const WnStatus& status, const char* op);
 
 /// Device memory that an op keeps between calls, such as a workspace. Grows, never shrinks; new bytes are zero.
 class Buffer {

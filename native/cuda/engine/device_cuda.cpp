@@ -138,10 +138,22 @@ class CudaRange final : public GrowingRange {
   std::vector<Piece> pieces_;
 };
 
+class CudaGraph final : public DeviceGraph {
+ public:
+  CudaGraph(cudaGraphExec_t executable, cudaStream_t stream) : executable_(executable), stream_(stream) {}
+  ~CudaGraph() override { cudaGraphExecDestroy(executable_); }
+  Status Launch() override { return Failed(cudaGraphLaunch(executable_, stream_), "cudaGraphLaunch"); }
+
+ private:
+  cudaGraphExec_t executable_;
+  cudaStream_t stream_;
+};
+
 class CudaDevice final : public Device {
  public:
   ~CudaDevice() override {
     if (stream_ != nullptr) cudaStreamSynchronize(stream_);
+    steps_.Drop();
     staging_.reset();
     if (stream_ != nullptr) cudaStreamDestroy(stream_);
   }
@@ -182,7 +194,6 @@ class CudaDevice final : public Device {
   }
 
   const DeviceFacts& facts() const override { return facts_; }
-  void* stream() const override { return stream_; }
 
   std::byte* Allocate(size_t bytes) override {
     void* block = nullptr;
@@ -194,13 +205,18 @@ class CudaDevice final : public Device {
     return static_cast<std::byte*>(block);
   }
   void Free(std::byte* block, size_t bytes) override {
+    SettleQuietly();
     if (cudaFreeAsync(block, stream_) == cudaSuccess) CountBytes(-static_cast<int64_t>(bytes));
   }
-  void Zero(std::byte* block, size_t bytes) override { cudaMemsetAsync(block, 0, bytes, stream_); }
+  void Zero(std::byte* block, size_t bytes) override {
+    SettleQuietly();
+    cudaMemsetAsync(block, 0, bytes, stream_);
+  }
   // The driver's pool keeps freed blocks itself; the table's own lists only spare calls for small ones.
   size_t cache_limit() const override { return size_t{256} << 20; }
 
   Status CopyUp(void* to, const void* from, size_t bytes) override {
+    WINNOW_TRY(Settle());
     auto* target = static_cast<std::byte*>(to);
     auto* source = static_cast<const std::byte*>(from);
     while (bytes > 0) {
@@ -216,16 +232,26 @@ class CudaDevice final : public Device {
   }
   Status CopyDown(void* to, const void* from, size_t bytes) override {
     counters_.host_reads++;
+    WINNOW_TRY(Settle());
     WINNOW_TRY(Failed(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_), "cuda download"));
     return Synchronise();
   }
   Status CopyAcross(void* to, const void* from, size_t bytes) override {
+    WINNOW_TRY(Settle());
     return Failed(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "cuda copy");
   }
-  Status Fill(void* to, uint8_t byte, size_t bytes) override { return Failed(cudaMemsetAsync(to, byte, bytes, stream_), "cuda fill"); }
-  Status Synchronise() override { return Failed(cudaStreamSynchronize(stream_), "cuda synchronise"); }
+  Status Fill(void* to, uint8_t byte, size_t bytes) override {
+    WINNOW_TRY(Settle());
+    return Failed(cudaMemsetAsync(to, byte, bytes, stream_), "cuda fill");
+  }
+  Status Synchronise() override {
+    WINNOW_TRY(Settle());
+    steps_.DeviceIsIdle();
+    return Failed(cudaStreamSynchronize(stream_), "cuda synchronise");
+  }
   Status CopyBandwidth(double* rate) override {
     constexpr size_t kBytes = size_t{1} << 30;
+    WINNOW_TRY(Settle());
     *rate = 0;
     std::byte *from = Allocate(kBytes), *to = Allocate(kBytes);
     Status status;
@@ -258,11 +284,26 @@ class CudaDevice final : public Device {
  private:
   const void* StageBytes(const void* host, size_t bytes) override {
     if (bytes > Staging::kMost) return nullptr;
+    SettleQuietly();
     const Staging::Place place = staging_->Put(host, bytes);
     if (place.host == nullptr || cudaMemcpyAsync(place.device, place.host, bytes, cudaMemcpyHostToDevice, stream_) != cudaSuccess) {
       return nullptr;
     }
     return place.device;
+  }
+
+  void* stream_handle() const override { return stream_; }
+  Status Capture(const OpList& list, std::unique_ptr<DeviceGraph>* out) override {
+    WINNOW_TRY(Failed(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture"));
+    Status status = list.Issue(stream_);
+    cudaGraph_t graph = nullptr;
+    const Status ended = Failed(cudaStreamEndCapture(stream_, &graph), "cudaStreamEndCapture");
+    if (status.ok()) status = ended;
+    cudaGraphExec_t executable = nullptr;
+    if (status.ok()) status = Failed(cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    if (status.ok()) *out = std::make_unique<CudaGraph>(executable, stream_);
+    return status;
   }
 
   DeviceFacts facts_;

@@ -38,6 +38,16 @@ class HostRange final : public GrowingRange {
   size_t most_;
 };
 
+/// Issues its list again.
+class HostGraph final : public DeviceGraph {
+ public:
+  explicit HostGraph(OpList list) : list_(std::move(list)) {}
+  Status Launch() override { return list_.Issue(nullptr); }
+
+ private:
+  OpList list_;
+};
+
 class HostDevice final : public Device {
  public:
   HostDevice() {
@@ -49,30 +59,38 @@ class HostDevice final : public Device {
   }
 
   const DeviceFacts& facts() const override { return facts_; }
-  void* stream() const override { return nullptr; }
 
   std::byte* Allocate(size_t bytes) override {
     CountBytes(static_cast<int64_t>(bytes));
     return AllocateAligned(bytes).release();
   }
   void Free(std::byte* block, size_t bytes) override {
+    SettleQuietly();
     CountBytes(-static_cast<int64_t>(bytes));
     AlignedDelete()(block);
   }
-  void Zero(std::byte* block, size_t bytes) override { std::memset(block, 0, bytes); }
+  void Zero(std::byte* block, size_t bytes) override {
+    SettleQuietly();
+    std::memset(block, 0, bytes);
+  }
   size_t cache_limit() const override { return size_t{64} << 20; }
 
   Status CopyUp(void* to, const void* from, size_t bytes) override { return Move(to, from, bytes); }
   Status CopyDown(void* to, const void* from, size_t bytes) override {
     counters_.host_reads++;
+    steps_.DeviceIsIdle();
     return Move(to, from, bytes);
   }
   Status CopyAcross(void* to, const void* from, size_t bytes) override { return Move(to, from, bytes); }
   Status Fill(void* to, uint8_t byte, size_t bytes) override {
+    WINNOW_TRY(Settle());
     if (bytes > 0) std::memset(to, byte, bytes);
     return {};
   }
-  Status Synchronise() override { return {}; }
+  Status Synchronise() override {
+    steps_.DeviceIsIdle();
+    return Settle();
+  }
   Status CopyBandwidth(double* rate) override {
     constexpr size_t kBytes = size_t{32} << 20;
     const AlignedBytes from = AllocateAligned(kBytes), to = AllocateAligned(kBytes);
@@ -96,11 +114,17 @@ class HostDevice final : public Device {
   }
 
  private:
-  static Status Move(void* to, const void* from, size_t bytes) {
+  Status Move(void* to, const void* from, size_t bytes) {
+    WINNOW_TRY(Settle());
     if (bytes > 0) std::memmove(to, from, bytes);
     return {};
   }
   const void* StageBytes(const void* host, size_t) override { return host; }
+  void* stream_handle() const override { return nullptr; }
+  Status Capture(const OpList& list, std::unique_ptr<DeviceGraph>* out) override {
+    *out = std::make_unique<HostGraph>(list);
+    return {};
+  }
 
   DeviceFacts facts_;
 };
