@@ -137,7 +137,10 @@ describe('decode steps as graphs', { skip: hostSkip }, () => {
       assert.ok(plain.graphs.every((count) => count === 0));
       for (const reads of [plain.hostReads, graphs.hostReads]) assert.deepEqual(reads, new Array(STEPS).fill(1));
       // Lens take turns in two places: two lists, each issued once before it is a graph. New pages bring a few steps of others.
-      assert.ok(graphs.graphs.slice(4, 6).every((count) => count === 1), `${graphs.graphs}`);
+      assert.ok(
+        graphs.graphs.slice(4, 6).every((count) => count === 1),
+        `${graphs.graphs}`,
+      );
       assert.equal(graphs.graphs.at(-1), 1);
       assert.equal(graphs.graphs[0], 0);
     });

@@ -18,11 +18,9 @@ struct Chain {
   int stride() const { return slots / WN_PAGE_SIZE + 1; }
 };
 
-/// A way to issue the chain. `ahead`: bytes of the next product's weights that a product asks for; `when` as WnLinearParams.
+/// A way to issue the chain.
 struct Way {
   std::string name;
-  int64_t ahead;
-  int when;
   bool is_captured;
 };
 
@@ -66,31 +64,25 @@ class ChainRun {
     m_.workspace = bench.zeroed(m_.workspace_bytes);
   }
 
-  WnStatus issue(const Way& way, cudaStream_t stream) const {
+  WnStatus issue(cudaStream_t stream) const {
     WnStatus status{};
-    for (int layer = 0; layer < c_.layers && status.code == WN_OK; layer++) status = issue_layer(way, layer, stream);
+    for (int layer = 0; layer < c_.layers && status.code == WN_OK; layer++) status = issue_layer(layer, stream);
     return status;
   }
 
  private:
-  enum Product { kQkv, kOutput, kGateUp, kDown, kProducts };
+  enum Product { kQkv, kOutput, kGateUp, kDown };
   int rows_of(int product) const {
     return product == kQkv ? c_.qkv_rows() : product == kGateUp ? 2 * c_.ffn : c_.hidden;
   }
   int cols_of(int product) const { return product == kOutput ? c_.heads * c_.head_dim : product == kDown ? c_.ffn : c_.hidden; }
   int64_t size_of(int product) const { return static_cast<int64_t>(rows_of(product)) * cols_of(product); }
 
-  WnStatus multiply(const Way& way, int layer, int product, const uint16_t* x, void* out, cudaStream_t stream) const {
+  WnStatus multiply(int layer, int product, const uint16_t* x, void* out, cudaStream_t stream) const {
     WnLinearParams p{};
     int64_t at = c_.layer_weights() * layer;
     for (int i = 0; i < product; i++) at += size_of(i);
     p.weight = m_.weights + at;
-    const bool is_last = layer + 1 == c_.layers && product == kDown;
-    if (way.ahead > 0 && !is_last) {
-      p.next = m_.weights + at + size_of(product);
-      p.next_bytes = std::min(way.ahead, 2 * size_of((product + 1) % kProducts));
-      p.next_when = way.when;
-    }
     p.x = x;
     p.out = out;
     p.num_tokens = c_.rows;
@@ -133,19 +125,19 @@ class ChainRun {
     return p;
   }
 
-  WnStatus issue_layer(const Way& way, int layer, cudaStream_t stream) const {
+  WnStatus issue_layer(int layer, cudaStream_t stream) const {
     WnStatus status = norm(stream);
-    if (status.code == WN_OK) status = multiply(way, layer, kQkv, m_.normed, m_.qkv, stream);
+    if (status.code == WN_OK) status = multiply(layer, kQkv, m_.normed, m_.qkv, stream);
     const WnRopeAppendParams rope{.qkv = m_.qkv, .positions = m_.token_positions, .cos_sin = m_.cos_sin, .q_norm = nullptr, .k_norm = nullptr,
                                   .q_out = m_.q, .cache = cache_of(layer, m_.before), .num_tokens = 1, .num_query_heads = c_.heads,
                                   .rope_dims = c_.head_dim, .qkv_type = WN_BF16, .pre_rope_keys = 0, .epsilon = 1e-5f};
     if (status.code == WN_OK) status = wn_rope_append(&rope, stream);
     const WnDecodeAttentionParams attention = attention_of(layer);
     if (status.code == WN_OK) status = wn_decode_attention(&attention, stream);
-    if (status.code == WN_OK) status = multiply(way, layer, kOutput, m_.attended, m_.hidden, stream);
+    if (status.code == WN_OK) status = multiply(layer, kOutput, m_.attended, m_.hidden, stream);
     if (status.code == WN_OK) status = norm(stream);
-    if (status.code == WN_OK) status = multiply(way, layer, kGateUp, m_.normed, m_.gated, stream);
-    if (status.code == WN_OK) status = multiply(way, layer, kDown, m_.gated, m_.hidden, stream);
+    if (status.code == WN_OK) status = multiply(layer, kGateUp, m_.normed, m_.gated, stream);
+    if (status.code == WN_OK) status = multiply(layer, kDown, m_.gated, m_.hidden, stream);
     return status;
   }
 
@@ -162,7 +154,7 @@ void bench_chain(Bench& bench, const std::string& model, const Chain& c, const s
   std::vector<Job> jobs;
   for (const Way& way : ways)
     jobs.push_back({name, way.name, "{\"layers\":" + std::to_string(c.layers) + ",\"slots\":" + std::to_string(c.slots) + ",\"rows\":" + std::to_string(c.rows) + "}",
-                    0, bytes, 1, "weights exceed the L2", [&run, way](int, cudaStream_t stream) { return run.issue(way, stream); }, way.is_captured});
+                    0, bytes, 1, "weights exceed the L2", [&run](int, cudaStream_t stream) { return run.issue(stream); }, way.is_captured});
   bench.run(jobs);
   bench.release();
 }
@@ -170,22 +162,17 @@ void bench_chain(Bench& bench, const std::string& model, const Chain& c, const s
 }  // namespace
 
 void bench_step(Bench& bench) {
-  constexpr int64_t kMega = 1 << 20;
-  std::vector<Way> ways{{"no-ahead", 0, WN_NEXT_CHOOSE, true}};
-  for (int mega : {8, 16, 24, 32}) ways.push_back({"ahead-" + std::to_string(mega), mega * kMega, WN_NEXT_CHOOSE, true});
-  for (int mega : {16, 24}) ways.push_back({"ahead-first-" + std::to_string(mega), mega * kMega, WN_NEXT_FIRST, true});
-  for (int mega : {16, 24}) ways.push_back({"ahead-last-" + std::to_string(mega), mega * kMega, WN_NEXT_LAST, true});
-  ways.push_back({"ahead-16-no-graph", 16 * kMega, WN_NEXT_CHOOSE, false});
+  const std::vector<Way> ways{{"winnow", true}, {"winnow-no-graph", false}};
   const Chain llama_8b{32, 4096, 14336, 32, 8, 128, 2048, 1}, llama_1b{16, 2048, 8192, 32, 8, 64, 2048, 1};
   bench_chain(bench, "8b", llama_8b, ways);
   bench_chain(bench, "1b", llama_1b, ways);
   Chain dense = llama_8b;
   dense.slots = 8192;
-  bench_chain(bench, "8b", dense, {ways[0], ways[2], ways[3]});
+  bench_chain(bench, "8b", dense, {ways[0]});
   for (int rows : {16, 32, 64}) {
     Chain batch = llama_8b;
     batch.rows = rows;
-    bench_chain(bench, "8b", batch, {ways[0], ways[2]});
+    bench_chain(bench, "8b", batch, {ways[0]});
   }
 }
 

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cstdlib>
 
 #include "backend.h"
@@ -79,9 +78,6 @@ const void* ActOf(Call& call, const Tensor& x) {
   return rounded;
 }
 
-/// Of the weights that a step reads next, so much is brought into the L2 while it does what reads little memory.
-constexpr size_t kAhead = size_t{16} << 20;
-
 void Product(Call& call, WnLinearParams params, const DeviceWeight& w, const Tensor& x, const Tensor& out, bool step) {
   params.x = ActOf(call, x);
   params.weight = w.data;
@@ -91,13 +87,6 @@ void Product(Call& call, WnLinearParams params, const DeviceWeight& w, const Ten
   params.cols = static_cast<int32_t>(w.cols);
   params.out_type = TypeOf(out);
   params.path = step ? WN_LINEAR_STEP : WN_LINEAR_CHOOSE;
-  if (step) {
-    const DeviceWeight* next = EngineOf(call).weights.NextAfter(call.Id(1, "weight"));
-    if (next != nullptr) {
-      params.next = next->data;
-      params.next_bytes = static_cast<int64_t>(std::min(next->bytes / 16 * 16, kAhead));
-    }
-  }
   params.workspace_bytes = wn_linear_workspace_bytes(&params);
   if (params.workspace_bytes > 0) {
     std::byte* workspace = nullptr;

@@ -297,8 +297,8 @@ class CudaDevice final : public Device {
     WINNOW_TRY(Failed(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture"));
     Status status = list.Issue(stream_);
     cudaGraph_t graph = nullptr;
-    const Status ended = Failed(cudaStreamEndCapture(stream_, &graph), "cudaStreamEndCapture");
-    if (status.ok()) status = ended;
+    Status ended = Failed(cudaStreamEndCapture(stream_, &graph), "cudaStreamEndCapture");
+    if (status.ok()) status = std::move(ended);
     cudaGraphExec_t executable = nullptr;
     if (status.ok()) status = Failed(cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
     if (graph != nullptr) cudaGraphDestroy(graph);

@@ -80,7 +80,7 @@ class StepGraphs {
   std::list<Known> known_;  ///< last used first
 };
 
-/// MB from WINNOW_CUDA_GRAPHS; -1 where it is not set or `off`.
+/// MB: what WINNOW_CUDA_GRAPHS says, -1 where it is `off`.
 int64_t HeadStartOfGraphs();
 
 /// A copy whose padding is zero, so that equal arguments have equal bytes.

@@ -130,14 +130,6 @@ Status WeightStore::Get(uint32_t id, const char* where, const DeviceWeight** out
   return {};
 }
 
-const DeviceWeight* WeightStore::NextAfter(uint32_t id) {
-  if (auto before = weights_.find(last_read_); before != weights_.end()) before->second.next = id;
-  last_read_ = id;
-  auto own = weights_.find(id);
-  auto next = own == weights_.end() ? own : weights_.find(own->second.next);
-  return next == weights_.end() ? nullptr : &next->second;
-}
-
 Status WeightStore::Free(uint32_t id) {
   auto found = weights_.find(id);
   if (found == weights_.end()) return Status::Shape("freeWeight.w", "the id of a packed weight", std::to_string(id));

@@ -15,7 +15,6 @@ struct DeviceWeight {
   int64_t rows = 0, cols = 0, weave = 0;
   std::byte* data = nullptr;
   size_t bytes = 0;
-  uint32_t next = 0;  ///< weight that the last decode step read after this one; 0 = none known
 };
 
 class WeightStore {
@@ -31,16 +30,13 @@ class WeightStore {
   Status Random(int64_t rows, int64_t cols, uint32_t seed, float deviation, uint32_t* out);
   Status Get(uint32_t id, const char* where, const DeviceWeight** out) const;
   Status Free(uint32_t id);
-  /// A decode step reads this weight now. What it read after it in the step before is the best guess at what comes next:
-  /// null where none is known. Steps that skip a part guess wrong once.
-  const DeviceWeight* NextAfter(uint32_t id);
   int64_t bytes() const { return bytes_; }
 
  private:
   Status Add(int64_t rows, int64_t cols, int64_t weave, uint32_t* id, DeviceWeight** out);
 
   std::shared_ptr<Device> device_;
-  uint32_t next_ = 1, last_read_ = 0;
+  uint32_t next_ = 1;
   int64_t bytes_ = 0;
   std::unordered_map<uint32_t, DeviceWeight> weights_;
 };

@@ -57,7 +57,6 @@ WnStatus wn_linear(const WnLinearParams* params, void* stream) {
   WN_REQUIRE(p.gate >= WN_GATE_NONE && p.gate <= WN_GATE_GELU_TANH, "linear: unknown gate");
   WN_REQUIRE(!p.gate || (p.rows % 64 == 0 && !p.accumulate && !p.bias), "linear: gate with bias, sum, or rows no multiple of 64");
   WN_REQUIRE(p.path >= WN_LINEAR_CHOOSE && p.path <= WN_LINEAR_BLAS, "linear: unknown path");
-  WN_REQUIRE(!p.next || (aligned(p.next, 16) && p.next_bytes >= 0 && p.next_bytes % 16 == 0), "linear: next");
   const int path = path_of(p);
   if (path == WN_LINEAR_STEP) return linear_step(p, stream);
   WN_REQUIRE(wn_linear_workspace_bytes(&p) == 0 || (p.workspace && p.workspace_bytes >= wn_linear_workspace_bytes(&p)),

@@ -10,16 +10,7 @@ constexpr int kWarps = 8, kRows = 16, kUnit = 64, kTokens = 8;
 struct StepArgs {
   WnLinearParams p;
   int64_t first_token;
-  NextShare next;
 };
-
-/// A warp brings its block's share of the next weights into the L2. It waits for nothing.
-WN_DEVICE void ask_for_next(const StepArgs& args, int lane) {
-  constexpr int kPiece = 2048;
-  const int64_t begin = args.next.begin(blockIdx.x), end = args.next.end(blockIdx.x);
-  for (int64_t at = begin + lane * kPiece; at < end; at += 32 * kPiece)
-    prefetch_l2(static_cast<const char*>(args.p.next) + at, static_cast<uint32_t>(min(end - at, int64_t{kPiece})));
-}
 
 /// A block makes kTiles times 16 rows (gated: 16 of gate and their 16 of up) for up to 8 * kGroups tokens. Its warps share the
 /// columns: warp w takes units w, w + 8, ... of 64 columns, that is whole lines of a row, so that a load of a warp asks for
@@ -63,7 +54,6 @@ __global__ void __launch_bounds__(32 * kWarps, kGroups == 1 ? 3 : kGroups < 8 ? 
   int base = warp;
   // Weights never change, so the first of them are asked for while the kernel before still runs.
   if (base < units) load_weights(base);
-  if (args.next.asks_at_once && warp == 0) ask_for_next(args, lane);
   let_successor_start();
   wait_for_predecessor();
   for (; base < units;) {
@@ -89,7 +79,6 @@ __global__ void __launch_bounds__(32 * kWarps, kGroups == 1 ? 3 : kGroups < 8 ? 
     base += kWarps * kUnroll;
     if (base < units) load_weights(base);
   }
-  if (!args.next.asks_at_once && warp == 0) ask_for_next(args, lane);
 #pragma unroll
   for (int first_group = 0; first_group < kGroups; first_group += kTogether) {
     if (first_group > 0) __syncthreads();
@@ -129,12 +118,6 @@ __global__ void __launch_bounds__(32 * kWarps, kGroups == 1 ? 3 : kGroups < 8 ? 
   }
 }
 
-/// Of several passes over the same weights the last asks for what comes next.
-NextShare share_of(const WnLinearParams& p, int blocks, bool is_last) {
-  if (!p.next || !is_last) return {};
-  return NextShare(p.next_bytes, blocks, 3 * device_attribute(cudaDevAttrMultiProcessorCount), int64_t{2} * p.rows * p.cols, p.next_when);
-}
-
 }  // namespace
 
 WnStatus linear_step(const WnLinearParams& p, void* stream) {
@@ -151,7 +134,7 @@ WnStatus linear_step(const WnLinearParams& p, void* stream) {
                                   : tokens <= 4 * kTokens ? linear_step_kernel<4, 2, 1, false>
                                                           : linear_step_kernel<8, 2, 2, false>);
     const int blocks = p.gate || tokens > 2 * kTokens ? ceil_div(p.rows, 2 * kRows) : ceil_div(p.rows, kRows);
-    const StepArgs args{p, first, share_of(p, blocks, tokens <= kMost)};
+    const StepArgs args{p, first};
     const cudaError_t error =
         launch_early(kernel, dim3(static_cast<unsigned>(blocks)), dim3(32 * kWarps), 0, static_cast<cudaStream_t>(stream), args);
     if (error != cudaSuccess) return cuda_status(error, "linear: step");

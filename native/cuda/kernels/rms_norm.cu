@@ -44,24 +44,25 @@ __global__ void __launch_bounds__(kThreads) rms_norm_kernel(const __grid_constan
 }
 
 /// A block per row of at most kQuads quads a thread, which stay in registers: in a decode step the one row is all there is
-/// to wait for, so all of it and of the gains is asked for at once.
+/// to wait for, so all of it is asked for at once. Gains are asked for before the kernel ahead has ended, since behind the
+/// weights that the next product asks for they would wait for the memory.
 template <int kQuads>
 __global__ void __launch_bounds__(kThreads) rms_norm_quads_kernel(const __grid_constant__ RmsNormArgs args) {
   const WnRmsNormParams& p = args.p;
-  let_successor_start();
-  wait_for_predecessor();
   const int64_t offset = static_cast<int64_t>(blockIdx.x) * p.width;
   const int quads = p.width / 4;
   float4 x[kQuads], gain[kQuads];
 #pragma unroll
   for (int i = 0; i < kQuads; i++) {
     const int at = threadIdx.x + i * kThreads;
-    x[i] = at < quads ? reinterpret_cast<const float4*>(p.x + offset)[at] : float4{0, 0, 0, 0};
+    gain[i] = at < quads ? reinterpret_cast<const float4*>(p.gain)[at] : float4{0, 0, 0, 0};
   }
+  let_successor_start();
+  wait_for_predecessor();
 #pragma unroll
   for (int i = 0; i < kQuads; i++) {
     const int at = threadIdx.x + i * kThreads;
-    gain[i] = at < quads ? reinterpret_cast<const float4*>(p.gain)[at] : float4{0, 0, 0, 0};
+    x[i] = at < quads ? reinterpret_cast<const float4*>(p.x + offset)[at] : float4{0, 0, 0, 0};
   }
   float sum = 0;
 #pragma unroll

@@ -65,11 +65,6 @@ void run_linear(const LinearCase& c, Outcome& outcome) {
   p.weight = device.upload(inputs.weight);
   p.bias = c.has_bias ? device.upload(inputs.bias) : nullptr;
   p.out = c.accumulate ? static_cast<void*>(device.upload(inputs.before)) : device.poisoned_elements(c.out_type, want.size());
-  if (c.path == WN_LINEAR_STEP) {  // what follows is asked for in any of the ways, and nothing else changes
-    p.next = p.weight;
-    p.next_bytes = static_cast<int64_t>(inputs.weight.size()) / 8 * 16;
-    p.next_when = c.tokens % 3;
-  }
   p.workspace_bytes = wn_linear_workspace_bytes(&p);
   p.workspace = p.workspace_bytes > 0 ? device.poisoned<char>(p.workspace_bytes) : nullptr;
   if (!device.finish(wn_linear(&p, nullptr))) return;

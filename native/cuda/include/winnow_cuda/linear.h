@@ -9,9 +9,6 @@ enum { WN_LINEAR_CHOOSE = 0, WN_LINEAR_STEP = 1, WN_LINEAR_TILE = 2, WN_LINEAR_B
 enum { WN_GATE_NONE = 0, WN_GATE_SILU = 1, WN_GATE_GELU_TANH = 2 };
 /// Rows of gate and of up that take turns in a woven matrix.
 enum { WN_GATE_WEAVE = 32 };
-/// When a step asks for the weights of the next product: as its blocks begin, as the last of them end, or by its size: one
-/// whose own weights were asked for in whole leaves the memory idle unless it asks at once.
-enum { WN_NEXT_CHOOSE = 0, WN_NEXT_FIRST = 1, WN_NEXT_LAST = 2 };
 
 typedef struct WnLinearParams {
   const void* x;
@@ -26,9 +23,6 @@ typedef struct WnLinearParams {
   int32_t accumulate;  ///< 1 adds to what `out` (f32) holds
   int32_t gate;        ///< WN_GATE_*
   int32_t path;        ///< WN_LINEAR_*
-  const void* next;    ///< weights that the next product will read, or null: a step brings their first bytes into the L2
-  int64_t next_bytes;  ///< of them, a multiple of 16; what does not fit beside other data is read twice
-  int32_t next_when;   ///< WN_NEXT_*
 } WnLinearParams;
 
 /// out (+)= x . weight^T (+ bias), or act(gate) * up of that product where gate and up are woven in groups of 32 rows.
@@ -41,7 +35,6 @@ typedef struct WnLinearParams {
 ///           bias       [rows]  f32; null = none
 ///           out        [num_tokens, rows] or, gated, [num_tokens, rows / 2]  f32 or bf16
 ///           workspace  wn_linear_workspace_bytes, 256-byte aligned, one per stream; null where that is 0
-///           next       next_bytes bytes of device memory, 16-byte aligned; changes time alone
 /// Limits    cols a multiple of 8; accumulate only into f32 without a gate; gate: rows a multiple of 64, no bias
 /// Error     f32 sums of exact products: relative RMS against the fp64 reference <= 1e-5 (f32 out), 4e-3 (bf16 out)
 /// Cost      step: weights read once per 64 tokens; a token's bits do not depend on what it shares the call with.
