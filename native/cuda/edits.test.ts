@@ -305,6 +305,30 @@ describe('edits of slots on the CUDA backend', { skip: hostSkip }, () => {
     assertSame(8e-3, attended);
   });
 
+  test('pages are given back as on the CPU, and a step that gives none back reads nothing', () => {
+    const steps = 70;
+    const [got, want] = [cuda, cpu].map((addon) => {
+      const cache = cacheOf(addon, [200, 330], 81);
+      const held: number[] = [];
+      let reads = 0;
+      for (let step = 0; step < steps; step++) {
+        if (step === 20) {
+          const turned = i32(addon, [HEADS, 1], [150, 150]);
+          addon.cacheRotate(cache, 0, turned, i32(addon, [HEADS], [1, 1]), i32(addon, [HEADS, 1], [500, -150]), 0);
+        }
+        if (step === 30) addon.cacheDropLast(cache, 20);
+        if (step === 40) addon.resetDeviceMeters?.();
+        addon.cacheRelease(cache, 0, 100 + step);
+        held.push(addon.cacheBytes(cache) / (addon === cuda ? 2 : 4));
+        reads = addon.deviceMeters?.().hostReads ?? 0;
+      }
+      addon.cacheFree(cache);
+      return { held, reads };
+    });
+    assert.deepEqual(got!.held, want!.held);
+    assert.ok(got!.reads <= 2, `${got!.reads} host reads in 30 steps`);
+  });
+
   test('lists that do not fit are refused with the value at fault, and nothing changes', () => {
     const cache = cacheOf(cuda, [90, 140], 51);
     const before = cuda.cacheHash(cache);

@@ -5,9 +5,12 @@ import type { ConformanceOptions } from '../../methods/conformance-subject.js';
 import type { Method } from '../../methods/contract.js';
 import { clusterSelector } from '../../methods/fixtures/cluster-selector.js';
 import { compensationToken } from '../../methods/fixtures/compensation-token.js';
+import { latent } from '../../methods/fixtures/latent.js';
 import { mergeNearest } from '../../methods/fixtures/merge-nearest.js';
+import { reconstruction } from '../../methods/fixtures/reconstruction.js';
 import { rotateBack } from '../../methods/fixtures/rotate-back.js';
 import { thinKeys } from '../../methods/fixtures/thin-keys.js';
+import { tierPart } from '../../methods/fixtures/tier-part.js';
 import { tieredQuest } from '../../methods/fixtures/tiered-quest.js';
 import { hostBinary, hostSkip } from './test/host-backend.js';
 
@@ -26,5 +29,8 @@ if (hostSkip === false) {
   conforms(clusterSelector, on);
   conforms(compensationToken, on);
   conforms(thinKeys, { ...on, contextTokens: 200 });
+  conforms(tierPart, on);
+  conforms(latent, on);
+  conforms(reconstruction, on);
   conforms(tieredQuest as Method, { ...on, params: { denseLayers: 0 } });
 } else suite('fixtures on the CUDA backend', { skip: hostSkip }, () => {});

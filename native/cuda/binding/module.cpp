@@ -18,7 +18,14 @@ constexpr const char* kOps[] = {
     "finishColumnStats", "windowScores", "slotNorms", "blockSummary", "blockScores", "randomScores", "topK", "axpby", "reduceHeads",
     "channelScores", "planeScores", "projectSlots", "projectQueries", "pairwiseCosine", "kMeans", "groupMeans", "softmaxLists",
     "entropyLists", "argmaxLists", "topP", "takeLists", "complementLists", "readEntries", "maskLists", "addToRows", "writeEntries",
-    "quantiseRoundTrip", "benchPeak", "benchReadBandwidth", "parity", "copyRows"};
+    "quantiseRoundTrip", "copyRows"};
+
+/// Of the host's own: other programs measure a device and check its operations.
+napi_value Elsewhere(Call& call) {
+  call.Check(Status::Fail(Code::kUnsupported, call.name, "an op of the cpu backend", "the cuda backend",
+                          "winnow_cuda_bench measures a device, winnow_cuda_test checks its operations: see docs/gpu.md. Or use --backend cpu."));
+  return call.Nothing();
+}
 
 napi_value Missing(Call& call) {
   call.Check(Status::Fail(Code::kUnsupported, call.name, "an op of the cuda backend", "none of this name yet",
@@ -27,6 +34,7 @@ napi_value Missing(Call& call) {
 }
 
 void RegisterMissing(napi_env env, napi_value exports, Runtime& runtime) {
+  Register(env, exports, runtime, {{"benchPeak", Elsewhere}, {"benchReadBandwidth", Elsewhere}, {"parity", Elsewhere}});
   for (const char* op : kOps) {
     bool known = false;
     napi_has_named_property(env, exports, op, &known);

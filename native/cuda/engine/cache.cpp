@@ -44,6 +44,7 @@ int32_t Cache::MinLen(int32_t layer) const {
 void Cache::Truncate(int32_t layer, int32_t kv_head, int32_t len) {
   HeadSlots& slots = head(layer, kv_head);
   slots.len = len;
+  slots.known_page = kReleasedPage;
   const auto pages = static_cast<size_t>(PagesFor(len));
   if (pages == slots.pages.size()) return;
   while (slots.pages.size() > pages) {

@@ -34,6 +34,8 @@ struct CacheLayout {
 struct HeadSlots {
   int32_t len = 0;
   std::vector<int32_t> pages;  ///< entries as PagePools reads them
+  /// The entry whose positions were last read to give pages back, and the highest of them; none once slots have moved.
+  int32_t known_page = kReleasedPage, known_highest = 0;
 };
 
 constexpr int32_t kNoFormat = -1, kManyFormats = -2;

@@ -119,6 +119,7 @@ Status CacheStore::Rotate(Cache& cache, int32_t layer, WnCacheRotateParams edit)
   edit.max_count = *std::max_element(counts.begin(), counts.end());
   if (edit.max_count == 0) return {};
   WINNOW_TRY(OwnPages(cache, layer, counts));
+  for (int32_t h = 0; h < heads; h++) cache.head(layer, h).known_page = kReleasedPage;
   WINNOW_TRY(View(cache, layer, &edit.cache));
   edit.frozen_page = kReleasedPage;
   return FromWn(wn_cache_rotate(&edit, device_->stream()), "cacheRotate");

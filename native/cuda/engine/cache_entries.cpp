@@ -75,12 +75,15 @@ Status CacheStore::ReleaseBefore(Cache& cache, int32_t layer, int32_t before) {
     return static_cast<int32_t>(std::find_if(head.pages.begin(), head.pages.end(), [](int32_t page) { return page != kReleasedPage; }) -
                                 head.pages.begin());
   };
-  bool has_whole = false;
+  // A layer that slides asks in every step, and a page goes in one of 64: the first that stays is remembered with its positions.
+  bool may_go = false;
   for (int32_t h = 0; h < shape.num_kv_heads; h++) {
     const HeadSlots& head = cache.head(layer, h);
-    has_whole = has_whole || first_held(head) < head.len / kPageSlots;
+    const int32_t first = first_held(head);
+    if (first >= head.len / kPageSlots) continue;
+    may_go = may_go || head.pages[static_cast<size_t>(first)] != head.known_page || head.known_highest < before;
   }
-  if (!has_whole) return {};
+  if (!may_go) return {};
   const int64_t stride = cache.MaxLen(layer);
   std::vector<int32_t> positions(static_cast<size_t>(shape.num_kv_heads * stride));
   WINNOW_TRY(ReadDown(cache, layer, WN_READ_POSITIONS, positions.data()));
@@ -89,7 +92,9 @@ Status CacheStore::ReleaseBefore(Cache& cache, int32_t layer, int32_t before) {
     HeadSlots& head = cache.head(layer, h);
     for (int32_t index = first_held(head); index < head.len / kPageSlots; index++) {
       const auto at = positions.begin() + h * stride + int64_t{index} * kPageSlots;
-      if (*std::max_element(at, at + kPageSlots) >= before) break;
+      head.known_page = head.pages[static_cast<size_t>(index)];
+      head.known_highest = *std::max_element(at, at + kPageSlots);
+      if (head.known_highest >= before) break;
       cache.Release(layer, head.pages[static_cast<size_t>(index)]);
       head.pages[static_cast<size_t>(index)] = kReleasedPage;
       changed = true;

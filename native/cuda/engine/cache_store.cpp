@@ -193,6 +193,7 @@ Status CacheStore::Gather(Cache& cache, int32_t layer, const int32_t* slots, int
     const auto first = target.begin() + static_cast<int64_t>(h * target_stride);
     head.pages.insert(head.pages.end(), first, first + PagesFor(kept[h].count));
     head.len = kept[h].pages * kPageSlots + kept[h].count;
+    head.known_page = kReleasedPage;
   }
   cache.TouchTable(layer);
   return {};
