@@ -12,7 +12,6 @@
 #include "decode_partition.h"
 #include "decode_selection.h"
 #include "index.h"
-#include "linear.h"
 #include "quantised_page.h"
 #include "reference.h"
 
@@ -278,7 +277,6 @@ int main() {
   check_partition();
   check_selection();
   check_keys();
-  check_next_share();
   check_int4();
   std::printf("{\"summary\":{\"failed\":%d}}\n", failures);
   return failures ? 1 : 0;
