@@ -226,26 +226,6 @@ void check_keys() {
   report("bf16 rounds half to even", rounds);
 }
 
-void check_next_share() {
-  // The last blocks ask for every byte once, in order, and no block for one beyond the end.
-  bool covers = true;
-  for (int64_t bytes : {int64_t{0}, int64_t{16}, int64_t{4096}, int64_t{100000}, int64_t{24} << 20})
-    for (int blocks : {1, 7, 256, 896})
-      for (int most : {0, 1, 396}) {
-        const NextShare next(bytes, blocks, most, 3 * bytes, WN_NEXT_CHOOSE);
-        int64_t asked = 0;
-        for (int block = 0; block < blocks; block++) {
-          const int64_t begin = next.begin(block), end = next.end(block);
-          if (begin >= end) continue;
-          covers &= begin == asked && end <= bytes && block >= blocks - std::max(most, 1) && begin % 16 == 0;
-          asked = end;
-        }
-        covers &= asked == bytes && (bytes == 0 || !next.asks_at_once);
-      }
-  const NextShare after_asked_for(24 << 20, 256, 396, 32 << 20, WN_NEXT_CHOOSE);
-  report("a step asks for each byte of the next weights once", covers && after_asked_for.asks_at_once);
-}
-
 void check_int4() {
   // The reference's own error: half a step of 15 over the range of a group.
   uint64_t state = 6;
