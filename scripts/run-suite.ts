@@ -20,7 +20,7 @@ import { shellCommand } from './shell-command.js';
 import type { suiteFlags } from './suite-flags.js';
 import { type PlannedSuite, planFromFlags } from './suite-plan.js';
 import type { Terminal } from './terminal.js';
-import { timingsOf, timingTable } from './timing-output.js';
+import { batchesTable, timingsOf, timingTable } from './timing-output.js';
 
 export type RunValues = Values<typeof suiteFlags> & {
   readonly suite: string;
@@ -171,6 +171,8 @@ const finish = async (
   } else {
     await printReport(report, terminal);
     if (timings !== undefined) terminal.print(`\nTimes, medians of interleaved rounds:\n${timingTable(timings)}`);
+    const batches = batchesTable(timings ?? []);
+    if (batches !== undefined) terminal.print(`\nRows that decode together:\n${batches}`);
   }
   for (const { cell, message } of outcome.untimed) {
     terminal.note(`No time for ${cell.method.id} on ${cell.taskName}, ${cell.contextLength}: ${message}`);
