@@ -64,6 +64,30 @@ describe('an engine on the CUDA backend', { skip: hostSkip }, () => {
     });
   }
 
+  test('writes what the CPU writes over pages packed by KIVI, attended to as codes', async () => {
+    // Codes of 4 and 2 bits magnify what bf16 rounds: of other seeds the CPU's own two numerics write different texts.
+    const path = writeTinyModel(join(folder, 'packed'), { layers: 2, queryHeads: 4, kvHeads: 2, headDim: 64, seed: 1 });
+    const outcomes = [];
+    for (const backend of ['cpu', 'cuda'] as const) {
+      const engine = openWith(path, backend, 'native');
+      try {
+        const texts = [];
+        for (const bits of [4, 2]) {
+          const setting = {
+            key: `${bits}`,
+            method: { id: 'kivi', params: { bits, residualTokens: 40 } },
+            keptFraction: 0.9,
+          };
+          texts.push((await engine.generate({ text: text.repeat(4), raw: true, maxNewTokens: 6, setting })).tokenIds);
+        }
+        outcomes.push(texts);
+      } finally {
+        engine.close();
+      }
+    }
+    assert.deepEqual(outcomes[1], outcomes[0]);
+  });
+
   test('writes the text that the CPU writes, with every cache in use', async () => {
     const path = writeTinyModel(join(folder, 'methods'), {
       layers: 2,

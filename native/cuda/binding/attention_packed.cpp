@@ -23,7 +23,7 @@ bool DecodePacked(Call& call, const CacheList& list, const Tensor& q, int32_t he
   std::byte* workspace = nullptr;
   call.Check(EngineOf(call).Workspace("decode_packed", static_cast<size_t>(params.workspace_bytes), &workspace));
   params.workspace = workspace;
-  Issue(call, wn_decode_packed(&params, StreamOf(call)));
+  IssueOfStep<wn_decode_packed>(call, params);
   return true;
 }
 

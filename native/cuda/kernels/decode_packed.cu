@@ -24,14 +24,13 @@ __global__ void __launch_bounds__(32 * Shape<kHeadDim, kBits>::kWarps, Shape<kHe
   const int segment = blockIdx.y, warp = threadIdx.x / 32;
   let_successor_start();
   wait_for_predecessor();
-  auto range = [&](int& length, int& first, int& end) {
-    length = a.kv_lens[segment];
-    const int groups = (length + 31) / 32, per_split = ceil_div(groups, static_cast<int>(gridDim.x));
+  auto range = [&](int& first, int& end) {
+    const int groups = (a.kv_lens[segment] + 31) / 32, per_split = ceil_div(groups, static_cast<int>(gridDim.x));
     first = blockIdx.x * per_split + warp;
     end = min((static_cast<int>(blockIdx.x) + 1) * per_split, groups);
   };
-  int length, first, end;
-  range(length, first, end);
+  int first, end;
+  range(first, end);
   Warp state(a, segment);
   char* own = ring + warp * 2 * Warp::kHalfBytes;
   auto entry_of = [&](int group) { return group < end ? a.page_table[static_cast<uint32_t>(segment * a.page_table_stride) + group / 2] : 0; };
@@ -39,31 +38,29 @@ __global__ void __launch_bounds__(32 * Shape<kHeadDim, kBits>::kWarps, Shape<kHe
     if (entry < 0) state.fetch(own + stage * Warp::kHalfBytes, a.pages + entry_page(entry) * a.page_bytes, group % 2);
     async_copy_commit();
   };
-  int32_t entry = entry_of(first), next = entry_of(first + kWarps);
+  int32_t next = entry_of(first + kWarps);
   bool has_elements = false;
-  fetch(first, entry, 0);
+  fetch(first, entry_of(first), 0);
 #pragma unroll 1
   for (int i = first, stage = 0; i < end; i += kWarps, stage ^= 1) {
     fetch(i + kWarps, next, stage ^ 1);
-    const int32_t after = entry_of(i + 2 * kWarps);
+    next = entry_of(i + 2 * kWarps);
     async_copy_wait<1>();
     __syncwarp();
-    if (entry < 0) {
+    if (entry_of(i) < 0) {  // looked up again, as is the length below: a register is dearer
       const char* half_page = own + stage * Warp::kHalfBytes;
       float s[2][4];
       state.scores(half_page, s);
-      state.weigh(s, length - 32 * i);
+      state.weigh(s, a.kv_lens[segment] - 32 * i);
       state.values(half_page, s);
     } else {
       has_elements = true;
     }
     __syncwarp();
-    entry = next;
-    next = after;
   }
   // In a loop of their own, and with the range looked up again, elements do not compete with codes for registers.
   if (has_elements) {
-    range(length, first, end);
+    range(first, end);
 #pragma unroll 1
     for (int i = first; i < end; i += kWarps) {
       const int32_t page = entry_of(i);
@@ -71,7 +68,7 @@ __global__ void __launch_bounds__(32 * Shape<kHeadDim, kBits>::kWarps, Shape<kHe
       const __nv_bfloat16* keys = a.elements + (static_cast<int64_t>(page) * 128 + i % 2 * 32) * kHeadDim;
       float s[2][4];
       state.element_scores(state.query_of(segment), keys, s);
-      state.weigh(s, length - 32 * i);
+      state.weigh(s, a.kv_lens[segment] - 32 * i);
       state.element_values(keys + 64 * kHeadDim, s);
     }
   }
