@@ -59,6 +59,7 @@ class Bench {
 };
 
 void bench_attention(Bench& bench);
+void bench_sets(Bench& bench);
 void bench_dense(Bench& bench);
 void bench_packed_caches(Bench& bench);
 void bench_selection(Bench& bench);

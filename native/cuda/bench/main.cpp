@@ -211,6 +211,7 @@ int run(int argc, char** argv) {
   bench_selection(bench);
   bench_attention(bench);
   bench_packed_caches(bench);
+  bench_sets(bench);
   return 0;
 }
 

@@ -27,6 +27,7 @@ struct Numbered {
   uint32_t words[kWindowWords];
   int32_t before[kWindowWords];  ///< keys in the words ahead
   int32_t of_warp[kAnyThreads / 32];
+  int32_t ahead, old;  ///< for compact positions: keys before the window, and old ones in all
 };
 
 /// Sum over the block of a number of each thread, and the sum over those before it.
@@ -118,6 +119,11 @@ WN_DEVICE void turn_pair(char* tile, int row, int i, const WnAttendSetsParams& p
   *y = __float2bfloat16(b * re + a * im);
 }
 
+/// The queries of a block, packed by token and head, and the slots that it looks through.
+struct BlockShare {
+  int first_packed, packed, first_token, last_token, begin_slot, end_slot;
+};
+
 /// Bias by slot of a place's heads.
 WN_DEVICE const float* bias_of(const KeySetsArgs& a, const KeyPlace& at) {
   const WnAttendSetsParams& p = a.p;
@@ -148,18 +154,23 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
   __shared__ Numbered numbered;
   __shared__ KeyPlace place;
   __shared__ const float* bias;
+  __shared__ BlockShare mine;
   __shared__ uint64_t masks[2][kRows];  ///< of each token of the block: the keys of a tile that it sees
   const int pack = a.sets.pack;
   const uint32_t q_tile = shared_address(shared), k_tile = q_tile + kRows * kDim * 2, v_tile = k_tile + kAnyKeys * kDim * 2;
   char *q_memory = shared, *k_memory = shared + kRows * kDim * 2;
   const int thread = threadIdx.x, warp = thread / 32, pieces = p.cache.head_dim / 8;
-  // The last queries have most keys: they go first.
-  const int first_packed = static_cast<int>(gridDim.y - 1 - blockIdx.y) * kRows, packed = p.query_len * pack;
-  const int first_token = first_packed / pack, last_token = min(first_packed + kRows - 1, packed - 1) / pack;
-  const int tokens = last_token - first_token + 1;
   if (thread == 0) {
     place = key_place(a.sets, blockIdx.z);
     bias = bias_of(a.sets, place);
+    // The last queries have most keys: they go first.
+    mine.first_packed = static_cast<int>(gridDim.y - 1 - blockIdx.y) * kRows;
+    mine.packed = p.query_len * pack;
+    mine.first_token = mine.first_packed / pack;
+    mine.last_token = min(mine.first_packed + kRows - 1, mine.packed - 1) / pack;
+    const KeyReader keys(a.sets, place);
+    mine.begin_slot = mine.end_slot = min(static_cast<int>(blockIdx.x) * a.split_slots, keys.n);
+    if (keys.active_heads() > 0) mine.end_slot = min(mine.begin_slot + a.split_slots, min(keys.n, keys.end_of(mine.last_token)));
   }
   __syncthreads();
   auto query_row = [&](int packed_row) {
@@ -173,15 +184,15 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
   };
 
   Warp state(a.any, q_tile, kFew ? 0 : 16 * warp, kFew ? 16 * warp : 0);
-  int own_token[2];
-#pragma unroll
-  for (int i = 0; i < 2; i++)
-    own_token[i] = min(first_packed + state.first_row + state.g + 8 * i, packed - 1) / pack - first_token;
-
-  const int begin_slot = min(static_cast<int>(blockIdx.x) * a.split_slots, place.n);
-  int end_slot = begin_slot;
-  if (const KeyReader keys(a.sets, place); keys.active_heads() > 0)
-    end_slot = min(begin_slot + a.split_slots, min(keys.n, keys.end_of(last_token)));
+  /// What follows from the thread's number is worked out anew, not kept.
+  auto recall = [&] {
+    const int own = static_cast<int>(forgotten(threadIdx.x));
+    state.lane = own & 31;
+    state.g = state.lane / 4;
+    state.t = state.lane % 4;
+    (kFew ? state.first_column : state.first_row) = own / 32 * 16;
+    state.queries = forgotten(q_tile);
+  };
 #pragma unroll 1
   for (int pass_index = 0; pass_index < (p.positions == WN_POSITIONS_CLAMP ? 2 : 1); pass_index++) {
     const Pass pass = p.positions == WN_POSITIONS_CLAMP && pass_index == 0 ? Pass::kFar
@@ -189,19 +200,21 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
                       : !p.keys_rotated                                    ? Pass::kOwnPlace
                                                                            : Pass::kAsCached;
     const bool turns = pass != Pass::kAsCached, needs_position = turns || p.sliding_window > 0 || p.positions == WN_POSITIONS_CLAMP;
-    // Compact positions: keys ahead of this split, and old ones in all.
-    int ordinal = 0, old = 0;
     if (pass == Pass::kCompact) {
       const KeyReader keys(a.sets, place);
-      ordinal = count_keys(keys, first_token, last_token, begin_slot, numbered.of_warp);
-      old = count_keys(keys, first_token, last_token, keys.first_new, numbered.of_warp);
+      const int ahead = count_keys(keys, mine.first_token, mine.last_token, mine.begin_slot, numbered.of_warp);
+      const int old = count_keys(keys, mine.first_token, mine.last_token, keys.first_new, numbered.of_warp);
+      if (thread == 0) {
+        numbered.ahead = ahead;
+        numbered.old = old;
+      }
     }
     __syncthreads();  // the pass before is done with its queries
 #pragma unroll 1
     for (int i = thread; i < kRows * kPieces; i += kAnyThreads) {
       const int r = i / kPieces, piece = i % kPieces;
-      const bool valid = first_packed + r < packed && piece < pieces;
-      const auto* source = static_cast<const __nv_bfloat16*>(p.q) + (valid ? query_row(first_packed + r) * p.cache.head_dim + 8 * piece : 0);
+      const bool valid = mine.first_packed + r < mine.packed && piece < pieces;
+      const auto* source = static_cast<const __nv_bfloat16*>(p.q) + (valid ? query_row(mine.first_packed + r) * p.cache.head_dim + 8 * piece : 0);
       async_copy_16(q_tile + piece_byte<kPieces>(r, piece), source, valid);
     }
     async_copy_commit();
@@ -212,15 +225,15 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
       const KeyReader keys(a.sets, place);
 #pragma unroll 1
       for (int i = thread; i < kRows * half; i += kAnyThreads) {
-        const int r = i / half, token = min(first_packed + r, packed - 1) / pack;
+        const int r = i / half, token = min(mine.first_packed + r, mine.packed - 1) / pack;
         const int from = table_row(keys.position(keys.own_slot(token)));
-        turn_pair<kPieces>(q_memory, r, i % half, p, from, table_row(pass == Pass::kFar ? p.clamp : old + token));
+        turn_pair<kPieces>(q_memory, r, i % half, p, from, table_row(pass == Pass::kFar ? p.clamp : numbered.old + token));
       }
     }
 
 #pragma unroll 1
-    for (int window = begin_slot; window < end_slot; window += kWindowSlots) {
-      const int count = number_keys(KeyReader(a.sets, place), first_token, last_token, window, min(window + kWindowSlots, end_slot), numbered);
+    for (int window = mine.begin_slot; window < mine.end_slot; window += kWindowSlots) {
+      const int count = number_keys(KeyReader(a.sets, place), mine.first_token, mine.last_token, window, min(window + kWindowSlots, mine.end_slot), numbered);
       const int num_tiles = ceil_div(count, kAnyKeys);
       /// Looks up the keys of a tile.
       auto look_up = [&](int tile) {
@@ -241,8 +254,8 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
         const KeyReader keys(a.sets, place);
         bool all = true;
 #pragma unroll 1
-        for (int job = thread; job < tokens * 8; job += kAnyThreads) {
-          const int token = first_token + job / 8;
+        for (int job = thread; job < (mine.last_token - mine.first_token + 1) * 8; job += kAnyThreads) {
+          const int token = mine.first_token + job / 8;
           const int place = needs_position ? keys.position(keys.own_slot(token)) : 0;
           int word_at = -1;
           uint32_t word = 0, seen = 0, prefix = 0;
@@ -286,7 +299,7 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
           const int key = i / half;
           if (of.arena[key] < 0) continue;
           const int place = table_row(of.position[key]);
-          const int to = pass == Pass::kCompact ? table_row(ordinal + tile * kAnyKeys + key) : pass == Pass::kFar ? 0 : place;
+          const int to = pass == Pass::kCompact ? table_row(numbered.ahead + tile * kAnyKeys + key) : pass == Pass::kFar ? 0 : place;
           turn_pair<kPieces>(k_memory, key, i % half, p, p.keys_rotated ? place : -1, to);
         }
       };
@@ -310,13 +323,14 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
         }
         if (tile + 1 < num_tiles) look_up(tile + 1);
         float s[Warp::kScores][4];
-        state.queries = forgotten(q_tile);
+        recall();
         state.scores(forgotten(k_tile), s);
         state.finish_scores(tiles[tile & 1], true, s, {nullptr, nullptr});
         if (!plain) {
 #pragma unroll
           for (int i = 0; i < 2; i++) {
-            const uint64_t mask = masks[tile & 1][own_token[i]] >> (state.first_column + 2 * state.t);
+            const int packed_row = min(mine.first_packed + state.first_row + state.g + 8 * i, mine.packed - 1);
+            const uint64_t mask = masks[tile & 1][packed_row / pack - mine.first_token] >> (state.first_column + 2 * state.t);
 #pragma unroll
             for (int c = 0; c < Warp::kScores; c++)
 #pragma unroll
@@ -331,17 +345,19 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
           fetch(forgotten(k_tile), tile + 1, 0);
           sees_all = look_through(tile + 1);
         }
+        recall();
         state.add_values(forgotten(v_tile), s);
       }
       __syncthreads();  // the next window numbers its keys anew
-      ordinal += count;
+      if (thread == 0) numbered.ahead += count;
     }
     async_copy_wait<0>();
   }
+  recall();
   state.join_sums();
 
   const int64_t rows = static_cast<int64_t>(p.cache.rows) * p.query_len * p.num_query_heads;
-  const bool has_part = begin_slot < end_slot;
+  const bool has_part = mine.begin_slot < mine.end_slot;
   auto store = [&](int64_t row, int column, float x) {
     if (a.part_out) {
       if (has_part) a.part_out[(blockIdx.x * rows + row) * p.cache.head_dim + column] = x;
@@ -366,8 +382,8 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
   if constexpr (!kFew) {
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-      const int packed_row = first_packed + state.first_row + state.g + 8 * i;
-      if (packed_row >= packed) continue;
+      const int packed_row = mine.first_packed + state.first_row + state.g + 8 * i;
+      if (packed_row >= mine.packed) continue;
       const int64_t row = query_row(packed_row);
       const float sum = counted(row, state.sum[i]), inverse = sum > 0 ? 1 / sum : 0;
 #pragma unroll
@@ -397,7 +413,7 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
     __syncthreads();
     for (int i = thread; i < 16 * kDim; i += kAnyThreads) {
       const int r = i / kDim, column = i % kDim;
-      if (first_packed + r >= packed || column >= p.cache.head_dim) continue;
+      if (mine.first_packed + r >= mine.packed || column >= p.cache.head_dim) continue;
       float best = -INFINITY, sum = 0, value = 0;
 #pragma unroll
       for (int w = 0; w < 4; w++) best = fmaxf(best, maxima[w][r]);
@@ -407,7 +423,7 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
         sum += weight * sums[w][r];
         value += weight * outs[(w * 16 + r) * kDim + column];
       }
-      const int64_t row = query_row(first_packed + r);
+      const int64_t row = query_row(mine.first_packed + r);
       sum = counted(row, sum);
       store(row, column, sum > 0 ? value / sum : 0);
       if (column == 0) finish(row, best, sum);
