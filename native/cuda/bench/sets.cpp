@@ -52,6 +52,9 @@ WnKeyLists upload_lists(Bench& bench, const std::vector<std::vector<int32_t>>& l
 
 /// One run for the number of pairs, then the timing beside Hopper's dense kernel on the same pages.
 void run_sets(Bench& bench, const std::string& name, WnAttendSetsParams p) {
+  const WnAttendSetsParams portable = p;
+  p.num_pages = p.cache.page_table_stride * kKvHeads;
+  p.scheduler = static_cast<int32_t*>(bench.zeroed(8));
   p.workspace_bytes = wn_attend_sets_workspace_bytes(&p);
   p.workspace = bench.zeroed(p.workspace_bytes);
   wn_attend_sets(&p, nullptr);
@@ -64,6 +67,11 @@ void run_sets(Bench& bench, const std::string& name, WnAttendSetsParams p) {
   std::vector<Job> rivals{{name, "winnow", shape, 4.0 * kDim * static_cast<double>(pairs[0]), 0, 1, "does not matter",
                            [=](int, cudaStream_t stream) { return wn_attend_sets(&p, stream); }}};
   if (p.query_len > 1) {
+    WnAttendSetsParams own = portable;
+    own.workspace = p.workspace;
+    own.workspace_bytes = p.workspace_bytes;
+    rivals.push_back({name, "winnow-portable", shape, rivals[0].flop, 0, 1, "does not matter",
+                      [=](int, cudaStream_t stream) { return wn_attend_sets(&own, stream); }});
     WnPrefillAttentionParams dense{};
     dense.q = p.q;
     dense.out = p.out;

@@ -103,6 +103,15 @@ napi_value Attend(Call& call) {
   params.counts = told.counts.as<int32_t>();
   params.seen = told.seen.as<uint8_t>();
   params.seen_width = told.seen.data == nullptr ? 0 : told.seen.dim(2);
+  const DeviceFacts& facts = DeviceOf(call).facts();
+  bool is_even = facts.compute_major == 9;
+  for (const Cache* cache : list.caches) is_even = is_even && cache->MinLen(list.layer) == params.max_slots;
+  if (is_even) {
+    std::byte* scheduler = nullptr;
+    call.Check(EngineOf(call).Workspace("prefill_attention", 256, &scheduler));
+    params.scheduler = reinterpret_cast<int32_t*>(scheduler);
+    params.num_pages = shape.pool->num_pages();
+  }
   std::byte* results = nullptr;
   call.Check(EngineOf(call).Workspace("attend_sets results", 16, &results));
   params.results = reinterpret_cast<int64_t*>(results);

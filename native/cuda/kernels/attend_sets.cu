@@ -9,8 +9,6 @@ namespace {
 
 /// There are at most 64 splits, of at least so many slots: which slots go to one depends on shapes alone.
 constexpr int kMaxSplits = 64, kMinSplitSlots = 128;
-/// More packed queries than this fill the device without splits.
-constexpr int kMaxSplitQueries = 256;
 /// Words of slots that a block numbers at once, and how many a thread has of them.
 constexpr int kWindowWords = 512, kWordsEach = kWindowWords / kAnyThreads, kWindowSlots = kWindowWords * 32;
 
@@ -19,6 +17,7 @@ struct SetsArgs {
   WnAttentionAnyParams any;  ///< what a warp's products need of it
   float* part_out;
   float* part_lse;
+  const float* prior_lse;  ///< log-sums of what out holds already, which is gone on from; null: nothing
   int32_t split_slots;
 };
 
@@ -193,6 +192,27 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
     (kFew ? state.first_column : state.first_row) = own / 32 * 16;
     state.queries = forgotten(q_tile);
   };
+  bool has_read = false;
+  if constexpr (!kFew) {
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      const int packed_row = mine.first_packed + state.first_row + state.g + 8 * i;
+      if (!a.prior_lse || packed_row >= mine.packed) continue;
+      const int64_t row = query_row(packed_row);
+      const float lse = a.prior_lse[row];
+      if (lse == -INFINITY) continue;
+      state.maximum[i] = lse * kLog2e;
+      state.sum[i] = state.t == 0 ? 1 : 0;
+      const auto* words = reinterpret_cast<const uint32_t*>(static_cast<const __nv_bfloat16*>(p.out) + row * p.cache.head_dim);
+#pragma unroll
+      for (int c = 0; c < kDim / 8; c++) {
+        if (8 * c >= p.cache.head_dim) break;
+        const uint32_t word = words[4 * c + state.t];
+        state.out[c][2 * i] = low_bf16(word);
+        state.out[c][2 * i + 1] = high_bf16(word);
+      }
+    }
+  }
 #pragma unroll 1
   for (int pass_index = 0; pass_index < (p.positions == WN_POSITIONS_CLAMP ? 2 : 1); pass_index++) {
     const Pass pass = p.positions == WN_POSITIONS_CLAMP && pass_index == 0 ? Pass::kFar
@@ -235,6 +255,7 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
     for (int window = mine.begin_slot; window < mine.end_slot; window += kWindowSlots) {
       const int count = number_keys(KeyReader(a.sets, place), mine.first_token, mine.last_token, window, min(window + kWindowSlots, mine.end_slot), numbered);
       const int num_tiles = ceil_div(count, kAnyKeys);
+      has_read = has_read || count > 0;
       /// Looks up the keys of a tile.
       auto look_up = [&](int tile) {
         if (thread >= kAnyKeys) return;
@@ -353,6 +374,7 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
     }
     async_copy_wait<0>();
   }
+  if (a.prior_lse && !has_read) return;
   recall();
   state.join_sums();
 
@@ -510,6 +532,52 @@ WnStatus check(const WnAttendSetsParams& p) {
   return ok();
 }
 
+/// What Hopper's kernel needs: its lists, and log-sums where nobody asked for them.
+struct HopperSpace {
+  int64_t row_ptr = 0, ids = 0, lse = 0;  ///< in words
+  HopperSpace(const WnAttendSetsParams& p, const KeySetsArgs& sets) {
+    if (sets.whole < 0) return;
+    const int64_t lists = static_cast<int64_t>(p.num_query_heads) * sets.tiles;
+    row_ptr = ceil_div(lists + 1, int64_t{4}) * 4;
+    ids = lists * ceil_div(p.max_slots, int64_t{64});
+    lse = p.lse ? 0 : static_cast<int64_t>(p.query_len) * p.num_query_heads;
+  }
+  int64_t words() const { return row_ptr + ids + lse; }
+};
+
+/// Blocks that all queries of a tile see, by Hopper's kernel.
+WnStatus attend_whole_blocks(SetsArgs& a, uint32_t* space, cudaStream_t stream) {
+  const WnAttendSetsParams& p = a.sets.p;
+  const HopperSpace sizes(p, a.sets);
+  auto* row_ptr = reinterpret_cast<int32_t*>(space);
+  int32_t* ids = row_ptr + sizes.row_ptr;
+  float* lse = p.lse ? p.lse : reinterpret_cast<float*>(ids + sizes.ids);
+  const WnStatus status = launch_block_lists(a.sets, row_ptr, ids, stream);
+  if (status.code) return status;
+  WnPrefillAttentionParams whole{};
+  whole.q = p.q;
+  whole.out = p.out;
+  whole.lse = lse;
+  whole.lse_by_token = 1;
+  whole.num_query_heads = p.num_query_heads;
+  whole.num_kv_heads = p.cache.num_kv_heads;
+  whole.head_dim = p.cache.head_dim;
+  whole.query_len = p.query_len;
+  whole.kv_len = static_cast<int32_t>(p.max_slots);
+  whole.q_offset = whole.kv_len - p.query_len;
+  whole.softmax_scale = p.softmax_scale;
+  whole.block_row_ptr = row_ptr;
+  whole.block_ids = ids;
+  whole.pages = p.cache.pages;
+  whole.page_table = p.cache.page_table;
+  whole.scheduler = p.scheduler;
+  whole.num_pages = p.num_pages;
+  whole.page_table_stride = p.cache.page_table_stride;
+  a.prior_lse = lse;
+  a.sets.leaves_whole = true;
+  return wn_prefill_attention(&whole, stream);
+}
+
 int64_t all_rows(const WnAttendSetsParams& p) { return static_cast<int64_t>(p.cache.rows) * p.query_len * p.num_query_heads; }
 int64_t part_floats(const WnAttendSetsParams& p, int splits) { return splits > 1 ? splits * all_rows(p) * (p.cache.head_dim + 1) : 0; }
 
@@ -523,7 +591,7 @@ int64_t wn_attend_sets_workspace_bytes(const WnAttendSetsParams* p) {
     return 0;
   KeySetsArgs sets{};
   if (!plan_key_sets(*p, &sets)) return 0;
-  return (sets.num_words + part_floats(*p, num_splits(*p, sets.pack))) * 4;
+  return (sets.num_words + part_floats(*p, num_splits(*p, sets.pack)) + HopperSpace(*p, sets).words()) * 4;
 }
 
 WnStatus wn_attend_sets(const WnAttendSetsParams* params, void* stream) {
@@ -553,6 +621,10 @@ WnStatus wn_attend_sets(const WnAttendSetsParams* params, void* stream) {
   const auto cuda_stream = static_cast<cudaStream_t>(stream);
   status = launch_key_sets(a.sets, cuda_stream);
   if (status.code) return status;
+  if (a.sets.whole >= 0) {
+    status = attend_whole_blocks(a, a.sets.words + a.sets.num_words, cuda_stream);
+    if (status.code) return status;
+  }
   const int64_t packed = static_cast<int64_t>(p.query_len) * a.sets.pack;
   const bool few = packed <= 16;
   WN_REQUIRE(packed <= 64ll * 65535, "attend_sets: too many queries");

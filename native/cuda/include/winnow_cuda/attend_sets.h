@@ -43,6 +43,7 @@ typedef struct WnAttendSetsParams {
   int32_t* counts;
   uint8_t* seen;
   int64_t* results;
+  int32_t* scheduler;
   void* workspace;
   int64_t workspace_bytes, max_slots, bias_width, seen_width, max_positions;
   uint32_t heads[WN_MAX_SETS_HEADS / 32];  ///< bit h: query head h attends
@@ -52,6 +53,7 @@ typedef struct WnAttendSetsParams {
   int32_t positions, clamp, rope_dims, keys_rotated;
   int32_t sliding_window;  ///< in positions, 0 = none
   int32_t out_f32;
+  int32_t num_pages;
   float softmax_scale, soft_cap;
 } WnAttendSetsParams;
 
@@ -80,6 +82,9 @@ typedef struct WnAttendSetsParams {
 ///           counts    [rows, num_kv_heads]  int32: entries read, once per list and run of heads that reads it; null
 ///           seen      [rows, num_kv_heads, seen_width]  uint8, 1 where any query reads the slot; null
 ///           results   [2]  int64: query-key pairs over rows, heads and tokens (a sliding window is not taken off), WN_SETS_*
+///           num_pages 0, or pages of the arena where the device is Hopper's and all heads hold max_slots slots: blocks of 64 slots
+///                     that every query of 128 sees up to its own then go through prefill_attention, the rest is joined to it
+///           scheduler as in prefill_attention, may be null
 ///           workspace wn_attend_sets_workspace_bytes; contents need no preparation; one per stream
 /// Limits    head_dim a multiple of 16 up to 256; max_slots >= every length; sets of at most three different query_block (0
 ///           counts too); rotating needs even rope_dims <= head_dim and a rule other than tree and every; compact needs one
