@@ -106,7 +106,7 @@ void bench_lists(Bench& bench, const PrefillShape& s, double density) {
   dense.block_row_ptr = nullptr;
   std::vector<Job> rivals{{name, "winnow-dense", prefill_shape(s), causal_flop(s), 0, 1, "does not matter",
                            [=](int, cudaStream_t stream) { return wn_prefill_attention(&dense, stream); }}};
-  for (int variant : {0, 4, 5}) {
+  for (int variant : {0, 5}) {
     WnPrefillAttentionParams own = p;
     own.variant = variant;
     rivals.push_back({name, variant ? "winnow-v" + text(variant) : "winnow", shape, causal_flop(s) * measured, 0, 1,
@@ -181,17 +181,13 @@ void bench_decode(Bench& bench, const DecodeShape& s, int selection, double shar
                             text(s.tokens) + ",\"visited\":" + text(selection == WN_SELECT_PAGES ? chosen * 64 : selection ? chosen : s.tokens) + "}";
   const int calls = std::max(sets, 4);
   const std::string l2 = "cold: " + text(sets) + " input sets in turn";
-  std::vector<Job> rivals;
-  for (int variant : {0, 1, 3})
-    rivals.push_back({name, variant ? "winnow-v" + text(variant) : "winnow", shape, 0, bytes, calls, l2,
-                      [&, variant](int call, cudaStream_t stream) {
-                        WnDecodeAttentionParams set = p;
-                        set.variant = variant;
-                        const int64_t i = call % sets;
-                        set.page_table = table + (selection ? 0 : i * segments * pages_per_segment);
-                        set.selected = selection ? selected + i * segments * chosen : nullptr;
-                        return wn_decode_attention(&set, stream);
-                      }});
+  std::vector<Job> rivals{{name, "winnow", shape, 0, bytes, calls, l2, [&](int call, cudaStream_t stream) {
+                             WnDecodeAttentionParams set = p;
+                             const int64_t i = call % sets;
+                             set.page_table = table + (selection ? 0 : i * segments * pages_per_segment);
+                             set.selected = selection ? selected + i * segments * chosen : nullptr;
+                             return wn_decode_attention(&set, stream);
+                           }}};
   // The portable kernel on the same tensors takes turns with it.
   WnAttentionAnyParams any{};
   any.q = p.q;
@@ -311,10 +307,10 @@ void bench_attention(Bench& bench) {
   bench_int4(bench, {128, 4, 8, 1, 131072});
   bench_any(bench, {128, 32, 8, 16384});
   bench_any(bench, {256, 16, 8, 16384});
-  bench_prefill(bench, {128, 32, 8, 16384}, {0, 2, kFixedOrder}, false);
-  bench_prefill(bench, {128, 32, 8, 32768}, {0, 2, kFixedOrder}, false);
-  bench_prefill(bench, {128, 32, 8, 32768}, {0, 3, 4}, true);
-  bench_prefill(bench, {64, 32, 8, 16384}, {0, 2, 6}, false);
+  bench_prefill(bench, {128, 32, 8, 16384}, {0, kFixedOrder}, false);
+  bench_prefill(bench, {128, 32, 8, 32768}, {0, kFixedOrder}, false);
+  bench_prefill(bench, {128, 32, 8, 32768}, {0}, true);
+  bench_prefill(bench, {64, 32, 8, 16384}, {0, 6}, false);
   bench_prefill(bench, {256, 16, 8, 16384}, {0, 6}, false);
   bench_prefill(bench, {128, 32, 8, 131072}, {0}, false);
   for (double density : {1.0, 0.25, 0.1, 0.05}) bench_lists(bench, {128, 32, 8, 32768}, density);

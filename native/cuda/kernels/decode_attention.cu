@@ -7,9 +7,6 @@
 namespace winnow {
 namespace {
 
-/// Bits of `variant`.
-constexpr int kNoAsking = 1, kNoSuccessor = 2;
-
 template <typename C>
 __global__ void __launch_bounds__(C::kThreads, 1)
     decode_attention_kernel(const __grid_constant__ CUtensorMap map, const __grid_constant__ DecodeArgs a) {
@@ -27,7 +24,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
   }
   // The kernel behind may be put where blocks of this one have ended. This one was launched so itself: before
   // wait_for_predecessor nothing may be read that an earlier kernel wrote, only asked for.
-  if (!(a.variant & kNoSuccessor)) let_successor_start();
+  let_successor_start();
   __syncthreads();
   if (threadIdx.x < 128) {
     wait_for_predecessor();
@@ -47,7 +44,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     return;
   }
   // The last warp: it has nothing to do until the first tile is there.
-  if (threadIdx.x >= C::kThreads - 32 && !(a.variant & kNoAsking)) ask_ahead<C>(a, &guess, &map);
+  if (threadIdx.x >= C::kThreads - 32 && a.slots.selection == WN_SELECT_ALL) ask_ahead<C>(a, &guess, &map);
   wait_for_predecessor();
   barrier_wait(sm.share_full, 0);
   DecodeConsumer<C> consumer(a, sm, threadIdx.x / 128 - 1);
@@ -92,7 +89,6 @@ WnStatus launch(const WnDecodeAttentionParams& p, int parts, cudaStream_t stream
   a.group_size = p.num_query_heads / p.num_kv_heads;
   a.num_pages = p.num_pages;
   a.page_table_stride = p.page_table_stride;
-  a.variant = p.variant;
   a.scale_log2 = p.softmax_scale * kLog2e;
   a.tickets = static_cast<int32_t*>(p.workspace);
   a.part_sum = reinterpret_cast<float2*>(static_cast<char*>(p.workspace) + ceil_div(a.num_segments * 4, 256) * 256);

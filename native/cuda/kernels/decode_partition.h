@@ -13,28 +13,27 @@ namespace winnow {
 WN_HD int segment_tiles(int slots) { return slots <= 0 ? 1 : (slots + 63) / 64; }
 
 struct DecodeShare {
-  int64_t payload, total;  ///< tiles of a part, of all segments
-  int64_t segment_begin;   ///< first tile of `segment`
-  int64_t segment;         ///< where this part begins, or -1 if it has nothing
+  int32_t payload, total;  ///< tiles of a part, of all segments; 32 bits, as divisions of 64 take long
+  int32_t segment_begin;   ///< first tile of `segment`
+  int32_t segment;         ///< where this part begins, or -1 if it has nothing
+  int32_t slots;           ///< of `segment`
 };
 
 /// Tiles first_tile .. last_tile - 1 of a segment with `slots` slots that begins at tile segment_begin of all.
 struct DecodePiece {
-  int segment, first_tile, last_tile, slots;
-  int64_t segment_begin;
+  int segment, first_tile, last_tile, slots, segment_begin;
 };
 
 /// Walks the pieces of one part. `slots(segment)` gives the number of slots to visit.
 template <typename Slots>
 struct DecodeWalk {
   Slots slots;
-  int64_t position, end, segment_begin;
-  int segment;
+  int position, end, segment_begin, segment, first_slots;
   bool is_first = true;
-  WN_HD DecodeWalk(Slots s, const DecodeShare& share, int part) : slots(s) {
+  WN_HD DecodeWalk(Slots s, const DecodeShare& share, int part) : slots(s), first_slots(share.slots) {
     position = share.payload * part;
     end = position + share.payload < share.total ? position + share.payload : share.total;
-    segment = static_cast<int>(share.segment);
+    segment = share.segment;
     segment_begin = share.segment_begin;
     if (segment < 0) position = end;
   }
@@ -44,13 +43,13 @@ struct DecodeWalk {
       segment++;
       segment_begin = position;
     }
+    const int count = is_first ? first_slots : slots(segment), tiles = segment_tiles(count);
     is_first = false;
-    const int count = slots(segment), tiles = segment_tiles(count);
     piece.segment = segment;
     piece.slots = count;
     piece.segment_begin = segment_begin;
-    piece.first_tile = static_cast<int>(position - segment_begin);
-    piece.last_tile = static_cast<int>(tiles < end - segment_begin ? tiles : end - segment_begin);
+    piece.first_tile = position - segment_begin;
+    piece.last_tile = tiles < end - segment_begin ? tiles : end - segment_begin;
     position = segment_begin + piece.last_tile;
     return true;
   }
@@ -60,9 +59,9 @@ struct DecodeWalk {
 /// inside of (unit 2 * part) and the last one that begins inside it (unit 2 * part + 1).
 struct DecodeUnits {
   int first_part, arrivals;
-  WN_HD DecodeUnits(const DecodePiece& piece, int64_t payload) {
-    first_part = static_cast<int>(piece.segment_begin / payload);
-    arrivals = static_cast<int>((piece.segment_begin + segment_tiles(piece.slots) - 1) / payload) - first_part + 1;
+  WN_HD DecodeUnits(const DecodePiece& piece, int payload) {
+    first_part = piece.segment_begin / payload;
+    arrivals = (piece.segment_begin + segment_tiles(piece.slots) - 1) / payload - first_part + 1;
   }
   /// Unit that arrival i of the segment wrote, in part order.
   WN_HD int64_t unit(int i) const { return unit_of(first_part + i, i == 0); }

@@ -24,7 +24,6 @@ struct DecodeArgs {
   float2* part_sum;  ///< [unit][head] maximum (log2) and sum
   int32_t* tickets;
   int32_t num_segments, num_kv_heads, num_query_heads, group_size, num_pages, page_table_stride;
-  int32_t variant;  ///< WnDecodeAttentionParams.variant
   float scale_log2;
 };
 
@@ -84,37 +83,40 @@ struct SegmentSlots {
   WN_DEVICE int operator()(int segment) const { return a.slots(segment); }
 };
 
-/// Every block computes the partition from the lengths on the device, so a captured graph follows growing caches.
+/// Every block computes the partition from the lengths on the device, so a captured graph follows growing caches. Lengths
+/// take several lookups one behind the other; those of up to 32 segments are looked up once.
 template <typename Slots>
 WN_DEVICE void find_share(const DecodeArgs& a, const Slots& slots, DecodeShare* share) {
   const int lane = threadIdx.x & 31;
-  int64_t total = 0;
-  for (int base = 0; base < a.num_segments; base += 32)
-    if (base + lane < a.num_segments) total += segment_tiles(slots(base + lane));
+  auto slots_of = [&](int segment) { return segment < a.num_segments ? max(slots(segment), 0) : -1; };
+  auto tiles_of = [](int count) { return count < 0 ? 0 : segment_tiles(count); };
+  const int first_slots = slots_of(lane);
+  int total = tiles_of(first_slots);
+  for (int base = 32; base < a.num_segments; base += 32) total += tiles_of(slots_of(base + lane));
 #pragma unroll
   for (int step = 16; step > 0; step /= 2) total += __shfl_xor_sync(~0u, total, step);
-  const int64_t payload = ceil_div(total, gridDim.x), begin = payload * blockIdx.x;
-  int64_t before = 0;
+  const int payload = ceil_div(total, static_cast<int>(gridDim.x)), begin = payload * blockIdx.x;
+  int before = 0;
   if (lane == 0) {
     share->payload = payload;
     share->total = total;
     share->segment = -1;
-    share->segment_begin = 0;
   }
   __syncwarp();
   if (begin >= total) return;
   for (int base = 0; base < a.num_segments; base += 32) {
-    const int64_t tiles = base + lane < a.num_segments ? segment_tiles(slots(base + lane)) : 0;
-    int64_t inclusive = tiles;
+    const int own = base == 0 ? first_slots : slots_of(base + lane), tiles = tiles_of(own);
+    int inclusive = tiles;
 #pragma unroll
     for (int step = 1; step < 32; step *= 2) {
-      const int64_t other = __shfl_up_sync(~0u, inclusive, step);
+      const int other = __shfl_up_sync(~0u, inclusive, step);
       if (lane >= step) inclusive += other;
     }
-    const int64_t first = before + inclusive - tiles;
+    const int first = before + inclusive - tiles;
     if (tiles > 0 && begin >= first && begin < first + tiles) {
       share->segment = base + lane;
       share->segment_begin = first;
+      share->slots = own;
     }
     before += __shfl_sync(~0u, inclusive, 31);
     if (before > begin) return;
@@ -180,15 +182,28 @@ WN_DEVICE void produce_pages(const DecodeArgs& a, const DecodeShared<C>& sm, con
   }
 }
 
-/// Token that fills row `row` of a tile, or -1.
-WN_DEVICE int gathered_token(const DecodeArgs& a, const DecodePiece& piece, const int32_t* entries, int slots, int tile, int row) {
-  const int i = tile * 64 + row;
-  if (tile >= piece.last_tile || i >= piece.slots) return -1;
-  return a.slots.first_slot(entries, i, piece.slots, slots);
-}
-WN_DEVICE int64_t gathered_slot(const DecodeArgs& a, const DecodePiece& piece, int token) {
-  return token < 0 ? -1 : arena_slot(a, piece.segment, token);
-}
+/// The tokens of a piece, with what does not change from one to the next worked out once.
+struct GatheredTokens {
+  const DecodePiece& piece;
+  const int32_t* entries;  ///< null: every slot
+  const int32_t* table;
+  int slots, own;          ///< slots of the segment, and the place of its last one where that is read listed or not
+  WN_DEVICE GatheredTokens(const DecodeArgs& a, const DecodePiece& p) : piece(p) {
+    slots = a.slots.reads_own ? a.slots.kv_lens[piece.segment] : -1;
+    entries = piece.slots == slots ? nullptr : a.slots.entries(piece.segment);
+    table = a.page_table + static_cast<int64_t>(piece.segment) * a.page_table_stride;
+    own = a.slots.reads_own ? piece.slots - 1 : -1;
+  }
+  /// Token that fills row `row` of a tile, or -1.
+  WN_DEVICE int token(int tile, int row) const {
+    const int i = tile * 64 + row;
+    if (tile >= piece.last_tile || i >= piece.slots) return -1;
+    return !entries ? i : i == own ? slots - 1 : entries[i];
+  }
+  WN_DEVICE int64_t arena_slot(int token) const {
+    return token < 0 ? -1 : static_cast<int64_t>(table[token / 64]) * 64 + token % 64;
+  }
+};
 
 /// Single tokens: 16-byte copies into the layout TMA would have left. Lookups run ahead, the token two pairs of tiles
 /// and its page one pair, half the threads for each tile of a pair. Barriers are told kLag tiles late, when the copies
@@ -205,18 +220,17 @@ WN_DEVICE void produce_tokens(const DecodeArgs& a, const DecodeShared<C>& sm) {
     barrier_arrive(sm.full + tile % C::kStages);
   };
   while (walk.next(piece)) {
-    const int slots = a.slots.reads_own ? a.slots.kv_lens[piece.segment] : 0;
-    const int32_t* entries = a.slots.entries(piece.segment);
-    int64_t slot = gathered_slot(a, piece, gathered_token(a, piece, entries, slots, piece.first_tile + own_tile, own_row));
-    int token = gathered_token(a, piece, entries, slots, piece.first_tile + 2 + own_tile, own_row);
+    const GatheredTokens gathered(a, piece);
+    int64_t slot = gathered.arena_slot(gathered.token(piece.first_tile + own_tile, own_row));
+    int token = gathered.token(piece.first_tile + 2 + own_tile, own_row);
     for (int tile = piece.first_tile; tile < piece.last_tile; tile++, j++) {
       const int in_pair = (tile - piece.first_tile) & 1;
       if (in_pair == 0) {
         pairs++;
         sm.rows[(pairs & 1) * 128 + thread] = slot;
         named_barrier_sync(1, 128);
-        slot = gathered_slot(a, piece, token);
-        token = gathered_token(a, piece, entries, slots, tile + 4 + own_tile, own_row);
+        slot = gathered.arena_slot(token);
+        token = gathered.token(tile + 4 + own_tile, own_row);
       }
       const int64_t* rows = sm.rows + (pairs & 1) * 128 + in_pair * 64;
       const int stage = j % C::kStages;

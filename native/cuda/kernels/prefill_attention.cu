@@ -121,25 +121,20 @@ WnStatus launch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
 WnStatus dispatch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
   // Two groups of 64 rows match the row blocks of a list. Without one three groups are faster: they fill each other's
   // gaps without help, and a wider tile reads less through the L2.
-  const bool halves = p.pages || p.block_row_ptr;
   if (p.head_dim == 64) {
     if (p.block_row_ptr && p.variant == 5) return launch<PrefillSoloConfig<64, 8>>(p, stream);
-    if (halves && !p.block_row_ptr && p.variant == 3) return launch<PrefillConfig<64, 3, 128, 4, false, true, false>>(p, stream);
-    if (halves && p.variant == 4) return launch<PrefillConfig<64, 2, 128, 4, true, true>>(p, stream);
-    if (halves) return launch<PrefillConfig<64, 2, 128, 2, true, true>>(p, stream);
+    if (p.block_row_ptr) return launch<PrefillConfig<64, 2, 128, 4, true, true>>(p, stream);
+    if (p.pages) return launch<PrefillConfig<64, 3, 128, 4, false, true, false>>(p, stream);
     if (p.variant == 6) return launch<PrefillConfig<64, 3, 160, 4, false, false>>(p, stream);
-    if (p.variant == 2) return launch<PrefillConfig<64, 3, 128, 2, true, false>>(p, stream);
     return launch<PrefillConfig<64, 3, 128, 4, false, false>>(p, stream);
   }
   if (p.head_dim == 128) {
     if (p.block_row_ptr && p.variant == 5) return launch<PrefillSoloConfig<128, 5>>(p, stream);
-    if (halves && !p.block_row_ptr && p.variant == 3) return launch<PrefillConfig<128, 3, 128, 2, false, true, false>>(p, stream);
-    if (halves && p.variant == 4) return launch<PrefillConfig<128, 2, 128, 3, true, true>>(p, stream);
-    if (halves) return launch<PrefillConfig<128, 2, 128, 2, true, true>>(p, stream);
-    if (p.variant == 2) return launch<PrefillConfig<128, 2, 128, 3, true, false>>(p, stream);
+    if (p.block_row_ptr) return launch<PrefillConfig<128, 2, 128, 3, true, true>>(p, stream);
+    if (p.pages) return launch<PrefillConfig<128, 3, 128, 2, false, true, false>>(p, stream);
     return launch<PrefillConfig<128, 3, 128, 2, false, false>>(p, stream);
   }
-  if (halves) return launch<PrefillConfig<256, 2, 64, 2, true, true>>(p, stream);
+  if (p.pages || p.block_row_ptr) return launch<PrefillConfig<256, 2, 64, 2, true, true>>(p, stream);
   if (p.variant == 6) return launch<PrefillConfig<256, 2, 80, 2, true, false>>(p, stream);
   return launch<PrefillConfig<256, 2, 64, 2, true, false>>(p, stream);
 }

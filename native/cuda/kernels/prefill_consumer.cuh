@@ -7,30 +7,29 @@
 
 namespace winnow {
 
-/// 64 query rows of a warp group and what has been summed for them. A thread holds two rows, `row` and `row + 8`.
+/// 64 query rows of a warp group and what has been summed for them. A thread holds two rows, row() and
+/// row() + 8. Registers are short: what can be worked out again is not kept.
 template <typename C>
 struct PrefillRows {
   static constexpr int kScores = C::kBlock / 2, kOut = C::kHeadDim / 2;
   const PrefillArgs& a;
-  int lane, first_row, row;
-  uint32_t q_address;
+  int first_row;
   float out[kOut];
   uint32_t weights[C::kBlock / 4];
   float max0, max1, sum0, sum1;
 
-  WN_DEVICE explicit PrefillRows(const PrefillArgs& args) : a(args), lane(threadIdx.x & 31) {}
+  WN_DEVICE explicit PrefillRows(const PrefillArgs& args) : a(args) {}
+  WN_DEVICE int row() const { return first_row + accumulator_row(threadIdx.x & 127, 0); }
 
-  WN_DEVICE void begin(int first, uint32_t queries) {
+  WN_DEVICE void begin(int first) {
     first_row = first;
-    row = first_row + accumulator_row(threadIdx.x & 127, 0);
-    q_address = queries;
     max0 = max1 = -INFINITY;
     sum0 = sum1 = 0;
 #pragma unroll
     for (int i = 0; i < kOut; i++) out[i] = 0;
   }
 
-  WN_DEVICE void issue_scores(float (&s)[kScores], uint32_t k_address) const {
+  WN_DEVICE void issue_scores(float (&s)[kScores], uint32_t q_address, uint32_t k_address) const {
     pin_registers(s);
     wgmma_fence();
 #pragma unroll
@@ -51,7 +50,6 @@ struct PrefillRows {
     pin_registers(out);
   }
 
-
   WN_DEVICE bool half_needs_mask(int column) const {
     const int64_t low = static_cast<int64_t>(first_row) + a.q_offset;
     if (column + 63 > low || column + 64 > a.kv_len) return true;
@@ -62,6 +60,7 @@ struct PrefillRows {
         (C::kBlock <= 128 || !half_needs_mask(columns.y + 64)))
       return;
     // 32-bit is enough: lengths and offsets are below 2^30.
+    const int lane = threadIdx.x & 31, row = this->row();
     const int end0 = min(row + a.q_offset + 1, a.kv_len), end1 = min(row + 8 + a.q_offset + 1, a.kv_len);
     const int window = a.window_tokens > 0 ? a.window_tokens : kNoColumn;
     const int begin0 = row + a.q_offset + 1 - window, begin1 = begin0 + 8;
@@ -132,6 +131,7 @@ struct PrefillRows {
       }
   }
   WN_DEVICE void store(int query_head) {
+    const int lane = threadIdx.x & 31, row = this->row();
 #pragma unroll
     for (int step = 1; step <= 2; step *= 2) {
       sum0 += __shfl_xor_sync(~0u, sum0, step);
@@ -168,6 +168,7 @@ struct PrefillConsumer {
   const PrefillShared<C>& sm;
   PrefillRings<C> rings;
   int group;
+  uint32_t q_address;
   Rows rows;
 
   WN_DEVICE PrefillConsumer(const PrefillArgs& args, const PrefillShared<C>& shared, int g)
@@ -192,8 +193,8 @@ struct PrefillConsumer {
     }
   }
   WN_DEVICE void begin(PrefillTile tile) {
-    rows.begin(tile.row_block * C::kRows + group * 64,
-               shared_address(sm.q) + rings.query() * C::kQueryBytes + group * 64 * 128);
+    rows.begin(tile.row_block * C::kRows + group * 64);
+    q_address = shared_address(sm.q) + rings.query() * C::kQueryBytes + group * 64 * 128;
   }
   /// Every lane arrives for its own reads. One arrival a warp would do, but the race checker cannot follow it, and the
   /// difference in time is below the noise.
@@ -204,7 +205,7 @@ struct PrefillConsumer {
     const int stage = rings.stage(i);
     barrier_wait(sm.k_full + stage, rings.parity(i));
     const int2 columns = sm.columns[stage];
-    rows.issue_scores(s, shared_address(sm.k) + stage * C::kTileBytes);
+    rows.issue_scores(s, q_address, shared_address(sm.k) + stage * C::kTileBytes);
     return columns;
   }
 

@@ -15,14 +15,14 @@ struct PrefillSoloConfig {
   static constexpr int kHeadDim = kHeadDimT, kConsumers = 2, kBlock = 64, kStages = kStagesT, kRows = 128;
   static constexpr bool kHalves = true, kLists = true, kSolo = true;
   static constexpr int kThreads = 128 * (kConsumers + 1), kChunks = kHeadDim / 64;
-  static constexpr int kProducerRegisters = 32, kConsumerRegisters = 240;
+  static constexpr int kProducerRegisters = 40, kConsumerRegisters = 232;
   static constexpr int kTileBytes = kBlock * kHeadDim * 2, kQueryBytes = kRows * kHeadDim * 2;
   static constexpr int kGroupBytes = kQueryBytes + kStages * kTileBytes;
   /// Barriers, columns and tile of a group, in words of eight bytes.
   static constexpr int kSmallWords = 2 + 3 * kStages + 1;
   static constexpr int kSharedBytes = kConsumers * (kGroupBytes + 8 * kSmallWords) + 1024;
   static_assert(kSharedBytes <= 232448);
-  static_assert(128 * (kConsumers * kConsumerRegisters + kProducerRegisters) <= 65536);
+  static_assert(128 * (kConsumers * kConsumerRegisters + kProducerRegisters) <= launch_registers(kThreads));
 };
 
 /// What one group and its producing thread share.
@@ -87,17 +87,20 @@ WN_DEVICE void produce_solo(const PrefillArgs& a, const PrefillSoloShared<C>& sm
     }
     barrier_expect(sm.q_full, C::kQueryBytes);
     tma_load_4d(sm.q, q_map, sm.q_full, 0, tile.row_block * C::kRows, 0, tile.query_head);
-    int2 next = steps.columns(0);
+    int2 next = steps.columns(0), next_rows = rows_of<C>(a, next, kv_head);
 #pragma unroll 1
     for (int i = 0; i < count; i++) {
-      const int2 columns = next;
-      if (i + 1 < count) next = steps.columns(i + 1);
+      const int2 columns = next, rows = next_rows;
+      if (i + 1 < count) {
+        next = steps.columns(i + 1);
+        next_rows = rows_of<C>(a, next, kv_head);
+      }
 #pragma unroll
       for (int is_value = 0; is_value < 2; is_value++) {
         barrier_wait(sm.empty + ring.stage, ring.parity ^ 1);
         sm.columns[ring.stage] = columns;
-        load_tile<C>(a, is_value ? v_map : k_map, sm.stage + ring.stage * C::kTileBytes, sm.full + ring.stage, columns,
-                     kv_head, is_value);
+        load_tile<C>(a, is_value ? v_map : k_map, sm.stage + ring.stage * C::kTileBytes, sm.full + ring.stage, rows, kv_head,
+                     is_value);
         ring.advance();
       }
     }
@@ -122,9 +125,8 @@ struct PrefillSoloConsumer {
       const int2 sent = *sm.tile;
       if (sent.x < 0) return;
       const PrefillTile tile = tile_at(a, sent.x);
-      const uint32_t queries = shared_address(sm.q);
-      low.begin(tile.row_block * C::kRows, queries);
-      high.begin(tile.row_block * C::kRows + 64, queries + 64 * 128);
+      low.begin(tile.row_block * C::kRows);
+      high.begin(tile.row_block * C::kRows + 64);
       if (sent.y == 0) barrier_arrive(sm.q_empty);
 #pragma unroll 1
       for (int left = sent.y; left > 0; left--) step(left == 1);
@@ -144,8 +146,8 @@ struct PrefillSoloConsumer {
     const int value_stage = ring.stage, value_parity = ring.parity;
     const uint32_t values = shared_address(sm.stage) + value_stage * C::kTileBytes;
     ring.advance();
-    low.issue_scores(s_low, keys);
-    high.issue_scores(s_high, keys);
+    low.issue_scores(s_low, shared_address(sm.q), keys);
+    high.issue_scores(s_high, shared_address(sm.q) + 64 * 128, keys);
     wgmma_wait<1>();
     pin_registers(s_low);
     weigh(low, s_low, columns);

@@ -130,7 +130,7 @@ void check_partition() {
     for (auto& len : lens) len = between(state, 0, 3) == 0 ? 0 : between(state, 0, longest);
     auto slots = [&](int segment) { return lens[segment]; };
     DecodeShare share{};
-    std::vector<int64_t> begin(segments);
+    std::vector<int> begin(segments);
     for (int s = 0; s < segments; s++) {
       begin[s] = share.total;
       share.total += segment_tiles(lens[s]);
@@ -146,6 +146,7 @@ void check_partition() {
         if (first < share.total && first >= begin[s] && first < begin[s] + segment_tiles(lens[s])) {
           share.segment = s;
           share.segment_begin = begin[s];
+          share.slots = lens[s];
         }
       DecodeWalk walk(slots, share, part);
       DecodePiece piece;

@@ -117,13 +117,11 @@ void add_prefill_cases(Cases& cases) {
     for (int n : {1, 3, 15, 16, 17, 63, 64, 65, 127, 128, 129, 191, 192, 193, 255, 256, 257, 500})
       table.push_back({d, 2, 1, n, n, 0});
   for (int d : {64, 128, 256}) {
-    for (int n : {1, 64, 200, 500}) table.push_back({d, 2, 2, n, n, 0, "dense", "nhd", 0, 0, 2});
     for (int group : {1, 4, 7}) table.push_back({d, 2 * group, 2, 130, 130, 0});
     for (int offset : {1, 63, 64, 399, 1000}) table.push_back({d, 2, 1, 33, 400, offset});
     table.push_back({d, 4, 2, 300, 300, 0, "dense", "hnd"});
     table.push_back({d, 3, 3, 1, 700, 699});
     table.push_back({d, 70, 2, 300, 300, 0});  // more tiles than multiprocessors
-    table.push_back({d, 70, 2, 300, 300, 0, "list", "paged", 0, 0, 0, 0.3});
     for (int n : {1, 17, 64, 65, 200, 400}) {
       table.push_back({d, 2, 1, n, n, 0, "dense", "paged"});
       table.push_back({d, 2, 2, n, n + 130, 130, "dense", "paged"});
@@ -134,21 +132,18 @@ void add_prefill_cases(Cases& cases) {
     for (std::string source : {"nhd", "paged"}) table.push_back({d, 2, 1, 150, 600, 450, "window", source, 5, 77});
     table.push_back({d, 4, 2, 300, 1300, 1000, "window", "paged", 4, 1});
     for (int n : {1, 65, 200, 400}) {
-      for (int variant : {3, 4}) {
-        table.push_back({d, 2, 1, n, n, 0, "dense", "paged", 0, 0, variant});
-        table.push_back({d, 2, 2, n, n + 130, 130, "window", "paged", 5, 77, variant});
-      }
-      for (int variant : {4, 5}) table.push_back({d, 4, 2, n, n + 130, 130, "list", "nhd", 0, 0, variant, 0.4});
+      table.push_back({d, 2, 2, n, n + 130, 130, "window", "paged", 5, 77});
+      table.push_back({d, 4, 2, n, n + 130, 130, "list", "nhd", 0, 0, 5, 0.4});
     }
     for (int n : {1, 64, 80, 81, 160, 200, 384, 500}) {
       table.push_back({d, 2, 2, n, n, 0, "dense", "nhd", 0, 0, 6});
       table.push_back({d, 2, 1, n, n + 330, 330, "window", "nhd", 5, 177, 6});
     }
-    for (int variant : {4, 5}) {
+    for (int variant : {0, 5}) {
       table.push_back({d, 70, 2, 300, 300, 0, "list", "paged", 0, 0, variant, 0.3});
       table.push_back({d, 2, 1, 200, 3000, 2800, "list", "paged", 0, 0, variant, 0.5});
-      for (double density : {0.0, 0.1, 1.0}) table.push_back({d, 4, 2, 300, 300, 0, "list", "nhd", 0, 0, variant, density});
     }
+    for (double density : {0.0, 0.1, 1.0}) table.push_back({d, 4, 2, 300, 300, 0, "list", "nhd", 0, 0, 5, density});
     for (double density : {0.0, 0.1, 0.4, 1.0})
       for (std::string source : {"nhd", "paged"}) {
         table.push_back({d, 4, 2, 300, 300, 0, "list", source, 0, 0, 0, density});

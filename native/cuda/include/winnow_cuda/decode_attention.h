@@ -21,7 +21,6 @@ typedef struct WnDecodeAttentionParams {
   int32_t selected_page;  ///< slots of a selected page: 16, 32 or 64; 0 = 64
   int32_t one_list_per_row, reads_own;  ///< 0 or 1
   float softmax_scale;
-  int32_t variant;
 } WnDecodeAttentionParams;
 
 enum { WN_SELECT_ALL = 0, WN_SELECT_PAGES = 1, WN_SELECT_TOKENS = 2 };
@@ -51,7 +50,6 @@ enum { WN_SELECT_ALL = 0, WN_SELECT_PAGES = 1, WN_SELECT_TOKENS = 2 };
 /// Error     relative RMS against the fp64 reference <= 6e-3, lse <= 2e-3 absolute; bitwise repeatable
 /// Cost      4 * head_dim bytes read per visited slot and KV head; no allocation; asynchronous on `stream`
 /// Returns   Status with code and message; never throws, prints or exits
-/// `variant` 0 chooses; bit 0: the first tiles are not asked for ahead of time, bit 1: the next kernel waits for the end
 WN_API WnStatus wn_decode_attention(const WnDecodeAttentionParams* params, void* stream);
 
 /// Bytes of workspace for these params on the current device (0 if there is none).
