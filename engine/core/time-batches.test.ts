@@ -50,6 +50,8 @@ const request = (id: string, sizes: BatchTimingRequest['sizes'], memoryBytes?: n
   ...(memoryBytes === undefined ? {} : { memoryBytes }),
 });
 
+const addonHeld = (addon: Addon): number => addon.memory().weightBytes + addon.memory().tensorBytes;
+
 const done = (timing: BatchTiming | undefined): TimedBatch => {
   assert.ok(timing?.status === 'ok', JSON.stringify(timing));
   return timing;
@@ -85,8 +87,7 @@ for (const { backend, skip } of backends)
       const engine = open(backend);
       try {
         const addon = engine.context.device.addon;
-        const held = (): number => addon.memory().weightBytes + addon.memory().tensorBytes;
-        const before = held();
+        const before = addonHeld(addon);
         const row = done((await engine.timeBatches(request('dense', [1])))[0]).kvCacheBytes;
         // Weights, the scratch of a step, and some rows.
         const memory = Math.round(before + 1.5e6 + 12 * row);
@@ -130,6 +131,9 @@ for (const { backend, skip } of backends)
         assert.deepEqual([...live], []);
         assert.equal(engine.context.device.addon.memory().cacheBytes, 0);
         live = new Set();
+        const small = Math.round(addonHeld(engine.context.device.addon) + 1e6);
+        const [many] = await engine.timeBatches(request('dense', [60], small));
+        assert.ok(many?.status === 'out-of-memory' && /at most the \d+ rows that fit/.test(many.error.message));
         const [none] = await engine.timeBatches(request('dense', ['largest'], 1000));
         assert.ok(none?.status === 'out-of-memory' && /1000 bytes.*--memory/.test(none.error.message));
       } finally {
@@ -166,4 +170,5 @@ test('rows fit while all decode, and while the prompt of the last one is fed', (
   assert.equal(largestBatch(100, row), 0);
   assert.equal(largestBatch(190, { ...row, prefillPeak: 150 }), 5);
   assert.equal(largestBatch(1e6, row), MOST_BATCH_ROWS);
+  assert.equal(largestBatch(120, { ...row, copy: Number.POSITIVE_INFINITY }), 1);
 });

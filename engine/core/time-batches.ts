@@ -30,12 +30,21 @@ export const timeBatches = async (context: EvaluateContext, request: BatchTiming
     refuseUnlikeRows(opened.sample.groups[0]!);
     const run = (rows: number): TimedBatch => timeRows(addon, meter, opened, rows);
     const prefillPeak = meter.peak();
+    const measured = once(() => measureRow(addon, meter, opened, prefillPeak, run));
+    const fitting = (): { memoryBytes: number; rows: number } => {
+      const memoryBytes = memoryLimit(addon, request.memoryBytes);
+      return { memoryBytes, rows: largestBatch(memoryBytes, measured()) };
+    };
+    const hasLimit = request.memoryBytes !== undefined || addon.deviceFacts !== undefined;
     return request.sizes.map((asked): BatchTiming => {
       try {
-        if (asked !== 'largest') return { asked, status: 'ok', ...run(asked) };
-        const memoryBytes = memoryLimit(addon, request.memoryBytes);
-        const rows = largestBatch(memoryBytes, measureRow(addon, meter, opened, prefillPeak, run));
-        return { asked, status: 'ok', memoryBytes, ...runFitting(rows, memoryBytes, run) };
+        if (asked === 'largest') {
+          const { memoryBytes, rows } = fitting();
+          return { asked, status: 'ok', memoryBytes, ...runFitting(rows, memoryBytes, run) };
+        }
+        // Running a device out of memory would leave its pools torn for what comes after.
+        if (asked > 1 && hasLimit) refuseMore(asked, fitting());
+        return { asked, status: 'ok', ...run(asked) };
       } catch (thrown) {
         const { code, message } = asWinnowError(thrown, request.setting.key);
         if (code === 'ERR_INTERRUPTED' || code === 'ERR_INTERNAL') throw thrown;
@@ -49,6 +58,25 @@ export const timeBatches = async (context: EvaluateContext, request: BatchTiming
   }
 };
 
+const once = <T>(make: () => T): (() => T) => {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+};
+
+const refuseMore = (asked: number, { memoryBytes, rows }: { memoryBytes: number; rows: number }): void => {
+  if (asked <= rows) return;
+  throw new WinnowError(
+    'ERR_OUT_OF_MEMORY',
+    `batch of ${asked}`,
+    `at most the ${rows} rows that fit ${memoryBytes} bytes`,
+    asked,
+    'Take fewer, or state more with --memory.',
+  );
+};
+
 const measureRow = (
   addon: Addon,
   meter: MemoryMeter,
@@ -59,12 +87,24 @@ const measureRow = (
   // Workspaces that the first step makes are there once, not for each row.
   run(1);
   const held = meter.held();
-  const cache = addon.cacheCopy(sample.groups[0]!.rows[0]!.cache);
-  const copy = meter.held() - held;
-  addon.cacheFree(cache);
+  const copy = copyBytes(addon, meter, sample.groups[0]!.rows[0]!.cache);
   meter.restart();
   run(1);
   return { held, copy, growth: Math.max(0, meter.peak() - held), prefillPeak };
+};
+
+/** Bytes of a copy; infinite where there is no room for one. */
+const copyBytes = (addon: Addon, meter: MemoryMeter, cache: CacheId): number => {
+  const held = meter.held();
+  try {
+    const copy = addon.cacheCopy(cache);
+    const bytes = meter.held() - held;
+    addon.cacheFree(copy);
+    return bytes;
+  } catch (thrown) {
+    if (asWinnowError(thrown, 'batch').code !== 'ERR_OUT_OF_MEMORY') throw thrown;
+    return Number.POSITIVE_INFINITY;
+  }
 };
 
 /** As many rows as were computed to fit; half of them where memory runs out all the same, and so on. */
