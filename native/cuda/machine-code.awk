@@ -1,0 +1,55 @@
+# What the Hopper kernels compiled to, from `cuobjdump -sass`: one JSON line a check, exit code 1 if one fails.
+#
+# - as many matrix products as the shape of the kernel says, no more (a loop unrolled twice) and no fewer (one folded away);
+# - copies by tensor map where pages or boxes are read, register allotment in prefill, no local memory;
+# - in loops that overlap, all exponentials before the wait for the values (gsb0, 0x0): the compiler likes to hoist it above
+#   them, which undoes the overlap without a warning.
+/Function :/ { name = $3; state = 0 }
+/HGMMA/ { matrix[name]++; if (state == 2) state = 3 }
+/UTMALDG/ { copies[name]++ }
+/USETMAXREG/ { allotments[name]++ }
+/STL|LDL/ { if (name ~ /prefill_|decode_attention_kernel/) spilt++ }
+/DEPBAR.LE gsb0, 0x1/ { if (name ~ /PrefillConfig/) { state = 1; overlapped[name] = 1 } }
+/MUFU.EX2/ { if (state == 1) before[name]++; else if (state == 2) after[name]++ }
+/DEPBAR.LE gsb0, 0x0/ { if (state == 1) state = 2 }
+
+# Numbers of the template that begins at `mark`, into `n`.
+function numbers(text, mark, n) {
+  text = substr(text, index(text, mark) + length(mark))
+  gsub(/[^0-9]+/, " ", text)
+  return split(text, n, " ")
+}
+function report(check, passed, detail) {
+  printf "{\"check\":\"%s\",\"status\":\"%s\",\"detail\":\"%s\"}\n", check, passed ? "ok" : "failed", detail
+  if (!passed) failed = 1
+}
+END {
+  for (name in matrix) {
+    wanted = tma = allotted = -1
+    if (name ~ /PrefillConfigILi/) {
+      numbers(name, "PrefillConfigILi", n)  # head_dim, groups, block, stages, overlap
+      wanted = (n[1] + n[3]) / 16 * (1 + n[5]); tma = 3; allotted = 2
+    } else if (name ~ /PrefillSoloConfigILi/) {
+      numbers(name, "PrefillSoloConfigILi", n)  # head_dim, stages: two halves of 64 rows, blocks of 64
+      wanted = 2 * (n[1] + 64) / 16; tma = 3; allotted = 2
+    } else if (name ~ /DecodeConfigILi/) {
+      numbers(name, "DecodeConfigILi", n)  # head_dim, heads, gather
+      wanted = n[1] / 8; tma = n[3] == 1 ? 0 : 1
+    }
+    if (wanted < 0) { strange = strange " " name; continue }
+    kernels++
+    if (matrix[name] != wanted) miscounted = miscounted " " name ":" matrix[name] "/" wanted
+    if (copies[name] + 0 < tma) bare = bare " " name
+    if (allotted >= 0 && allotments[name] + 0 != allotted) unallotted = unallotted " " name
+  }
+  for (name in overlapped) {
+    loops++
+    if (before[name] < 34 || after[name] > 0) undone = undone " " name
+  }
+  report("attention kernels have the products of their shapes", kernels >= 19 && miscounted == "" && strange == "", kernels + 0 " kernels" miscounted strange)
+  report("attention kernels load by TMA", kernels > 0 && bare == "", "without UTMALDG:" (bare == "" ? " none" : bare))
+  report("prefill kernels share out registers", unallotted == "", "without USETMAXREG twice:" (unallotted == "" ? " none" : unallotted))
+  report("overlapped loops keep their overlap", loops >= 5 && undone == "", loops + 0 " loops, undone:" (undone == "" ? " none" : undone))
+  report("no local memory in attention kernels", spilt + 0 == 0, spilt + 0 " accesses")
+  exit failed
+}

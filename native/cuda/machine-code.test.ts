@@ -1,0 +1,81 @@
+/** The look at the machine code of the Hopper kernels, over listings in which something has gone wrong. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { suite, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const script = fileURLToPath(new URL('machine-code.awk', import.meta.url));
+const skip = spawnSync('awk', ['BEGIN { exit 0 }']).status === 0 ? false : 'no awk';
+
+const lines = (count: number, text: string): string => `${text}\n`.repeat(count);
+
+interface Kernel {
+  readonly products?: number;
+  readonly copies?: number;
+  readonly allotments?: number;
+  readonly before?: number;
+  readonly after?: number;
+  readonly local?: number;
+}
+/** A listing of an overlapped prefill kernel of head_dim 128 as it should be, but for what is given. */
+const overlapped = (i: number, change: Kernel = {}): string => {
+  const { products = 32, copies = 3, allotments = 2, before = 66, after = 0, local = 0 } = change;
+  return [
+    `Function : _ZN6winnow${i}prefill_attention_kernelINS_13PrefillConfigILi128ELi2ELi128ELi3ELb1ELb0ELb0EEEEE`,
+    lines(copies, 'UTMALDG.4D [UR8]'),
+    lines(allotments, 'USETMAXREG.DEALLOC.CTAPOOL 0x28'),
+    lines(products, 'HGMMA.64x128x16.F32.BF16 R24'),
+    'WARPGROUP.DEPBAR.LE gsb0, 0x1',
+    lines(before, 'MUFU.EX2 R5'),
+    'WARPGROUP.DEPBAR.LE gsb0, 0x0',
+    lines(after, 'MUFU.EX2 R5'),
+    lines(local, 'STL [R1], R5'),
+  ].join('\n');
+};
+const decode = (i: number, products = 16): string =>
+  `Function : _ZN6winnow${i}decode_attention_kernelINS_12DecodeConfigILi128ELi8ELb0EEEEE
+UTMALDG.4D [UR8]
+${lines(products, 'HGMMA.64x8x16.F32.BF16 R24')}`;
+
+const sound =
+  [...Array(10).keys()].map((i) => overlapped(i)).join('\n') + [...Array(10).keys()].map((i) => decode(i)).join('\n');
+
+/** The checks that fail for a listing. */
+const failing = (listing: string): readonly string[] => {
+  const { stdout, status } = spawnSync('awk', ['-f', script], { encoding: 'utf8', input: listing });
+  const failed = stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line))
+    .filter(({ status: state }) => state !== 'ok')
+    .map(({ check }) => check);
+  assert.equal(status, failed.length === 0 ? 0 : 1);
+  return failed;
+};
+
+suite('the look at the machine code', { skip }, () => {
+  test('passes a sound listing', () => assert.deepEqual(failing(sound), []));
+
+  for (const [what, change, check] of [
+    ['a loop unrolled twice', { products: 64 }, 'attention kernels have the products of their shapes'],
+    ['a product that was folded away', { products: 31 }, 'attention kernels have the products of their shapes'],
+    ['a kernel that copies without tensor maps', { copies: 0 }, 'attention kernels load by TMA'],
+    ['registers that are not shared out', { allotments: 0 }, 'prefill kernels share out registers'],
+    ['exponentials behind the wait', { before: 13, after: 53 }, 'overlapped loops keep their overlap'],
+    ['a wait hoisted above all exponentials', { before: 0, after: 66 }, 'overlapped loops keep their overlap'],
+    ['a spill', { local: 1 }, 'no local memory in attention kernels'],
+  ] as const)
+    test(`finds ${what}`, () => assert.deepEqual(failing(`${sound}\n${overlapped(99, change)}`), [check]));
+
+  test('finds a decode kernel with a product too many', () => {
+    assert.deepEqual(failing(`${sound}\n${decode(99, 17)}`), ['attention kernels have the products of their shapes']);
+  });
+
+  test('finds that there is nothing to look at', () => {
+    assert.deepEqual(failing(''), [
+      'attention kernels have the products of their shapes',
+      'attention kernels load by TMA',
+      'overlapped loops keep their overlap',
+    ]);
+  });
+});
