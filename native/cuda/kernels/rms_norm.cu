@@ -1,27 +1,16 @@
 #include "winnow_cuda/rms_norm.h"
 
 #include "element.cuh"
+#include "row_norm.cuh"
 
 namespace winnow {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = kNormThreads;
 
 struct RmsNormArgs {
   WnRmsNormParams p;
 };
-
-/// Sum over the block, in every thread.
-WN_DEVICE float block_sum(float value) {
-  __shared__ float sums[kThreads / 32];
-  value = warp_sum(value);
-  if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = value;
-  __syncthreads();
-  float total = 0;
-#pragma unroll
-  for (int warp = 0; warp < kThreads / 32; warp++) total += sums[warp];
-  return total;
-}
 
 WN_DEVICE void store_normed(const WnRmsNormParams& p, int64_t i, float y) {
   if (p.accumulate)
@@ -39,7 +28,8 @@ __global__ void __launch_bounds__(kThreads) rms_norm_kernel(const __grid_constan
   const float* x = p.x + offset;
   float sum = 0;
   for (int i = threadIdx.x; i < p.width; i += kThreads) sum += x[i] * x[i];
-  const float factor = rsqrtf(block_sum(sum) / static_cast<float>(p.width) + p.epsilon);
+  __shared__ float sums[kNormWarps];
+  const float factor = rsqrtf(block_sum(sum, sums) / static_cast<float>(p.width) + p.epsilon);
   for (int i = threadIdx.x; i < p.width; i += kThreads) store_normed(p, offset + i, x[i] * factor * (p.gain[i] + p.gain_offset));
 }
 
@@ -51,35 +41,26 @@ __global__ void __launch_bounds__(kThreads) rms_norm_quads_kernel(const __grid_c
   const WnRmsNormParams& p = args.p;
   const int64_t offset = static_cast<int64_t>(blockIdx.x) * p.width;
   const int quads = p.width / 4;
-  float4 x[kQuads], gain[kQuads];
-#pragma unroll
-  for (int i = 0; i < kQuads; i++) {
-    const int at = threadIdx.x + i * kThreads;
-    gain[i] = at < quads ? reinterpret_cast<const float4*>(p.gain)[at] : float4{0, 0, 0, 0};
-  }
+  RowNorm<kQuads> row;
+  row.load(row.gain, p.gain, quads);
   let_successor_start();
   wait_for_predecessor();
+  row.load(row.x, p.x + offset, quads);
+  __shared__ float sums[kNormWarps];
+  const float factor = row.factor(p.width, p.epsilon, sums);
 #pragma unroll
   for (int i = 0; i < kQuads; i++) {
-    const int at = threadIdx.x + i * kThreads;
-    x[i] = at < quads ? reinterpret_cast<const float4*>(p.x + offset)[at] : float4{0, 0, 0, 0};
-  }
-  float sum = 0;
-#pragma unroll
-  for (int i = 0; i < kQuads; i++) sum += x[i].x * x[i].x + x[i].y * x[i].y + x[i].z * x[i].z + x[i].w * x[i].w;
-  const float factor = rsqrtf(block_sum(sum) / static_cast<float>(p.width) + p.epsilon);
-#pragma unroll
-  for (int i = 0; i < kQuads; i++) {
-    const int at = threadIdx.x + i * kThreads;
+    const int at = row.place(i);
     if (at >= quads) continue;
-    const float y[4] = {x[i].x * factor * (gain[i].x + p.gain_offset), x[i].y * factor * (gain[i].y + p.gain_offset),
-                        x[i].z * factor * (gain[i].z + p.gain_offset), x[i].w * factor * (gain[i].w + p.gain_offset)};
+    const float4 y = row.value(i, factor, p.gain_offset);
     if (p.out_type == WN_BF16 && !p.accumulate) {
-      reinterpret_cast<uint2*>(static_cast<__nv_bfloat16*>(p.out) + offset)[at] = {pack_bf16(y[0], y[1]), pack_bf16(y[2], y[3])};
+      reinterpret_cast<uint2*>(static_cast<__nv_bfloat16*>(p.out) + offset)[at] = pack_quad(y);
       continue;
     }
-#pragma unroll
-    for (int j = 0; j < 4; j++) store_normed(p, offset + 4 * at + j, y[j]);
+    store_normed(p, offset + 4 * at, y.x);
+    store_normed(p, offset + 4 * at + 1, y.y);
+    store_normed(p, offset + 4 * at + 2, y.z);
+    store_normed(p, offset + 4 * at + 3, y.w);
   }
 }
 
