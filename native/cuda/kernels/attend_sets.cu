@@ -120,7 +120,7 @@ WN_DEVICE void turn_pair(char* tile, int row, int i, const WnAttendSetsParams& p
 
 /// The queries of a block, packed by token and head, and the slots that it looks through.
 struct BlockShare {
-  int first_packed, packed, first_token, last_token, begin_slot, end_slot;
+  int first_packed, packed, first_token, last_token, begin_slot, end_slot, keys_read;
 };
 
 /// Bias by slot of a place's heads.
@@ -162,6 +162,7 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
   if (thread == 0) {
     place = key_place(a.sets, blockIdx.z);
     bias = bias_of(a.sets, place);
+    mine.keys_read = 0;
     // The last queries have most keys: they go first.
     mine.first_packed = static_cast<int>(gridDim.y - 1 - blockIdx.y) * kRows;
     mine.packed = p.query_len * pack;
@@ -192,7 +193,6 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
     (kFew ? state.first_column : state.first_row) = own / 32 * 16;
     state.queries = forgotten(q_tile);
   };
-  bool has_read = false;
   if constexpr (!kFew) {
 #pragma unroll
     for (int i = 0; i < 2; i++) {
@@ -255,7 +255,6 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
     for (int window = mine.begin_slot; window < mine.end_slot; window += kWindowSlots) {
       const int count = number_keys(KeyReader(a.sets, place), mine.first_token, mine.last_token, window, min(window + kWindowSlots, mine.end_slot), numbered);
       const int num_tiles = ceil_div(count, kAnyKeys);
-      has_read = has_read || count > 0;
       /// Looks up the keys of a tile.
       auto look_up = [&](int tile) {
         if (thread >= kAnyKeys) return;
@@ -370,11 +369,15 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
         state.add_values(forgotten(v_tile), s);
       }
       __syncthreads();  // the next window numbers its keys anew
-      if (thread == 0) numbered.ahead += count;
+      if (thread == 0) {
+        numbered.ahead += count;
+        mine.keys_read += count;
+      }
     }
     async_copy_wait<0>();
   }
-  if (a.prior_lse && !has_read) return;
+  __syncthreads();
+  if (a.prior_lse && mine.keys_read == 0) return;
   recall();
   state.join_sums();
 
