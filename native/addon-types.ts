@@ -124,6 +124,8 @@ export interface Addon {
 
   // ---- tensors (row-major, 64-byte aligned, zero-filled) ----
   tensor(dtype: DType, shape: number[]): TensorId;
+  /** The same, of 1 to 3 dimensions, for one that an op or an upload writes whole: it holds anything until then. Absent where zeros cost nothing. */
+  emptyTensor?(dtype: 'f32' | 'i32', shape: Int32Array): TensorId;
   /** Rows [start, start + count) of axis 0, sharing storage. Freed like any tensor. */
   slice(t: TensorId, start: number, count: number): TensorId;
   /** The same storage under another shape of equal size. */
@@ -427,14 +429,14 @@ export interface Addon {
   randomScores(rows: number, numKvHeads: number, length: number, seed: number, layer: number): TensorId;
   /**
    * Largest `counts` entries of each list, ascending indices; ties to the lower index; entries of -inf are never taken.
-   * scores f32 [R, S, n]; counts i32 [R, S], or [R] with flatten 1 (one budget over all S lists of a row) or 2 (R = layers, one budget [1] over everything).
+   * scores f32 [R, S, n]; counts i32 [R, S] (a tensor, or where they stand on the host), or [R] with flatten 1 (one budget over all S lists of a row) or 2 (R = layers, one budget [1] over everything).
    * The first protectFirst and last protectLast valid entries of each list are taken before all others and count (a budget that
    * does not cover them: the first ones in order, then the last ones from the end).
    * Returns [indices i32 [R, S, maxLen] padded with -1, lens i32 [R, S]].
    */
   topK(
     scores: TensorId,
-    counts: TensorId,
+    counts: TensorId | Int32Array,
     protectFirst: number,
     protectLast: number,
     flatten: 0 | 1 | 2,

@@ -15,6 +15,8 @@ export interface Device {
   /** Activation dtype chosen by `configure`. */
   readonly act: 'f32' | 'bf16';
   tensor(dtype: DType, shape: readonly number[]): DeviceTensor;
+  /** What the caller writes whole before anyone reads it. */
+  empty(dtype: 'f32' | 'i32', shape: readonly number[]): DeviceTensor;
   /** Outlives every open scope; the caller frees it. */
   lasting(dtype: DType, shape: readonly number[]): DeviceTensor;
   i32(values: Int32Array, shape?: readonly number[]): DeviceTensor;
@@ -33,13 +35,21 @@ export const createDevice = (addon: Addon, act: 'f32' | 'bf16'): Device => {
     addon,
     act,
     tensor: (dtype, shape) => ({ id: addon.tensor(dtype, [...shape]), dtype, shape }),
+    empty: (dtype, shape) => ({
+      id:
+        addon.emptyTensor === undefined
+          ? addon.tensor(dtype, [...shape])
+          : addon.emptyTensor(dtype, Int32Array.from(shape)),
+      dtype,
+      shape,
+    }),
     lasting(dtype, shape) {
       const t = device.tensor(dtype, shape);
       addon.keep(t.id);
       return t;
     },
     i32(values, shape) {
-      const t = device.tensor('i32', shape ?? [values.length]);
+      const t = device.empty('i32', shape ?? [values.length]);
       addon.upload(t.id, values);
       return t;
     },

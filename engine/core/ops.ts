@@ -127,17 +127,16 @@ export const createOps = (context: OpsContext): Ops => {
         s = device.repeat(s, rows);
       }
       const flatten = how.across === 'heads' ? 1 : 0;
-      let countTensor: DeviceTensor;
-      if (typeof (counts as Tensor).dtype === 'string') countTensor = deviceOf(counts as Tensor);
+      let budgets: number | Int32Array;
+      if (typeof (counts as Tensor).dtype === 'string') budgets = deviceOf(counts as Tensor).id;
       else {
         const perRow = counts as readonly number[];
-        const values =
+        budgets =
           flatten === 1
             ? Int32Array.from(perRow)
             : Int32Array.from({ length: rows * heads }, (_, i) => perRow[Math.floor(i / heads)]!);
-        countTensor = device.i32(values, flatten === 1 ? [rows] : [rows, heads]);
       }
-      const [indices, lens] = addon.topK(s.id, countTensor.id, how.sinks, how.recents, flatten);
+      const [indices, lens] = addon.topK(s.id, budgets, how.sinks, how.recents, flatten);
       return ragged(how.scope, device.wrap(indices, 'i32'), device.wrap(lens, 'i32'));
     },
     sinkRecent(slots, counts, sinks) {

@@ -71,7 +71,7 @@ export const attendGroup = (step: GroupAttention): void => {
   let probs: DeviceTensor | undefined;
   if (probsScope(group) !== undefined && queryLen === 1) {
     const { maxLen } = slotsView(context, group, layer, false);
-    probs = device.tensor('f32', [group.rows.length, shape.numQueryHeads, maxLen]);
+    probs = device.empty('f32', [group.rows.length, shape.numQueryHeads, maxLen]);
     push(keep.probabilities, group, probs);
   } else if (probsScope(group) !== undefined) push(keep.stepQueries, group, copyOf(device, q));
   const lse = needs(group, 'lse') ? device.tensor('f32', [q.shape[0]!, shape.numQueryHeads]) : undefined;

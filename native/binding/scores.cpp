@@ -6,6 +6,7 @@
 #include "../kernels/slot_norms.h"
 #include "../kernels/top_k.h"
 #include "../kernels/window_scores.h"
+#include "arguments.h"
 #include "caches.h"
 #include "list_pair.h"
 
@@ -120,15 +121,24 @@ napi_value Top(Call& call) {
   const auto flatten = static_cast<Flatten>(call.Int(4, "flatten", 0, 2));
   const int64_t rows = scores.dim(0);
   const int64_t lists = scores.dim(1);
-  const Tensor counts = flatten == Flatten::kNone    ? call.TensorOf(1, "counts", DType::kI32, {rows, lists})
-                        : flatten == Flatten::kLists ? call.TensorOf(1, "counts", DType::kI32, {rows})
-                                                     : call.TensorOf(1, "counts", DType::kI32, {1});
+  const int64_t budgets = flatten == Flatten::kNone ? rows * lists : flatten == Flatten::kLists ? rows : 1;
+  const int32_t* counts = nullptr;
+  if (IsArray(call, 1)) {
+    const Span<const int32_t> given = call.Ints(1, "counts");
+    if (given.size != budgets) call.Refuse("counts", std::to_string(budgets) + " numbers", std::to_string(given.size));
+    counts = given.data;
+  } else {
+    counts = (flatten == Flatten::kNone    ? call.TensorOf(1, "counts", DType::kI32, {rows, lists})
+              : flatten == Flatten::kLists ? call.TensorOf(1, "counts", DType::kI32, {rows})
+                                           : call.TensorOf(1, "counts", DType::kI32, {1}))
+                 .as<int32_t>();
+  }
   TopKResult result;
   call.Check(TopK({.scores = scores.as<float>(),
                    .rows = rows,
                    .lists = lists,
                    .length = scores.dim(2),
-                   .counts = counts.as<int32_t>(),
+                   .counts = counts,
                    .protect_first = static_cast<int32_t>(call.Int(2, "protectFirst", 0, INT32_MAX)),
                    .protect_last = static_cast<int32_t>(call.Int(3, "protectLast", 0, INT32_MAX)),
                    .flatten = flatten},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "../../binding/call.h"
@@ -59,6 +60,19 @@ inline std::byte* WorkspaceOf(const Call& call, size_t bytes) {
   std::byte* data = nullptr;
   call.Check(EngineOf(call).Workspace(call.name, bytes, &data));
   return data;
+}
+
+/// A new tensor that the op writes whole: what it holds until then is anything.
+inline TensorId NewResult(const Call& call, DType dtype, std::initializer_list<int64_t> dims, Tensor* out) {
+  TensorId id = 0;
+  DeviceOf(call).set_zeroes_blocks(false);
+  Status status = call.runtime.tensors.Make(dtype, dims.begin(), static_cast<int>(dims.size()), &id);
+  DeviceOf(call).set_zeroes_blocks(true);
+  call.Check(std::move(status));
+  const Tensor* made = nullptr;
+  call.Check(call.runtime.tensors.Get(id, call.name, &made));
+  *out = *made;
+  return id;
 }
 
 class Binding {

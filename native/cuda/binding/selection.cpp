@@ -1,3 +1,4 @@
+#include "../../binding/arguments.h"
 #include "caches.h"
 #include "lists.h"
 
@@ -37,7 +38,7 @@ napi_value Blocks(Call& call) {
   }
   const int64_t gqa = call.Int(3, "gqa", 0, 4);
   Tensor out;
-  const TensorId id = call.NewTensor(DType::kF32, {rows, ListsAfter(gqa, heads, kv_heads), summary.dim(2)}, &out);
+  const TensorId id = NewResult(call, DType::kF32, {rows, ListsAfter(gqa, heads, kv_heads), summary.dim(2)}, &out);
   const WnBlockScoresParams params{.q = q.data,
                                    .summary = summary.as<float>(),
                                    .scores = out.as<float>(),
@@ -71,13 +72,6 @@ napi_value Random(Call& call) {
                                     .length = static_cast<int32_t>(length)};
   Issue(call, wn_random_scores(&params, StreamOf(call)));
   return call.Value(id);
-}
-
-std::vector<int32_t> CountsOf(Call& call, const Tensor& counts) {
-  std::vector<int32_t> values = ReadInts(call, counts);
-  for (const int32_t count : values)
-    if (count < 0) call.Refuse("counts", "0 or more entries", std::to_string(count));
-  return values;
 }
 
 /// Where the finite entries of each list end, and budgets are known, the lists' lengths follow; and the last of them, where the end is protected.
@@ -115,15 +109,26 @@ napi_value ListEnds(Call& call) {
 napi_value Top(Call& call) {
   const Tensor scores = call.TensorOf(0, "scores", DType::kF32, {-1, -1, -1});
   const int64_t flatten = call.Int(4, "flatten", 0, 2), rows = scores.dim(0), lists = scores.dim(1), length = scores.dim(2);
-  const Tensor counts = flatten == 0   ? call.TensorOf(1, "counts", DType::kI32, {rows, lists})
-                        : flatten == 1 ? call.TensorOf(1, "counts", DType::kI32, {rows})
-                                       : call.TensorOf(1, "counts", DType::kI32, {1});
+  const int64_t num_budgets = flatten == 0 ? rows * lists : flatten == 1 ? rows : 1;
+  Tensor counts;
+  std::vector<int32_t> budgets;
+  if (IsArray(call, 1)) {
+    const Span<const int32_t> given = call.Ints(1, "counts");
+    if (given.size != num_budgets) call.Refuse("counts", std::to_string(num_budgets) + " numbers", std::to_string(given.size));
+    budgets.assign(given.data, given.data + given.size);
+  } else {
+    counts = flatten == 0   ? call.TensorOf(1, "counts", DType::kI32, {rows, lists})
+             : flatten == 1 ? call.TensorOf(1, "counts", DType::kI32, {rows})
+                            : call.TensorOf(1, "counts", DType::kI32, {1});
+    budgets = ReadInts(call, counts);
+  }
   int64_t most = 1;
-  const std::vector<int32_t> budgets = CountsOf(call, counts);
+  for (const int32_t count : budgets)
+    if (count < 0) call.Refuse("counts", "0 or more entries", std::to_string(count));
   for (const int32_t count : budgets) most = std::max<int64_t>(most, count);
   Tensor wide, lens;
-  const TensorId wide_id = call.NewTensor(DType::kI32, {rows, lists, std::max<int64_t>(1, std::min(most, length))}, &wide);
-  const TensorId lens_id = call.NewTensor(DType::kI32, {rows, lists}, &lens);
+  const TensorId wide_id = NewResult(call, DType::kI32, {rows, lists, std::max<int64_t>(1, std::min(most, length))}, &wide);
+  const TensorId lens_id = NewResult(call, DType::kI32, {rows, lists}, &lens);
   if (rows * lists == 0) return PairOf(call, wide_id, lens_id);
   WnTopKParams params{.scores = scores.as<float>(),
                       .counts = counts.as<int32_t>(),
@@ -135,6 +140,8 @@ napi_value Top(Call& call) {
                       .indices_stride = static_cast<int32_t>(wide.dim(2)),
                       .protect_first = static_cast<int32_t>(call.Int(2, "protectFirst", 0, INT32_MAX)),
                       .protect_last = static_cast<int32_t>(call.Int(3, "protectLast", 0, INT32_MAX))};
+  if (params.counts == nullptr && num_budgets <= WN_TOP_K_FEW) std::copy(budgets.begin(), budgets.end(), params.few_counts);
+  else if (params.counts == nullptr) params.counts = StageFor(call, budgets.data(), budgets.size());
   params.workspace_bytes = wn_top_k_workspace_bytes(&params);
   if (params.workspace_bytes > 0) params.workspace = WorkspaceOf(call, static_cast<size_t>(params.workspace_bytes));
   Issue(call, wn_top_k(&params, StreamOf(call)));

@@ -33,7 +33,7 @@ napi_value Reduce(Call& call) {
   const int64_t how = call.Int(1, "how", 0, 2);
   if (scores.dim(1) < 1) call.Refuse("scores", "at least one list", Describe(scores));
   Tensor out;
-  const TensorId id = call.NewTensor(DType::kF32, {scores.dim(0), 1, scores.dim(2)}, &out);
+  const TensorId id = NewResult(call, DType::kF32, {scores.dim(0), 1, scores.dim(2)}, &out);
   const WnListMovesParams params{.values = scores.data,
                                  .out = out.data,
                                  .num_lists = scores.dim(0),

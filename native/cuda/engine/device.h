@@ -100,6 +100,8 @@ class Device : public BlockSource, protected GraphMaker {
   /// Address space for up to `most` bytes, none of them in use.
   virtual Status Reserve(size_t most, std::unique_ptr<GrowingRange>* out) = 0;
 
+  /// Blocks handed out while this is off keep what they held: their owner writes all of them.
+  void set_zeroes_blocks(bool on) { zeroes_blocks_ = on; }
   /// A copy of host bytes on the device for the op that is issued next, 16-byte aligned. Null when memory is out.
   template <class T>
   const T* Stage(const T* host, size_t count) {
@@ -142,6 +144,7 @@ class Device : public BlockSource, protected GraphMaker {
   StepGraphs steps_{HeadStartOfGraphs() << 20};
   std::optional<WnRmsNormParams> held_norm_;
   Status failure_;
+  bool zeroes_blocks_ = true;
 };
 
 /// The device of this build: GPU 0, or the host. ERR_UNSUPPORTED without a driver or device.

@@ -209,6 +209,7 @@ class CudaDevice final : public Device {
     if (cudaFreeAsync(block, stream_) == cudaSuccess) CountBytes(-static_cast<int64_t>(bytes));
   }
   void Zero(std::byte* block, size_t bytes) override {
+    if (!zeroes_blocks_) return;
     SettleQuietly();
     cudaMemsetAsync(block, 0, bytes, stream_);
   }

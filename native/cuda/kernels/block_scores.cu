@@ -15,8 +15,10 @@ struct BlockScoresArgs {
 /// A warp per list and block of slots; queries come from the caches, which all warps of the device share.
 __global__ void __launch_bounds__(32 * kWarps) block_scores_kernel(const __grid_constant__ BlockScoresArgs args) {
   const WnBlockScoresParams& p = args.p;
+  let_successor_start();
   const int lane = threadIdx.x & 31, block = blockIdx.x * kWarps + threadIdx.x / 32;
   const int list = blockIdx.y, lists = gridDim.y, row = blockIdx.z, d = p.head_dim;
+  wait_for_predecessor();
   if (block >= p.num_blocks) return;
   const int together = p.num_query_heads / lists, group_size = p.num_query_heads / p.num_kv_heads;
   const float score = reduce_group(p.gqa, list * together, together, [&](int head) {
@@ -52,6 +54,6 @@ WnStatus wn_block_scores(const WnBlockScoresParams* params, void* stream) {
   WN_REQUIRE(is_float_type(p.q_type) && p.gqa >= WN_GQA_NONE && p.gqa <= WN_GQA_ALL, "block_scores: q_type or gqa");
   if (p.num_blocks == 0) return ok();
   const dim3 grid(ceil_div(p.num_blocks, kWarps), lists_after(p.gqa, p.num_query_heads, p.num_kv_heads), p.rows);
-  block_scores_kernel<<<grid, 32 * kWarps, 0, static_cast<cudaStream_t>(stream)>>>(BlockScoresArgs{p});
-  return launch_status("block_scores");
+  return cuda_status(launch_early(block_scores_kernel, grid, dim3(32 * kWarps), 0, static_cast<cudaStream_t>(stream), BlockScoresArgs{p}),
+                     "block_scores");
 }

@@ -46,6 +46,8 @@ WN_DEVICE uint32_t choose_rows(const WnListMovesParams& p, int64_t i) {
 
 __global__ void __launch_bounds__(kThreads) list_moves_kernel(const __grid_constant__ ListMovesArgs args, int64_t count) {
   const WnListMovesParams& p = args.p;
+  let_successor_start();
+  wait_for_predecessor();
   const auto* values = static_cast<const uint32_t*>(p.values);
   auto* out = static_cast<uint32_t*>(p.out);
   const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
@@ -139,7 +141,8 @@ WnStatus wn_list_moves(const WnListMovesParams* params, void* stream) {
   const int64_t count = count_of(p);
   if (count == 0) return ok();
   WN_REQUIRE(p.out && (p.values || p.width == 0), "list_moves: a required pointer is null");
-  list_moves_kernel<<<grid_for(count), kThreads, 0, cuda_stream>>>(ListMovesArgs{p}, count);
+  const cudaError_t error = launch_early(list_moves_kernel, dim3(grid_for(count)), dim3(kThreads), 0, cuda_stream, ListMovesArgs{p}, count);
+  if (error != cudaSuccess) return cuda_status(error, "list_moves");
   if (p.op == WN_MOVE_MASK && p.length > 0)
     list_mask_kernel<<<grid_for(p.num_lists * p.length), kThreads, 0, cuda_stream>>>(ListMovesArgs{p});
   return launch_status("list_moves");

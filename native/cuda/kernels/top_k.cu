@@ -28,6 +28,8 @@ struct Found {
   uint32_t prefix, wanted;
 };
 
+WN_DEVICE int budget_of(const WnTopKParams& p, int budget) { return p.counts ? p.counts[budget] : p.few_counts[budget]; }
+
 /// Exclusive sum over the block, and the total. Uses kWarps + 1 words; begins and ends with a barrier.
 WN_DEVICE uint32_t block_exclusive(uint32_t value, uint32_t* warps, uint32_t& total) {
   const int lane = threadIdx.x & 31, warp = threadIdx.x / 32;
@@ -56,7 +58,7 @@ __host__ WN_DEVICE constexpr uint32_t round_mask(int round) { return round == 2 
 /// Every block of a budget repeats this over the counts of the rounds before, so that no launch is needed between. A budget that asks for
 /// more than there is ends at the smallest key of an entry, 1 or more, with all of them.
 WN_DEVICE Found find(const TopKArgs& args, int budget, int rounds, uint32_t* warps, uint32_t* shared) {
-  const int asked = args.p.counts[budget];
+  const int asked = budget_of(args.p, budget);
   Found found{0, asked > 0 ? static_cast<uint32_t>(asked) : 0u};
   for (int round = 0; round < rounds; round++) {
     const uint32_t* histogram = args.histograms + (static_cast<int64_t>(budget) * 3 + round) * kBins;
@@ -281,29 +283,32 @@ WN_DEVICE uint32_t small_exclusive(uint32_t value, uint32_t* warps, uint32_t& to
   return __shfl_sync(~0u, sum - own, warp) + inclusive - value;
 }
 
-/// All of a list with a budget of its own in one block and launch: a thread holds 16 neighbouring entries.
+/// All of a list with a budget of its own in one block and launch: a thread holds kEach neighbouring entries.
+template <int kEach>
 __global__ void __launch_bounds__(kSmallThreads) top_k_small_kernel(const __grid_constant__ WnTopKParams p) {
   __shared__ uint32_t histogram[kBins];
   __shared__ uint32_t warps[32], shared[2];
-  const int list = blockIdx.x, first = static_cast<int>(threadIdx.x) * kPerThread;
+  const int list = blockIdx.x, first = static_cast<int>(threadIdx.x) * kEach;
+  let_successor_start();
+  wait_for_predecessor();
   const float* scores = p.scores + static_cast<int64_t>(list) * p.length;
-  uint32_t keys[kPerThread], valid = 0, total;
+  uint32_t keys[kEach], valid = 0, total;
 #pragma unroll
-  for (int i = 0; i < kPerThread; i++) {
+  for (int i = 0; i < kEach; i++) {
     keys[i] = first + i < p.length ? entry_key(scores[first + i]) : 0;
     valid += keys[i] > 0;
   }
   uint32_t rank = small_exclusive(valid, warps, total);
   const uint32_t front = min(p.protect_first, p.length), back = min(p.protect_last, p.length);
 #pragma unroll
-  for (int i = 0; i < kPerThread; i++) {
+  for (int i = 0; i < kEach; i++) {
     if (keys[i] == 0) continue;
     if (rank < front) keys[i] = kLargestKey - rank;
     else if (total - 1 - rank < back) keys[i] = kLargestKey - (front + total - 1 - rank);
     rank++;
   }
   const uint32_t entries = total;
-  const int asked = p.counts[list];
+  const int asked = budget_of(p, list);
   const uint32_t taken = min(asked > 0 ? static_cast<uint32_t>(asked) : 0u, entries);
   uint32_t prefix = 0, wanted = taken;
   for (int round = 0; round < 3 && taken > 0; round++) {
@@ -311,7 +316,7 @@ __global__ void __launch_bounds__(kSmallThreads) top_k_small_kernel(const __grid
     for (int i = threadIdx.x; i < kBins; i += kSmallThreads) histogram[i] = 0;
     __syncthreads();
 #pragma unroll
-    for (int i = 0; i < kPerThread; i++)
+    for (int i = 0; i < kEach; i++)
       if (keys[i] > 0 && (round == 0 || keys[i] >> above == prefix >> above))
         atomicAdd(histogram + ((keys[i] >> shift) & round_mask(round)), 1u);
     __syncthreads();
@@ -328,12 +333,12 @@ __global__ void __launch_bounds__(kSmallThreads) top_k_small_kernel(const __grid
   }
   uint32_t packed = 0;
 #pragma unroll
-  for (int i = 0; i < kPerThread; i++) packed += keys[i] == 0 ? 0u : keys[i] > prefix ? 1u : keys[i] == prefix ? 1u << 16 : 0u;
+  for (int i = 0; i < kEach; i++) packed += keys[i] == 0 ? 0u : keys[i] > prefix ? 1u : keys[i] == prefix ? 1u << 16 : 0u;
   const uint32_t before = small_exclusive(packed, warps, total);
   uint32_t greater = before & 0xffff, equal = before >> 16;
   int32_t* target = p.indices + static_cast<int64_t>(list) * p.indices_stride;
 #pragma unroll
-  for (int i = 0; i < kPerThread; i++) {
+  for (int i = 0; i < kEach; i++) {
     const bool is_tie = keys[i] > 0 && keys[i] == prefix, is_greater = keys[i] > prefix;
     const uint32_t place = greater + min(equal, wanted);
     if (taken > 0 && (is_greater || (is_tie && equal < wanted)) && place < static_cast<uint32_t>(p.indices_stride))
@@ -376,7 +381,7 @@ WnStatus wn_top_k(const WnTopKParams* params, void* stream) {
   if (protect * p.lists_per_budget > 8000000) return make_status(WN_UNSUPPORTED, "top_k: more than 8000000 protected entries a budget");
   if (int64_t{p.lists_per_budget} * p.length >= int64_t{1} << 31) return make_status(WN_UNSUPPORTED, "top_k: 2^31 entries a budget or more");
   if (p.num_lists == 0) return ok();
-  WN_REQUIRE(p.scores && p.counts && p.lens && (p.indices || p.indices_stride == 0), "top_k: a required pointer is null");
+  WN_REQUIRE(p.scores && (p.counts || p.num_lists / p.lists_per_budget <= WN_TOP_K_FEW) && p.lens && (p.indices || p.indices_stride == 0), "top_k: a required pointer is null");
   const int budgets = p.num_lists / p.lists_per_budget;
   if (p.num_lists > 65535) return make_status(WN_UNSUPPORTED, "top_k: more than 65535 lists in one call");
   TopKArgs args{p};
@@ -388,8 +393,8 @@ WnStatus wn_top_k(const WnTopKParams* params, void* stream) {
     return cuda_status(cudaMemsetAsync(p.indices, 0xff, size_t{4} * p.num_lists * p.indices_stride, cuda_stream), "top_k");
   }
   if (p.lists_per_budget == 1 && p.length <= kSmallEntries) {
-    top_k_small_kernel<<<p.num_lists, kSmallThreads, 0, cuda_stream>>>(p);
-    return launch_status("top_k");
+    const auto kernel = p.length <= 4 * kSmallThreads ? top_k_small_kernel<4> : top_k_small_kernel<kPerThread>;
+    return cuda_status(launch_early(kernel, dim3(p.num_lists), dim3(kSmallThreads), 0, cuda_stream, p), "top_k");
   }
   const dim3 grid(args.chunks_per_budget, budgets);
   top_k_keys_kernel<<<grid_for(int64_t{p.num_lists} * p.length, 4 * kThreads), kThreads, 0, cuda_stream>>>(args);

@@ -23,7 +23,7 @@ void top_k_ref(const WnTopKParams& p, int32_t* indices, int32_t* lens) {
       }
     }
     std::sort(order.begin(), order.end());
-    order.resize(std::min<size_t>(order.size(), std::max(0, p.counts[first / p.lists_per_budget])));
+    order.resize(std::min<size_t>(order.size(), std::max(0, (p.counts ? p.counts : p.few_counts)[first / p.lists_per_budget])));
     for (int list = first; list < first + p.lists_per_budget; list++) {
       std::vector<int> mine;
       for (const auto& entry : order)

@@ -187,7 +187,7 @@ void add_decode_cases(Cases& cases) {
           for (int page : {16, 32, 64})
             table.push_back({d, 4, 2, {700, 1, 65, 1000, 64, 1025, 16, 33}, WN_SELECT_PAGES, false, density, page, is_attend, per_row});
         }
-    for (int page : {16, 32}) table.push_back({d, 4, 8, many, WN_SELECT_PAGES, false, 0.5, page, true, false});
+    for (int page : {16, 32}) table.push_back({d, 4, 8, {many.begin(), many.begin() + 64}, WN_SELECT_PAGES, false, 0.5, page, true, false});
     for (int page : {16, 64}) table.push_back({d, 4, 1, {20000}, WN_SELECT_PAGES, false, 0.5, page, true, false});
     table.push_back({d, 1, 8, many, WN_SELECT_TOKENS, true, 0.5});
     table.push_back({d, 1, 8, many, WN_SELECT_PAGES, true, 0.5});

@@ -3,6 +3,9 @@
 
 #include "status.h"
 
+/// Budgets that may come with the call instead of from the device.
+enum { WN_TOP_K_FEW = 32 };
+
 typedef struct WnTopKParams {
   const float* scores;
   const int32_t* counts;
@@ -14,6 +17,7 @@ typedef struct WnTopKParams {
   int32_t lists_per_budget;  ///< consecutive lists that share one budget; divides num_lists
   int32_t indices_stride;
   int32_t protect_first, protect_last;
+  int32_t few_counts[WN_TOP_K_FEW];
 } WnTopKParams;
 
 /// The best entries of lists of scores, ascending by index, one budget a list or over several lists.
@@ -23,7 +27,8 @@ typedef struct WnTopKParams {
 /// does not cover them takes the first ones of all lists rank by rank, then the last ones from the end.
 ///
 /// Shapes    scores   [num_lists, length]  f32
-///           counts   [num_lists / lists_per_budget]  int32, entries to take; below 0 counts as 0
+///           counts   [num_lists / lists_per_budget]  int32, entries to take; below 0 counts as 0; null: few_counts, at most
+///                    WN_TOP_K_FEW budgets
 ///           indices  [num_lists, indices_stride]  int32, padded with -1; what does not fit is dropped
 ///           lens     [num_lists]  int32, entries written
 ///           workspace  wn_top_k_workspace_bytes, 16-byte aligned; contents need no preparation
