@@ -1,6 +1,6 @@
 #include "winnow_cuda/prefill_attention.h"
 
-#include "prefill_solo.cuh"
+#include "prefill_consumer.cuh"
 #include "tensor_map.h"
 
 namespace winnow {
@@ -33,37 +33,6 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     take_registers<C::kConsumerRegisters>();
     PrefillConsumer<C>(a, sm, threadIdx.x / 128 - 1).run();
   }
-}
-
-template <typename C>
-__global__ void __launch_bounds__(C::kThreads, 1)
-    prefill_solo_kernel(const __grid_constant__ CUtensorMap q_map, const __grid_constant__ CUtensorMap k_map,
-                        const __grid_constant__ CUtensorMap v_map, const __grid_constant__ PrefillArgs a) {
-  extern __shared__ char raw[];
-  if (threadIdx.x == 0) {
-    for (int group = 0; group < C::kConsumers; group++) PrefillSoloShared<C>(raw, group).init();
-    barrier_init_fence();
-  }
-  __syncthreads();
-  if (threadIdx.x < 128) {
-    give_up_registers<C::kProducerRegisters>();
-    const int group = threadIdx.x / 32;
-    if (threadIdx.x % 32 == 0 && group < C::kConsumers)
-      produce_solo<C>(a, PrefillSoloShared<C>(raw, group), group, &q_map, &k_map, &v_map);
-  } else {
-    take_registers<C::kConsumerRegisters>();
-    const PrefillSoloShared<C> sm(raw, threadIdx.x / 128 - 1);
-    PrefillSoloConsumer<C>(a, sm).run();
-  }
-}
-
-/// The kernel of a configuration, and how many tiles a block of it takes at once.
-template <typename C>
-constexpr auto kernel_of() {
-  if constexpr (C::kSolo)
-    return prefill_solo_kernel<C>;
-  else
-    return prefill_attention_kernel<C>;
 }
 
 template <typename C>
@@ -105,15 +74,15 @@ WnStatus launch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
   a.lse_head_stride = p.lse_by_token ? 1 : p.query_len;
   a.lse_row_stride = p.lse_by_token ? p.num_query_heads : 1;
   a.scale_log2 = p.softmax_scale * kLog2e;
-  const auto kernel = kernel_of<C>();
+  const auto kernel = prefill_attention_kernel<C>;
   const cudaError_t error =
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::kSharedBytes);
   if (error != cudaSuccess) return cuda_status(error, "prefill_attention: shared memory");
   // One block per multiprocessor walks many tiles, so that loads of the next tile run under the end of this one.
   const int64_t tiles = static_cast<int64_t>(a.num_row_blocks) * p.num_query_heads;
   if (tiles > (1 << 30)) return make_status(WN_UNSUPPORTED, "prefill_attention: more than 2^30 row blocks and heads");
-  const int64_t blocks = device_attribute(cudaDevAttrMultiProcessorCount), wanted = ceil_div(tiles, C::kSolo ? C::kConsumers : 1);
-  kernel<<<static_cast<unsigned>(wanted < blocks ? wanted : blocks), C::kThreads, C::kSharedBytes, stream>>>(
+  const int blocks = device_attribute(cudaDevAttrMultiProcessorCount);
+  kernel<<<static_cast<unsigned>(tiles < blocks ? tiles : blocks), C::kThreads, C::kSharedBytes, stream>>>(
       q_map, k_map, v_map, a);
   return launch_status("prefill_attention");
 }
@@ -122,14 +91,12 @@ WnStatus dispatch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
   // Two groups of 64 rows match the row blocks of a list. Without one three groups are faster: they fill each other's
   // gaps without help, and a wider tile reads less through the L2.
   if (p.head_dim == 64) {
-    if (p.block_row_ptr && p.variant == 5) return launch<PrefillSoloConfig<64, 8>>(p, stream);
     if (p.block_row_ptr) return launch<PrefillConfig<64, 2, 128, 4, true, true>>(p, stream);
     if (p.pages) return launch<PrefillConfig<64, 3, 128, 4, false, true, false>>(p, stream);
     if (p.variant == 6) return launch<PrefillConfig<64, 3, 160, 4, false, false>>(p, stream);
     return launch<PrefillConfig<64, 3, 128, 4, false, false>>(p, stream);
   }
   if (p.head_dim == 128) {
-    if (p.block_row_ptr && p.variant == 5) return launch<PrefillSoloConfig<128, 5>>(p, stream);
     if (p.block_row_ptr) return launch<PrefillConfig<128, 2, 128, 3, true, true>>(p, stream);
     if (p.pages) return launch<PrefillConfig<128, 3, 128, 2, false, true, false>>(p, stream);
     return launch<PrefillConfig<128, 3, 128, 2, false, false>>(p, stream);

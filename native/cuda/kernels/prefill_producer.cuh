@@ -36,7 +36,7 @@ constexpr int launch_registers(int threads) { return 65536 / threads / 8 * 8 * t
 template <int kHeadDimT, int kConsumersT, int kBlockT, int kStagesT, bool kOverlapT, bool kHalvesT, bool kListsT = kHalvesT>
 struct PrefillConfig {
   static constexpr int kHeadDim = kHeadDimT, kConsumers = kConsumersT, kBlock = kBlockT, kStages = kStagesT;
-  static constexpr bool kOverlap = kOverlapT, kHalves = kHalvesT, kLists = kListsT, kSolo = false;
+  static constexpr bool kOverlap = kOverlapT, kHalves = kHalvesT, kLists = kListsT;
   static constexpr int kRows = 64 * kConsumers, kThreads = 128 * (kConsumers + 1), kChunks = kHeadDim / 64;
   static constexpr int kProducerRegisters = kConsumers == 3 ? 32 : 40, kConsumerRegisters = kConsumers == 3 ? 160 : 232;
   static constexpr int kTileBytes = kBlock * kHeadDim * 2, kQueryBytes = kRows * kHeadDim * 2;
@@ -76,16 +76,15 @@ struct PrefillSteps {
   const int32_t* list = nullptr;
   int list_len = 0;
   WN_DEVICE PrefillSteps(const PrefillArgs& a, PrefillTile tile) {
-    if constexpr (!C::kSolo)
-      range = visible_blocks(tile.row_block * C::kRows, C::kRows, a.q_offset, a.kv_len, a.sink_tokens, a.window_tokens,
-                             C::kBlock);
-    if (C::kSolo || (C::kLists && a.block_row_ptr)) {
+    range = visible_blocks(tile.row_block * C::kRows, C::kRows, a.q_offset, a.kv_len, a.sink_tokens, a.window_tokens,
+                           C::kBlock);
+    if (C::kLists && a.block_row_ptr) {
       const int32_t* row = a.block_row_ptr + tile.query_head * a.num_row_blocks + tile.row_block;
       list = a.block_ids + row[0];
       list_len = row[1] - row[0];
     }
   }
-  WN_DEVICE bool has_list() const { return C::kSolo || (C::kLists && list); }
+  WN_DEVICE bool has_list() const { return C::kLists && list; }
   WN_DEVICE int count() const {
     constexpr int kPerStep = C::kBlock / 64;
     return has_list() ? (list_len + kPerStep - 1) / kPerStep : range.count();
@@ -146,27 +145,27 @@ WN_DEVICE PrefillTile tile_at(const PrefillArgs& a, int index) {
   return prefill_tile(index, a.num_row_blocks, a.num_kv_heads, a.group_size, a.section);
 }
 
-/// Which tiles a taker takes, of `takers` in the grid: whichever is next where the caller lent two counters, else a fixed
-/// share. The next tile is drawn one ahead, so that the counter's latency passes under the tile before.
+/// Which tiles a block takes: whichever is next where the caller lent two counters, else a fixed share. The next tile is
+/// drawn one ahead, so that the counter's latency passes under the tile before.
 struct PrefillSchedule {
   const PrefillArgs& a;
-  int num_tiles, takers, taker, round = 0, drawn;
-  WN_DEVICE PrefillSchedule(const PrefillArgs& args, int index, int count)
-      : a(args), num_tiles(a.num_row_blocks * a.num_query_heads), takers(count), taker(index), drawn(index) {}
+  int num_tiles, round = 0, drawn;
+  WN_DEVICE explicit PrefillSchedule(const PrefillArgs& args)
+      : a(args), num_tiles(a.num_row_blocks * a.num_query_heads), drawn(blockIdx.x) {}
   /// The next tile's index, or -1.
   WN_DEVICE int next() {
     int index = drawn;
     if (a.scheduler) {
       if (index >= num_tiles) return -1;
-      drawn = takers + atomicAdd(a.scheduler, 1);
+      drawn = gridDim.x + atomicAdd(a.scheduler, 1);
       return index;
     }
-    drawn = snake_index(++round, taker, takers);
+    drawn = snake_index(++round, blockIdx.x, gridDim.x);
     return index < num_tiles ? index : -1;
   }
-  /// The last taker to end puts the counters back to zero for the next launch.
+  /// The last block to end puts the counters back to zero for the next launch.
   WN_DEVICE void end() {
-    if (!a.scheduler || atomicAdd(a.scheduler + 1, 1) != takers - 1) return;
+    if (!a.scheduler || atomicAdd(a.scheduler + 1, 1) != static_cast<int>(gridDim.x) - 1) return;
     a.scheduler[0] = 0;
     a.scheduler[1] = 0;
   }
@@ -175,7 +174,7 @@ struct PrefillSchedule {
 template <typename C>
 WN_DEVICE void produce(const PrefillArgs& a, const PrefillShared<C>& sm, const CUtensorMap* q_map,
                        const CUtensorMap* k_map, const CUtensorMap* v_map) {
-  PrefillSchedule schedule(a, blockIdx.x, gridDim.x);
+  PrefillSchedule schedule(a);
   PrefillRings<C> rings;
   for (;;) {
     const int index = schedule.next(), query = rings.query();

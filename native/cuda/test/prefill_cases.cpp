@@ -133,17 +133,14 @@ void add_prefill_cases(Cases& cases) {
     table.push_back({d, 4, 2, 300, 1300, 1000, "window", "paged", 4, 1});
     for (int n : {1, 65, 200, 400}) {
       table.push_back({d, 2, 2, n, n + 130, 130, "window", "paged", 5, 77});
-      table.push_back({d, 4, 2, n, n + 130, 130, "list", "nhd", 0, 0, 5, 0.4});
+      table.push_back({d, 4, 2, n, n + 130, 130, "list", "nhd", 0, 0, 0, 0.4});
     }
     for (int n : {1, 64, 80, 81, 160, 200, 384, 500}) {
       table.push_back({d, 2, 2, n, n, 0, "dense", "nhd", 0, 0, 6});
       table.push_back({d, 2, 1, n, n + 330, 330, "window", "nhd", 5, 177, 6});
     }
-    for (int variant : {0, 5}) {
-      table.push_back({d, 70, 2, 300, 300, 0, "list", "paged", 0, 0, variant, 0.3});
-      table.push_back({d, 2, 1, 200, 3000, 2800, "list", "paged", 0, 0, variant, 0.5});
-    }
-    for (double density : {0.0, 0.1, 1.0}) table.push_back({d, 4, 2, 300, 300, 0, "list", "nhd", 0, 0, 5, density});
+    table.push_back({d, 70, 2, 300, 300, 0, "list", "paged", 0, 0, 0, 0.3});
+    table.push_back({d, 2, 1, 200, 3000, 2800, "list", "paged", 0, 0, 0, 0.5});
     for (double density : {0.0, 0.1, 0.4, 1.0})
       for (std::string source : {"nhd", "paged"}) {
         table.push_back({d, 4, 2, 300, 300, 0, "list", source, 0, 0, 0, density});

@@ -48,7 +48,6 @@ std::vector<RecordedRun> prefill_runs() {
     runs.push_back(record_prefill<PrefillConfig<64, 2, 128, 2, false, false>>("in order, 2 groups, 2 stages, steps " + n, 1, blocks));
     runs.push_back(record_prefill<PrefillConfig<64, 2, 128, 2, true, false>>("overlapped, 2 groups, 2 stages, steps " + n, 1, blocks));
     runs.push_back(record_prefill<PrefillConfig<64, 2, 128, 2, true, true>>("halves of a list, 2 stages, blocks " + n, 1, blocks, true));
-    runs.push_back(record_prefill<PrefillSoloConfig<64, 4>>("groups that go their own ways, 4 stages, blocks " + n, 2, blocks, true));
   }
   runs.push_back(record_prefill<PrefillConfig<64, 3, 128, 2, false, false>>("in order, 3 groups, 2 stages, steps 3", 1, 3));
   runs.push_back(record_prefill<PrefillConfig<64, 2, 128, 3, true, false>>("overlapped, 2 groups, 3 stages, steps 4", 1, 4));

@@ -52,8 +52,7 @@ typedef struct WnPrefillAttentionParams {
 /// Error     relative RMS against the fp64 reference <= 6e-3 (bf16 probabilities), lse <= 2e-3 absolute
 /// Cost      4 * head_dim FLOP per visible pair and query head; no allocation; asynchronous on `stream`
 /// Returns   Status with code and message; never throws, prints or exits
-/// `variant` 0 chooses; 5 = groups with tiles of their own (lists, head_dim 64 and 128), 6 = steps of 160 and 80 keys
-///           (head_dim 64 and 256, neither list nor pages)
+/// `variant` 0 chooses; 6 = steps of 160 and 80 keys (head_dim 64 and 256, neither list nor pages)
 WN_API WnStatus wn_prefill_attention(const WnPrefillAttentionParams* params, void* stream);
 
 #endif
