@@ -40,13 +40,13 @@ if ! { cmake -S "$here" -B "$build" -DCMAKE_CUDA_COMPILER="$nvcc" && cmake --bui
 fi
 report "the library, the tests and the benchmark build" 1 ""
 
-# nvcc's resource report prints one line a kernel. int4 decode keeps 4 bytes a thread in memory: a variant with room for
-# them (seven warps) was slower; so does, with 8, the one thread that fetches pages for three groups. Nothing else may spill.
+# nvcc's resource report prints one line a kernel. None of the attention kernels, which are compiled
+# anew here, keeps anything in memory; of the others one may, 8 bytes.
 largest=$(sed -n 's/.* \([0-9]*\) bytes spill stores.*/\1/p' "$log" | sort -n | tail -n 1)
 spilling=$(grep "bytes spill" "$log" | grep -vc " 0 bytes spill stores" || true)
 kernels=$(grep -c "bytes spill" "$log" || true)
-report "no kernel spills (two: at most 8 bytes)" \
-  "$([ "${largest:-99}" -le 8 ] && [ "$spilling" -le 3 ] && [ "$kernels" -ge 20 ] && echo 1 || echo 0)" \
+report "no kernel spills (one: at most 8 bytes)" \
+  "$([ "${largest:-99}" -le 8 ] && [ "$spilling" -le 1 ] && [ "$kernels" -ge 20 ] && echo 1 || echo 0)" \
   "$kernels kernels, $spilling with spills, largest $largest bytes"
 # C75xx and C76xx: ptxas serialised a wgmma pipeline or ignored a register request.
 warnings=$(grep -cE "\(C7[56][0-9][0-9]\)" "$log" || true)

@@ -17,7 +17,7 @@ struct Int4Args {
   const int32_t* kv_lens;
   float* part_out;  ///< [splits][batch * num_query_heads][head_dim]
   float* part_lse;
-  int32_t num_segments, num_kv_heads, num_query_heads, group_size, page_table_stride, num_pages;
+  int32_t num_segments, num_kv_heads, num_query_heads, group_size, page_table_stride;
   float scale_log2;
 };
 
@@ -212,16 +212,6 @@ struct Int4Warp {
   }
 };
 
-/// Half pages begin .. end - 1 of a segment belong to this block.
-struct Int4Split {
-  int begin, end;
-  WN_DEVICE explicit Int4Split(int length) {
-    const int groups = (length + 31) / 32, per_split = ceil_div(groups, static_cast<int>(gridDim.x));
-    begin = blockIdx.x * per_split;
-    end = min(begin + per_split, groups);
-  }
-};
-
 /// Each warp has a ring of two half pages of its own, so warps need no barrier while they run.
 template <int kHeadDim>
 __global__ void __launch_bounds__(32 * kWarps, kBlocksPerProcessor)
@@ -232,24 +222,16 @@ __global__ void __launch_bounds__(32 * kWarps, kBlocksPerProcessor)
   const int segment = blockIdx.y, warp = threadIdx.x / 32;
   const int32_t* table = a.page_table + static_cast<int64_t>(segment) * a.page_table_stride;
   let_successor_start();
-  if (warp == 0) {
-    // What the rings will hold first, as far as it can be known before the kernel ahead has ended; see decode_ahead.cuh.
-    const Int4Split guess(max(__ldcg(a.kv_lens + segment), 0));
-    const int entry = guess.begin / 2 + static_cast<int>(threadIdx.x);
-    if (threadIdx.x < kWarps && 2 * entry < guess.end && entry < a.page_table_stride) {
-      const int page = min(max(__ldcg(table + entry), 0), a.num_pages - 1);
-      prefetch_l2(a.pages + page * quantised_page_bytes(kHeadDim), static_cast<uint32_t>(quantised_page_bytes(kHeadDim)));
-    }
-  }
   wait_for_predecessor();
-  const int length = a.kv_lens[segment];
-  const Int4Split split(length);
-  const int begin = split.begin, end = split.end;
+  const int length = a.kv_lens[segment], groups = (length + 31) / 32;
+  const int per_split = ceil_div(groups, static_cast<int>(gridDim.x));
+  const int begin = blockIdx.x * per_split, end = min(begin + per_split, groups);
   Warp state(a, segment);
+  char* own = ring + warp * 2 * Warp::kHalfBytes;
   auto page_of = [&](int group) { return group < end ? table[group / 2] : 0; };
   auto fetch = [&](int group, int page, int stage) {
     if (group < end)
-      Warp::fetch(ring + (2 * warp + stage) * Warp::kHalfBytes, a.pages + page * quantised_page_bytes(kHeadDim), group % 2);
+      Warp::fetch(own + stage * Warp::kHalfBytes, a.pages + page * quantised_page_bytes(kHeadDim), group % 2);
     async_copy_commit();
   };
   fetch(begin + warp, page_of(begin + warp), 0);
@@ -260,7 +242,7 @@ __global__ void __launch_bounds__(32 * kWarps, kBlocksPerProcessor)
     next_page = page_of(i + 2 * kWarps);
     async_copy_wait<1>();
     __syncwarp();
-    state.take(ring + (2 * warp + stage) * Warp::kHalfBytes, length - 32 * i);
+    state.take(own + stage * Warp::kHalfBytes, length - 32 * i);
     __syncwarp();
   }
   async_copy_wait<0>();
@@ -358,7 +340,6 @@ WnStatus wn_decode_attention_int4(const WnDecodeAttentionInt4Params* params, voi
   a.num_query_heads = p.num_query_heads;
   a.group_size = p.num_query_heads / p.num_kv_heads;
   a.page_table_stride = p.page_table_stride;
-  a.num_pages = p.num_pages;
   a.scale_log2 = p.softmax_scale * kLog2e;
   const auto cuda_stream = static_cast<cudaStream_t>(stream);
   const WnStatus status =

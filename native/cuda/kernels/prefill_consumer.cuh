@@ -7,22 +7,21 @@
 
 namespace winnow {
 
-/// 64 query rows of a warp group and what has been summed for them. A thread holds two rows, row() and
-/// row() + 8. Registers are short: what can be worked out again is not kept.
+/// 64 query rows of a warp group and what has been summed for them. A thread holds two rows, `row` and `row + 8`.
 template <typename C>
 struct PrefillRows {
   static constexpr int kScores = C::kBlock / 2, kOut = C::kHeadDim / 2;
   const PrefillArgs& a;
-  int first_row;
+  int lane, first_row, row;
   float out[kOut];
   uint32_t weights[C::kBlock / 4];
   float max0, max1, sum0, sum1;
 
-  WN_DEVICE explicit PrefillRows(const PrefillArgs& args) : a(args) {}
-  WN_DEVICE int row() const { return first_row + accumulator_row(threadIdx.x & 127, 0); }
+  WN_DEVICE explicit PrefillRows(const PrefillArgs& args) : a(args), lane(threadIdx.x & 31) {}
 
   WN_DEVICE void begin(int first) {
     first_row = first;
+    row = first_row + accumulator_row(threadIdx.x & 127, 0);
     max0 = max1 = -INFINITY;
     sum0 = sum1 = 0;
 #pragma unroll
@@ -60,14 +59,13 @@ struct PrefillRows {
         (C::kBlock <= 128 || !half_needs_mask(columns.y + 64)))
       return;
     // 32-bit is enough: lengths and offsets are below 2^30.
-    const int lane = threadIdx.x & 31, row = this->row();
     const int end0 = min(row + a.q_offset + 1, a.kv_len), end1 = min(row + 8 + a.q_offset + 1, a.kv_len);
     const int window = a.window_tokens > 0 ? a.window_tokens : kNoColumn;
     const int begin0 = row + a.q_offset + 1 - window, begin1 = begin0 + 8;
 #pragma unroll
     for (int i = 0; i < kScores; i++) {
       const int offset = 8 * (i / 4) + 2 * (lane % 4) + (i & 1);
-      const int column = offset < 64 ? columns.x + offset : columns.y + offset - 64;
+      const int column = !C::kLists || offset < 64 ? columns.x + offset : columns.y + offset - 64;
       const bool is_second = (i >> 1) & 1;
       const bool visible = column < (is_second ? end1 : end0) &&
                            (column >= (is_second ? begin1 : begin0) || column < a.sink_tokens);
@@ -131,7 +129,6 @@ struct PrefillRows {
       }
   }
   WN_DEVICE void store(int query_head) {
-    const int lane = threadIdx.x & 31, row = this->row();
 #pragma unroll
     for (int step = 1; step <= 2; step *= 2) {
       sum0 += __shfl_xor_sync(~0u, sum0, step);

@@ -101,30 +101,27 @@ struct PrefillSteps {
   }
 };
 
-/// Where the halves of a step lie: rows of the tensor map, of keys; values of a page are 64 rows on. Columns past the end
-/// are masked, so any page will do for them.
 template <typename C>
-WN_DEVICE int2 rows_of(const PrefillArgs& a, int2 columns, int kv_head) {
-  if (!C::kHalves || !a.page_table) return columns;
-  const int32_t* table = a.page_table + kv_head * a.page_table_stride;
-  int2 rows = {table[min(columns.x, a.kv_len - 1) / 64] * 128, 0};
-  if constexpr (C::kBlock > 64) rows.y = table[min(columns.y, a.kv_len - 1) / 64] * 128;
-  return rows;
-}
-
-template <typename C>
-WN_DEVICE void load_tile(const PrefillArgs& a, const CUtensorMap* map, char* target, uint64_t* full, int2 rows,
+WN_DEVICE void load_tile(const PrefillArgs& a, const CUtensorMap* map, char* target, uint64_t* full, int2 columns,
                          int kv_head, bool is_value) {
   barrier_expect(full, C::kTileBytes);
   if constexpr (!C::kHalves) {
-    tma_load_4d(target, map, full, 0, rows.x, 0, kv_head);
+    tma_load_4d(target, map, full, 0, columns.x, 0, kv_head);
   } else {  // a step of 64 keys is one box, one of 128 a box for each half and chunk
-    const int skipped = a.page_table && is_value ? 64 : 0, head = a.page_table ? 0 : kv_head;
 #pragma unroll
-    for (int half = 0; half < C::kBlock / 64; half++)
+    for (int half = 0; half < C::kBlock / 64; half++) {
+      const int column = half ? columns.y : columns.x;
+      int row = column, head = kv_head;
+      if (a.page_table) {
+        // Columns past the end are masked, so any page will do for them.
+        const int entry = min(column, a.kv_len - 1) / 64;
+        row = a.page_table[kv_head * a.page_table_stride + entry] * 128 + (is_value ? 64 : 0);
+        head = 0;
+      }
 #pragma unroll
       for (int chunk = 0; chunk < (C::kBlock == 64 ? 1 : C::kChunks); chunk++)
-        tma_load_4d(target + chunk * C::kBlock * 128 + half * 8192, map, full, 0, (half ? rows.y : rows.x) + skipped, chunk, head);
+        tma_load_4d(target + chunk * C::kBlock * 128 + half * 8192, map, full, 0, row, chunk, head);
+    }
   }
 }
 
@@ -196,19 +193,18 @@ WN_DEVICE void produce(const PrefillArgs& a, const PrefillShared<C>& sm, const C
     barrier_expect(sm.q_full + query, C::kQueryBytes);
     tma_load_4d(sm.q + query * C::kQueryBytes, q_map, sm.q_full + query, 0, tile.row_block * C::kRows, 0,
                 tile.query_head);
-    // A list's next entry is asked for a step ahead, a page's row before the wait for its place.
+    // A list's next entry is asked for a step ahead; a range needs no memory.
     int2 next = C::kLists ? steps.columns(0) : make_int2(0, 0);
     int stage = rings.stage(0), parity = rings.parity(0) ^ 1;
 #pragma unroll 1  // the producer has few registers, and all the time in the world
     for (int i = 0; i < count; i++) {
       const int2 columns = C::kLists ? next : steps.columns(i);
-      const int2 rows = rows_of<C>(a, columns, kv_head);
       if (C::kLists && i + 1 < count) next = steps.columns(i + 1);
       barrier_wait(sm.k_empty + stage, parity);
       sm.columns[stage] = columns;
-      load_tile<C>(a, k_map, sm.k + stage * C::kTileBytes, sm.k_full + stage, rows, kv_head, false);
+      load_tile<C>(a, k_map, sm.k + stage * C::kTileBytes, sm.k_full + stage, columns, kv_head, false);
       barrier_wait(sm.v_empty + stage, parity);
-      load_tile<C>(a, v_map, sm.v + stage * C::kTileBytes, sm.v_full + stage, rows, kv_head, true);
+      load_tile<C>(a, v_map, sm.v + stage * C::kTileBytes, sm.v_full + stage, columns, kv_head, true);
       if (++stage == C::kStages) {
         stage = 0;
         parity ^= 1;
