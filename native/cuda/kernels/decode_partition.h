@@ -12,7 +12,8 @@ namespace winnow {
 /// An empty segment is one masked tile, so that its output is written by the ordinary path.
 WN_HD int segment_tiles(int slots) { return slots <= 0 ? 1 : (slots + 63) / 64; }
 
-struct DecodeShare {
+/// Whole 8-byte words, as pairs of floats lie behind it in shared memory.
+struct alignas(8) DecodeShare {
   int32_t payload, total;  ///< tiles of a part, of all segments; 32 bits, as divisions of 64 take long
   int32_t segment_begin;   ///< first tile of `segment`
   int32_t segment;         ///< where this part begins, or -1 if it has nothing

@@ -69,6 +69,7 @@ struct DecodeShared {
     empty = full + C::kStages;
     share_full = empty + C::kStages;
     share = reinterpret_cast<DecodeShare*>(share_full + 1);
+    static_assert(sizeof(DecodeShare) % alignof(float2) == 0);
     scratch_sum = reinterpret_cast<float2*>(share + 1);
     scratch = reinterpret_cast<float*>(scratch_sum + (C::kGroups - 1) * C::kHeads);
     exchange = scratch + (C::kGroups - 1) * C::kHeads * C::kScratchRow;
