@@ -113,7 +113,7 @@ export interface Addon {
   deviceMeters?(): DeviceMeters;
   /**
    * Ops of a decode step behind those that read so many MB of weights go as one graph where they come again with the same arguments; -1:
-   * all go one by one. Until it is called, WINNOW_CUDA_GRAPHS says the number, or `off`; else it is 512.
+   * all go one by one. Until it is called, WINNOW_CUDA_GRAPHS says the number, or `off`; else it is 3072.
    */
   stepGraphs?(megabytes: number): void;
   resetDeviceMeters?(): void;

@@ -69,8 +69,6 @@ inline void tma_load_4d(void* target, const CUtensorMap* map, uint64_t* barrier,
 inline void bulk_load(void* target, const void* source, int bytes, uint64_t* barrier) {
   emulate::copy_bytes(target, source, bytes, barrier);
 }
-inline void tma_prefetch_4d(const CUtensorMap*, int, int, int, int) {}
-inline void bulk_prefetch(const void* source, int bytes) { emulate::touch(source, bytes); }
 inline void prefetch_tensor_map(const CUtensorMap*) {}
 template <int kRegisters>
 void give_up_registers() {}

@@ -14,8 +14,8 @@ constexpr size_t kRemembered = 8;
 /// Fewer ops are not worth a graph.
 constexpr size_t kLeast = 8;
 constexpr size_t kAlignment = 16;
-/// MB: what a device reads in the time that the host takes to put a step together.
-constexpr int64_t kHeadStart = 512;
+/// MB: what a device reads while the host puts a step together, with plenty to spare.
+constexpr int64_t kHeadStart = 3072;
 
 }  // namespace
 

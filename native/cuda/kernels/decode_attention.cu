@@ -1,6 +1,5 @@
 #include "winnow_cuda/decode_attention.h"
 
-#include "decode_ahead.cuh"
 #include "decode_consumer.cuh"
 #include "tensor_map.h"
 
@@ -11,7 +10,6 @@ template <typename C>
 __global__ void __launch_bounds__(C::kThreads, 1)
     decode_attention_kernel(const __grid_constant__ CUtensorMap map, const __grid_constant__ DecodeArgs a) {
   extern __shared__ char raw[];
-  __shared__ DecodeShare guess;
   const DecodeShared<C> sm(raw);
   if (threadIdx.x == 0) {
     for (int i = 0; i < C::kStages; i++) {
@@ -22,9 +20,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     barrier_init_fence();
     prefetch_tensor_map(&map);
   }
-  // The kernel behind may be put where blocks of this one have ended. This one was launched so itself: before
-  // wait_for_predecessor nothing may be read that an earlier kernel wrote, only asked for.
-  let_successor_start();
+  // Launched early (see below): before wait_for_predecessor nothing may be read that an earlier kernel wrote.
   __syncthreads();
   if (threadIdx.x < 128) {
     wait_for_predecessor();
@@ -43,8 +39,6 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     }
     return;
   }
-  // The last warp: it has nothing to do until the first tile is there.
-  if (threadIdx.x >= C::kThreads - 32 && a.slots.selection == WN_SELECT_ALL) ask_ahead<C>(a, &guess, &map);
   wait_for_predecessor();
   barrier_wait(sm.share_full, 0);
   DecodeConsumer<C> consumer(a, sm, threadIdx.x / 128 - 1);

@@ -54,12 +54,6 @@ WN_DEVICE void bulk_load(void* target, const void* source, int bytes, uint64_t* 
                "l"(source), "r"(bytes), "r"(shared_address(barrier))
                : "memory");
 }
-/// Asks for a box to be brought into the L2. Nothing is read: what is written there afterwards is what later reads see.
-WN_DEVICE void tma_prefetch_4d(const CUtensorMap* map, int c0, int c1, int c2, int c3) {
-  asm volatile("cp.async.bulk.prefetch.tensor.4d.L2.global.tile [%0, {%1, %2, %3, %4}];" ::"l"(map), "r"(c0), "r"(c1),
-               "r"(c2), "r"(c3)
-               : "memory");
-}
 WN_DEVICE void prefetch_tensor_map(const CUtensorMap* map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
