@@ -36,6 +36,9 @@ void Norm(Call& call, const Tensor& out, double gain_offset, bool accumulate) {
                                .accumulate = accumulate,
                                .epsilon = static_cast<float>(call.Number(2, "eps")),
                                .gain_offset = static_cast<float>(gain_offset)};
+  const bool is_row_of_step = call.numbers != nullptr && params.num_rows == 1 && params.out_type == WN_BF16 &&
+                              params.width <= WN_LINEAR_NORM_COLS && params.width % 8 == 0;
+  if (is_row_of_step) return call.Check(DeviceOf(call).HoldNorm(params));
   IssueOfStep<wn_rms_norm>(call, params);
 }
 
@@ -87,6 +90,15 @@ void Product(Call& call, WnLinearParams params, const DeviceWeight& w, const Ten
   params.cols = static_cast<int32_t>(w.cols);
   params.out_type = TypeOf(out);
   params.path = step ? WN_LINEAR_STEP : WN_LINEAR_CHOOSE;
+  // Every block of 16 or 32 rows norms again, so a head of very many leaves it to the norm's own op.
+  if (call.numbers != nullptr && step && w.rows <= (1 << 15)) {
+    if (const auto norm = DeviceOf(call).TakeNorm(params.x)) {
+      params.norm_x = norm->x;
+      params.norm_gain = norm->gain;
+      params.norm_epsilon = norm->epsilon;
+      params.norm_gain_offset = norm->gain_offset;
+    }
+  }
   params.workspace_bytes = wn_linear_workspace_bytes(&params);
   if (params.workspace_bytes > 0) {
     std::byte* workspace = nullptr;

@@ -59,6 +59,11 @@ void copy_later(void* target, const void* source, int bytes, bool valid);
 void commit_copies();
 void finish_copies(int groups_left);
 
+/// Reads what a prefetch asks for, so that a wrong address shows where memory is watched.
+inline void touch(const void* data, uint32_t bytes) {
+  for (uint32_t i = 0; i < bytes; i += 16) (void)static_cast<const volatile char*>(data)[i];
+}
+
 template <typename Kernel>
 struct Launch {
   Kernel kernel;

@@ -3,11 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "../../kernels/status.h"
 #include "../../kernels/tensor.h"
 #include "step_graphs.h"
+#include "winnow_cuda/rms_norm.h"
 #include "winnow_cuda/status.h"
 
 /// Where the engine's memory lives and its work runs: a GPU, or this machine standing in for one (the host build, in which
@@ -58,10 +61,19 @@ class Device : public BlockSource, protected GraphMaker {
   /// An op of a program: issued at once, or noted (step_graphs.h). kOp is the wn_* function; `weight_bytes` it reads of weights.
   template <auto kOp, class Params>
   Status Do(const char* op, const Params& params, int64_t weight_bytes) {
-    if (!steps_.Notes(weight_bytes)) return FromWn(kOp(&params, stream()), op);
-    const Params copy = WithoutPadding(params);
-    steps_.Add(op, RunNoted<kOp, Params>, &copy, sizeof(copy));
+    WINNOW_TRY(IssueHeld());
+    return Enter<kOp>(op, params, weight_bytes);
+  }
+  /// A norm of one row in a program: left out until the next op, which takes it if it is a product of that row.
+  Status HoldNorm(const WnRmsNormParams& norm) {
+    WINNOW_TRY(IssueHeld());
+    held_norm_ = norm;
     return {};
+  }
+  /// The norm held whose result is at `out`, which the caller then does; null if none.
+  std::optional<WnRmsNormParams> TakeNorm(const void* out) {
+    if (!held_norm_ || held_norm_->out != out) return {};
+    return std::exchange(held_norm_, std::nullopt);
   }
   /// From now on, in MB (StepGraphs).
   Status SetHeadStart(int64_t megabytes) {
@@ -106,16 +118,31 @@ class Device : public BlockSource, protected GraphMaker {
  protected:
   virtual const void* StageBytes(const void* host, size_t bytes) = 0;
   virtual void* stream_handle() const = 0;
+  template <auto kOp, class Params>
+  Status Enter(const char* op, const Params& params, int64_t weight_bytes) {
+    if (!steps_.Notes(weight_bytes)) return FromWn(kOp(&params, stream()), op);
+    const Params copy = WithoutPadding(params);
+    steps_.Add(op, RunNoted<kOp, Params>, &copy, sizeof(copy));
+    return {};
+  }
+  Status IssueHeld() {
+    const std::optional<WnRmsNormParams> norm = std::exchange(held_norm_, std::nullopt);
+    return norm ? Enter<wn_rms_norm>("rmsNorm", *norm, 0) : Status{};
+  }
   /// First in whatever uses the stream: ops keep their order.
   Status Settle() {
     WINNOW_TRY(TakeFailure());
+    WINNOW_TRY(IssueHeld());
     return steps_.has_noted() ? steps_.Settle(stream_handle(), *this, &counters_.graph_launches) : Status{};
   }
   void SettleQuietly() {
+    Status held = IssueHeld();
+    if (!held.ok()) failure_ = std::move(held);
     if (steps_.has_noted()) failure_ = steps_.Settle(stream_handle(), *this, &counters_.graph_launches);
   }
   DeviceCounters counters_;
   StepGraphs steps_{HeadStartOfGraphs() << 20};
+  std::optional<WnRmsNormParams> held_norm_;
   Status failure_;
   bool zeroes_blocks_ = true;
 };

@@ -27,7 +27,11 @@ WnStatus wn_rms_norm(const WnRmsNormParams* p, void*) {
   return {};
 }
 
-WnStatus wn_linear(const WnLinearParams* p, void*) {
+WnStatus wn_linear(const WnLinearParams* p, void* stream) {
+  if (p->norm_x) {
+    const WnRmsNormParams norm{p->norm_x, p->norm_gain, const_cast<void*>(p->x), p->num_tokens, p->cols, WN_BF16, 0, p->norm_epsilon, p->norm_gain_offset};
+    wn_rms_norm(&norm, stream);
+  }
   std::vector<double> out(size_of(p->num_tokens, p->gate ? p->rows / 2 : p->rows));
   linear_ref(*p, out.data());
   round_elements(p->out, p->out_type, out);

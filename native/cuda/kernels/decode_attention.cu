@@ -20,7 +20,8 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     barrier_init_fence();
     prefetch_tensor_map(&map);
   }
-  // Launched early (see below): before wait_for_predecessor nothing may be read that an earlier kernel wrote.
+  // Launched early (see below): before wait_for_predecessor nothing may be read that an earlier kernel wrote. The kernel behind
+  // is not let in before this one has ended: its blocks would crowd the multiprocessors that are free first, and run on those alone.
   __syncthreads();
   if (threadIdx.x < 128) {
     wait_for_predecessor();

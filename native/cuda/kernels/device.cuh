@@ -103,6 +103,12 @@ WN_DEVICE void wait_for_predecessor() {
   asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
+/// Asks for bytes of device memory to be brought into the L2, by one thread: 16-byte aligned, a multiple of 16.
+WN_DEVICE void prefetch_l2(const void* data, uint32_t bytes) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(__cvta_generic_to_global(data)), "r"(bytes) : "memory");
+#endif
+}
 /// A launch that may begin before the kernel ahead of it in the stream has ended, on devices built for that.
 template <typename... Args>
 cudaError_t launch_early(void (*kernel)(Args...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream, Args... args) {
@@ -122,6 +128,7 @@ cudaError_t launch_early(void (*kernel)(Args...), dim3 grid, dim3 block, size_t 
 #else
 inline void let_successor_start() {}
 inline void wait_for_predecessor() {}
+inline void prefetch_l2(const void* data, uint32_t bytes) { emulate::touch(data, bytes); }
 template <typename... Args>
 cudaError_t launch_early(void (*kernel)(Args...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t, Args... args) {
   emulate::launching(kernel, grid, block, shared_bytes)(args...);

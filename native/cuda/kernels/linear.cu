@@ -58,6 +58,9 @@ WnStatus wn_linear(const WnLinearParams* params, void* stream) {
   WN_REQUIRE(!p.gate || (p.rows % 64 == 0 && !p.accumulate && !p.bias), "linear: gate with bias, sum, or rows no multiple of 64");
   WN_REQUIRE(p.path >= WN_LINEAR_CHOOSE && p.path <= WN_LINEAR_BLAS, "linear: unknown path");
   const int path = path_of(p);
+  WN_REQUIRE(!p.norm_x || (path == WN_LINEAR_STEP && p.num_tokens == 1 && p.cols <= WN_LINEAR_NORM_COLS && p.norm_gain &&
+                           aligned(p.norm_x, 16) && aligned(p.norm_gain, 16)),
+             "linear: a norm of more than one token or 4096 columns, of another path, or misaligned");
   if (path == WN_LINEAR_STEP) return linear_step(p, stream);
   WN_REQUIRE(wn_linear_workspace_bytes(&p) == 0 || (p.workspace && p.workspace_bytes >= wn_linear_workspace_bytes(&p)),
              "linear: workspace");

@@ -1,6 +1,7 @@
 #include "element.cuh"
 #include "linear.h"
 #include "mma.cuh"
+#include "row_norm.cuh"
 
 namespace winnow {
 namespace {
@@ -17,7 +18,9 @@ struct StepArgs {
 /// 16 lines. A lane's 16-byte piece of a row is columns 32 c + 8 t .. + 7 of its unit; weight and token agree on it, so their
 /// order inside the product does not matter. The partial sums of the warps are added in the order of the warps. None of this
 /// depends on kGroups, kTiles or kUnroll, so a token's bits do not either.
-template <int kGroups, int kTiles, int kUnroll, bool kIsGated>
+/// kNorms: every block norms the one row itself, which costs less than to wait for a kernel that does; block 0 also leaves it
+/// where others find it.
+template <int kGroups, int kTiles, int kUnroll, bool kIsGated, bool kNorms = false>
 __global__ void __launch_bounds__(32 * kWarps, kGroups == 1 ? 3 : kGroups < 8 ? 2 : 1) linear_step_kernel(const __grid_constant__ StepArgs args) {
   const WnLinearParams& p = args.p;
   constexpr int kTogether = kGroups < 2 ? kGroups : 2;  // groups whose sums are in shared memory at a time
@@ -51,11 +54,29 @@ __global__ void __launch_bounds__(32 * kWarps, kGroups == 1 ? 3 : kGroups < 8 ? 
             a[u][tile][half][c] = __ldcs(reinterpret_cast<const uint4*>(weight + (row * p.cols + column)));
           }
   };
+  constexpr int kQuads = WN_LINEAR_NORM_COLS / 4 / kNormThreads;
+  __shared__ uint4 normed[kNorms ? WN_LINEAR_NORM_COLS / 8 : 1];
+  __shared__ float norm_sums[kNormWarps];
+  RowNorm<kQuads> row_norm;
+  if constexpr (kNorms) row_norm.load(row_norm.gain, p.norm_gain, p.cols / 4);
   int base = warp;
   // Weights never change, so the first of them are asked for while the kernel before still runs.
   if (base < units) load_weights(base);
   let_successor_start();
   wait_for_predecessor();
+  if constexpr (kNorms) {
+    row_norm.load(row_norm.x, p.norm_x, p.cols / 4);
+    const float factor = row_norm.factor(p.cols, p.norm_epsilon, norm_sums);
+#pragma unroll
+    for (int i = 0; i < kQuads; i++) {
+      const int at = row_norm.place(i);
+      if (at >= p.cols / 4) continue;
+      const uint2 words = pack_quad(row_norm.value(i, factor, p.norm_gain_offset));
+      reinterpret_cast<uint2*>(normed)[at] = words;
+      if (blockIdx.x == 0) static_cast<uint2*>(const_cast<void*>(p.x))[at] = words;
+    }
+    __syncthreads();
+  }
   for (; base < units;) {
 #pragma unroll
     for (int u = 0; u < kUnroll; u++)
@@ -66,7 +87,11 @@ __global__ void __launch_bounds__(32 * kWarps, kGroups == 1 ? 3 : kGroups < 8 ? 
 #pragma unroll
         for (int group = 0; group < kGroups; group++) {
           const int token = min(group * kTokens + g, tokens - 1);
-          uint4 b = __ldg(reinterpret_cast<const uint4*>(x + (token * p.cols + min(column, last_column))));
+          uint4 b;
+          if constexpr (kNorms)
+            b = normed[min(column, last_column) / 8];
+          else
+            b = __ldg(reinterpret_cast<const uint4*>(x + (token * p.cols + min(column, last_column))));
           b = {b.x & mask, b.y & mask, b.z & mask, b.w & mask};
 #pragma unroll
           for (int tile = 0; tile < kTiles; tile++) {
@@ -125,7 +150,9 @@ WnStatus linear_step(const WnLinearParams& p, void* stream) {
   for (int64_t first = 0; first < p.num_tokens; first += kMost) {
     const int64_t tokens = p.num_tokens - first;
     // Beyond two groups a block makes 32 rows, so that tokens are not read more often than weights.
-    const auto kernel = p.gate ? (tokens <= kTokens       ? linear_step_kernel<1, 2, 1, true>
+    const auto kernel = p.norm_x && p.gate ? linear_step_kernel<1, 2, 1, true, true>
+                        : p.norm_x         ? linear_step_kernel<1, 1, 2, false, true>
+                        : p.gate ? (tokens <= kTokens       ? linear_step_kernel<1, 2, 1, true>
                                   : tokens <= 2 * kTokens ? linear_step_kernel<2, 2, 1, true>
                                   : tokens <= 4 * kTokens ? linear_step_kernel<4, 2, 1, true>
                                                           : linear_step_kernel<8, 2, 2, true>)

@@ -16,19 +16,33 @@ WN_DEVICE int64_t slot_index(const WnCacheView& cache, int64_t list, int slot) {
   return static_cast<int64_t>(cache.page_table[list * cache.page_table_stride + slot / 64]) * 64 + slot % 64;
 }
 
+/// The 16 bytes around a word, into the L2.
+WN_DEVICE void ask_for_word(const void* word) {
+  prefetch_l2(static_cast<const char*>(word) - reinterpret_cast<uintptr_t>(word) % 16, 16);
+}
+
 /// A warp per token and head; lane l holds channels l, l + 32, ... and fetches the other half of its pairs from shared
-/// memory, since head_dim and rope_dims may be anything.
+/// memory, since head_dim and rope_dims may be anything. In a decode step the time is that of loads which depend on each
+/// other, so all that can be asked for together is.
 __global__ void __launch_bounds__(32 * kWarps) rope_append_kernel(const __grid_constant__ RopeAppendArgs args) {
   const WnRopeAppendParams& p = args.p;
   const WnCacheView& cache = p.cache;
   __shared__ float rows[kWarps][kMaxHeadDim];
   const int lane = threadIdx.x & 31, warp = threadIdx.x / 32, d = cache.head_dim;
   const int heads = p.num_query_heads + 2 * cache.num_kv_heads, head = blockIdx.y * kWarps + warp;
+  const int64_t token = blockIdx.x;
+  const bool is_query = head < p.num_query_heads, is_key = !is_query && head < p.num_query_heads + cache.num_kv_heads;
+  const int g = head - p.num_query_heads - (is_key ? 0 : cache.num_kv_heads);
+  const int64_t list = is_query ? 0 : token / p.num_tokens * cache.num_kv_heads + g;
+  if (lane == 0 && head < heads) {
+    ask_for_word(p.positions + token);
+    if (!is_query) ask_for_word(cache.kv_lens + list);
+  }
   let_successor_start();
   wait_for_predecessor();
   if (head >= heads) return;
-  const int64_t token = blockIdx.x;
-  const bool is_query = head < p.num_query_heads, is_key = !is_query && head < p.num_query_heads + cache.num_kv_heads;
+  const int position = p.positions[token];
+  const int slot = is_query ? 0 : cache.kv_lens[list] + static_cast<int>(token % p.num_tokens);
   float x[kPerLane];
   float sum = 0;
 #pragma unroll
@@ -37,6 +51,18 @@ __global__ void __launch_bounds__(32 * kWarps) rope_append_kernel(const __grid_c
     x[i] = channel < d ? load_element(p.qkv, (token * heads + head) * d + channel, p.qkv_type) : 0.0f;
     sum += x[i] * x[i];
   }
+  const bool rotates = is_query || (is_key && !p.pre_rope_keys);
+  const int half = p.rope_dims / 2;
+  const float* table = p.cos_sin + static_cast<int64_t>(position) * p.rope_dims;
+  float cosine[kPerLane], sine[kPerLane];
+#pragma unroll
+  for (int i = 0; i < kPerLane; i++) {
+    const int channel = lane + 32 * i, pair = channel < half ? channel : channel - half;
+    const bool is_turned = rotates && channel < p.rope_dims;
+    cosine[i] = is_turned ? table[pair] : 1.0f;
+    sine[i] = is_turned ? table[half + pair] : 0.0f;
+  }
+  const int64_t at = is_query ? 0 : slot_index(cache, list, slot);
   const float* gain = is_query ? p.q_norm : is_key ? p.k_norm : nullptr;
   if (gain) {
     const float factor = rsqrtf(warp_sum(sum) / static_cast<float>(d) + p.epsilon);
@@ -44,9 +70,7 @@ __global__ void __launch_bounds__(32 * kWarps) rope_append_kernel(const __grid_c
     for (int i = 0; i < kPerLane; i++)
       if (lane + 32 * i < d) x[i] *= factor * gain[lane + 32 * i];
   }
-  if (is_query || (is_key && !p.pre_rope_keys)) {
-    const int half = p.rope_dims / 2;
-    const float* table = p.cos_sin + static_cast<int64_t>(p.positions[token]) * p.rope_dims;
+  if (rotates) {
 #pragma unroll
     for (int i = 0; i < kPerLane; i++)
       if (lane + 32 * i < d) rows[warp][lane + 32 * i] = x[i];
@@ -55,9 +79,8 @@ __global__ void __launch_bounds__(32 * kWarps) rope_append_kernel(const __grid_c
     for (int i = 0; i < kPerLane; i++) {
       const int channel = lane + 32 * i;
       if (channel >= p.rope_dims) continue;
-      const int pair = channel < half ? channel : channel - half;
-      const float c = table[pair], s = table[half + pair];
-      x[i] = channel < half ? x[i] * c - rows[warp][channel + half] * s : x[i] * c + rows[warp][channel - half] * s;
+      x[i] = channel < half ? x[i] * cosine[i] - rows[warp][channel + half] * sine[i]
+                            : x[i] * cosine[i] + rows[warp][channel - half] * sine[i];
     }
   }
   if (is_query) {
@@ -67,10 +90,6 @@ __global__ void __launch_bounds__(32 * kWarps) rope_append_kernel(const __grid_c
       if (lane + 32 * i < d) out[lane + 32 * i] = __float2bfloat16(x[i]);
     return;
   }
-  const int g = head - p.num_query_heads - (is_key ? 0 : cache.num_kv_heads);
-  const int64_t list = token / p.num_tokens * cache.num_kv_heads + g;
-  const int slot = cache.kv_lens[list] + static_cast<int>(token % p.num_tokens);
-  const int64_t at = slot_index(cache, list, slot);
   auto* out = static_cast<__nv_bfloat16*>(cache.pages) + (at / 64 * 128 + (is_key ? 0 : 64) + at % 64) * d;
 #pragma unroll
   for (int i = 0; i < kPerLane; i++)

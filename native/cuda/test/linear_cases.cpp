@@ -98,6 +98,37 @@ void run_alone(int rows, int cols, int gate, Outcome& outcome) {
   compare_exact(outcome, device.download(alone, static_cast<size_t>(tokens) * width), device.download(together, static_cast<size_t>(tokens) * width), "bits");
 }
 
+/// A step that norms its row against a norm and a step: the same bits, and the same row left behind.
+void run_normed(int rows, int cols, int gate, Outcome& outcome) {
+  LinearCase c{1, rows, cols, WN_LINEAR_STEP, WN_F32};
+  c.gate = gate;
+  const LinearInputs inputs(c);
+  Device device(outcome);
+  const auto* row = device.upload(normal_f32(165, cols));
+  const auto* gain = device.upload(normal_f32(166, cols));
+  const size_t width = gate ? rows / 2 : rows;
+  WnLinearParams p = params_of(c);
+  p.weight = device.upload(inputs.weight);
+  auto* x = device.poisoned<uint16_t>(cols);
+  const WnRmsNormParams norm{row, gain, x, 1, cols, WN_BF16, 0, 1e-5f, 0.5f};
+  if (!device.finish(wn_rms_norm(&norm, nullptr))) return;
+  auto* apart = device.poisoned<float>(width);
+  p.x = x;
+  p.out = apart;
+  if (!device.finish(wn_linear(&p, nullptr))) return;
+  auto* left = device.poisoned<uint16_t>(cols);
+  auto* together = device.poisoned<float>(width);
+  p.x = left;
+  p.out = together;
+  p.norm_x = row;
+  p.norm_gain = gain;
+  p.norm_epsilon = 1e-5f;
+  p.norm_gain_offset = 0.5f;
+  if (!device.finish(wn_linear(&p, nullptr))) return;
+  compare_exact(outcome, device.download(left, cols), device.download(x, cols), "row");
+  compare_exact(outcome, device.download(together, width), device.download(apart, width), "bits");
+}
+
 }  // namespace
 
 void add_linear_cases(Cases& cases) {
@@ -117,6 +148,10 @@ void add_linear_cases(Cases& cases) {
         if (rows % 64 == 0) add({tokens, rows, cols, path, WN_BF16, false, false, WN_GATE_SILU});
         if (rows % 64 == 0) add({tokens, rows, cols, path, WN_F32, false, false, WN_GATE_GELU_TANH});
       }
+  for (int gate : {int{WN_GATE_NONE}, int{WN_GATE_SILU}})
+    for (auto [rows, cols] : {std::pair{64, 64}, {192, 576}, {256, 1032}, {128, 4096}, {6144, 4096}})
+      cases.push_back({"linear", "normed-" + std::to_string(rows) + "-" + std::to_string(cols) + "-" + std::to_string(gate),
+                       [=](Outcome& outcome) { run_normed(rows, cols, gate, outcome); }});
   for (int gate : {int{WN_GATE_NONE}, int{WN_GATE_SILU}})
     cases.push_back({"linear", "alone-" + std::to_string(gate), [=](Outcome& outcome) { run_alone(256, 1032, gate, outcome); }});
 }

@@ -9,6 +9,8 @@ enum { WN_LINEAR_CHOOSE = 0, WN_LINEAR_STEP = 1, WN_LINEAR_TILE = 2, WN_LINEAR_B
 enum { WN_GATE_NONE = 0, WN_GATE_SILU = 1, WN_GATE_GELU_TANH = 2 };
 /// Rows of gate and of up that take turns in a woven matrix.
 enum { WN_GATE_WEAVE = 32 };
+/// Most columns of a step that norms its row itself.
+enum { WN_LINEAR_NORM_COLS = 4096 };
 
 typedef struct WnLinearParams {
   const void* x;
@@ -23,6 +25,9 @@ typedef struct WnLinearParams {
   int32_t accumulate;  ///< 1 adds to what `out` (f32) holds
   int32_t gate;        ///< WN_GATE_*
   int32_t path;        ///< WN_LINEAR_*
+  const float* norm_x;     ///< not null: x is the RMS norm of this row, and is written
+  const float* norm_gain;
+  float norm_epsilon, norm_gain_offset;
 } WnLinearParams;
 
 /// out (+)= x . weight^T (+ bias), or act(gate) * up of that product where gate and up are woven in groups of 32 rows.
@@ -35,7 +40,10 @@ typedef struct WnLinearParams {
 ///           bias       [rows]  f32; null = none
 ///           out        [num_tokens, rows] or, gated, [num_tokens, rows / 2]  f32 or bf16
 ///           workspace  wn_linear_workspace_bytes, 256-byte aligned, one per stream; null where that is 0
-/// Limits    cols a multiple of 8; accumulate only into f32 without a gate; gate: rows a multiple of 64, no bias
+///           norm_x, norm_gain  [cols]  f32, 16-byte aligned: x = norm_x / sqrt(mean(norm_x^2) + norm_epsilon) * (norm_gain +
+///                      norm_gain_offset) in bf16, with the bits of wn_rms_norm; gains as there
+/// Limits    a norm: one token, the step path, cols <= WN_LINEAR_NORM_COLS
+///           cols a multiple of 8; accumulate only into f32 without a gate; gate: rows a multiple of 64, no bias
 /// Error     f32 sums of exact products: relative RMS against the fp64 reference <= 1e-5 (f32 out), 4e-3 (bf16 out)
 /// Cost      step: weights read once per 64 tokens; a token's bits do not depend on what it shares the call with.
 ///           Otherwise 2 * num_tokens * rows * cols FLOP; cuBLASLt chooses by shape, so bits depend on num_tokens there

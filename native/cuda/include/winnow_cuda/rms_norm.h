@@ -20,7 +20,7 @@ typedef struct WnRmsNormParams {
 ///   out (+)= x / sqrt(mean(x^2) + epsilon) * (gain + gain_offset)
 ///
 /// Shapes    x, out  [num_rows, width]  x f32, out f32 or bf16; out may be x where neither rounded nor added to
-///           gain    [width]  f32
+///           gain    [width]  f32; may be read before the kernels ahead on the stream have ended, so none of them writes it
 /// Limits    accumulate only into f32
 /// Error     relative RMS against the fp64 reference <= 4e-3 (bf16 output), 1e-6 (f32)
 /// Cost      x read twice (the second time from the first-level cache); asynchronous on `stream`
