@@ -39,6 +39,10 @@ type Line = z.infer<typeof line>;
 
 /** The operation whose parity cases a benchmark's name stands for; the longest prefix counts. */
 const definitions: readonly (readonly [prefix: string, op: string])[] = [
+  ['decode-packed-', 'decode_packed'],
+  ['sets-', 'attend_sets'],
+  // The layers of a step: their products are most of it.
+  ['step-layers-', 'linear'],
   ['decode-int4', 'decode_attention_int4'],
   ['decode', 'decode_attention'],
   ['prefill', 'prefill_attention'],
