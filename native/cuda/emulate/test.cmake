@@ -21,6 +21,16 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
     kernels/linear_blas.cpp)
   target_include_directories(winnow_cuda_emulated_test PRIVATE emulate include kernels ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   target_link_libraries(winnow_cuda_emulated_test PRIVATE winnow_cuda_reference)
+  # A device refuses what x86-64 lets pass: reads and writes off the alignment of their type.
+  include(CheckCXXSourceCompiles)
+  set(CMAKE_REQUIRED_FLAGS "-fsanitize=alignment")
+  check_cxx_source_compiles("int main() { return 0; }" WINNOW_HAS_ALIGNMENT_CHECK)
+  unset(CMAKE_REQUIRED_FLAGS)
+  if(WINNOW_HAS_ALIGNMENT_CHECK)
+    target_compile_options(winnow_cuda_emulated_test PRIVATE
+      "$<$<COMPILE_LANGUAGE:CXX>:-fsanitize=alignment;-fno-sanitize-recover=alignment>")
+    target_link_options(winnow_cuda_emulated_test PRIVATE -fsanitize=alignment)
+  endif()
 
   # Their pipelines in every order, from programs that the translated kernels leave.
   set(protocol_sources test/protocol_prefill.cpp test/protocol_decode.cpp)
