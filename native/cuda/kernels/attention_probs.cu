@@ -15,7 +15,7 @@ struct ProbsArgs {
 /// A block takes a page of a row and KV head, a warp sixteen slots of it against eight heads at a time. Keys and queries go
 /// from memory into the registers of the product: of each 32 channels lane t of four has eight neighbours, which both
 /// operands number alike.
-__global__ void __launch_bounds__(kThreads) attention_probs_kernel(const __grid_constant__ ProbsArgs a) {
+__global__ void __launch_bounds__(kThreads, 5) attention_probs_kernel(const __grid_constant__ ProbsArgs a) {
   const WnAttentionProbsParams& p = a.p;
   const WnCacheView& cache = p.cache;
   let_successor_start();
