@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "support.h"
+#include "cache_setting.h"
 
 namespace winnow::test {
 namespace {
@@ -8,24 +8,9 @@ namespace {
 constexpr int kRows = 2, kKvHeads = 2;
 
 /// Two rows of two heads, of unequal lengths, one of them empty.
-struct Setting {
-  std::vector<int32_t> lens;
-  PagedCache cache;
-  WnCacheView host{}, device{};
-
-  Setting(int head_dim, int longest, Device& memory) : lens{longest, 3, longest / 2 + 1, 0}, cache(301, lens, head_dim) {
-    host.rows = kRows;
-    host.num_kv_heads = kKvHeads;
-    host.head_dim = head_dim;
-    host.page_table_stride = cache.stride;
-    device = host;
-    host.pages = cache.pages.data();
-    host.page_table = cache.table.data();
-    host.kv_lens = lens.data();
-    device.pages = memory.upload(cache.pages);
-    device.page_table = memory.upload(cache.table);
-    device.kv_lens = memory.upload(lens);
-  }
+struct Setting : CacheSetting {
+  Setting(int head_dim, int longest, Device& memory)
+      : CacheSetting(301, {longest, 3, longest / 2 + 1, 0}, kKvHeads, head_dim, memory) {}
 };
 
 void run_k_means(int head_dim, int longest, int clusters, int iterations, int seeding, Outcome& outcome) {

@@ -1,33 +1,19 @@
 #include <algorithm>
 
-#include "support.h"
+#include "cache_setting.h"
 
 namespace winnow::test {
 namespace {
 
 constexpr int kRows = 2, kKvHeads = 2, kHeads = 6;
 
-/// A cache on the host and on the device, and queries of both types.
-struct Setting {
-  std::vector<int32_t> lens;
-  PagedCache cache;
-  WnCacheView host{}, device{};
+/// Two rows of two heads, of unequal lengths.
+struct Setting : CacheSetting {
   int max_len;
 
   Setting(int head_dim, int longest, Device& memory)
-      : lens{longest, longest / 2 + 1, std::max(longest - 1, 1), (longest + 3) / 4}, cache(61, lens, head_dim), max_len(longest) {
-    host.rows = kRows;
-    host.num_kv_heads = kKvHeads;
-    host.head_dim = head_dim;
-    host.page_table_stride = cache.stride;
-    device = host;
-    host.pages = cache.pages.data();
-    host.page_table = cache.table.data();
-    host.kv_lens = lens.data();
-    device.pages = memory.upload(cache.pages);
-    device.page_table = memory.upload(cache.table);
-    device.kv_lens = memory.upload(lens);
-  }
+      : CacheSetting(61, {longest, longest / 2 + 1, std::max(longest - 1, 1), (longest + 3) / 4}, kKvHeads, head_dim, memory),
+        max_len(longest) {}
 };
 
 void run_channels(int head_dim, int longest, int query_len, int lists, int gqa, int q_type, Outcome& outcome) {
