@@ -2,6 +2,7 @@ import { type Average, averageSettings, distinct } from './averages.js';
 import { errorText } from './cells-csv.js';
 import type { Charts } from './charts/index.js';
 import { lengthLabel } from './charts/theme.js';
+import { deviceText } from './hardware.js';
 import { markdownTable, plain } from './markdown.js';
 import { differenceWithInterval, mebibytesText, scoreWithInterval, share } from './numbers.js';
 import { isScored } from './quality.js';
@@ -11,7 +12,6 @@ import { floorSection } from './report-floor.js';
 import { kindSections, memorySections } from './report-kinds.js';
 import { deviceTimeSections } from './report-time.js';
 import { turnSections } from './report-turns.js';
-import type { RunRecord } from './schema.js';
 import { type CellSummary, groupKey, type RunSummary, settingLabel } from './summary.js';
 
 /** The report of a run as Markdown, with its charts by relative path. The same run gives the same text. */
@@ -80,7 +80,7 @@ const facts = ({ run, cells }: RunSummary, protocols: readonly string[]): string
     ['lengths', lengthsCounted(run)],
     ['data', (run.datasets ?? []).map(dataText).join('; ')],
     ['numerics', `${run.numerics}, backend ${run.backend}, ${plain(run.isa)}, ${run.threads} threads`],
-    ['device', run.device === undefined ? '' : deviceText(run.device)],
+    ['device', run.device === undefined ? '' : plain(deviceText(run.device))],
     [
       'machine',
       `${plain(machine.cpu)}, ${machine.cores} cores, ${(machine.memoryBytes / 2 ** 30).toFixed(1)} GiB; ${plain(software.os)}, Node ${plain(software.node)}`,
@@ -112,9 +112,6 @@ const facts = ({ run, cells }: RunSummary, protocols: readonly string[]): string
     ['left', 'left'],
   );
 };
-
-const deviceText = ({ name, architecture, driver, memoryBytes, multiprocessors }: NonNullable<RunRecord['device']>) =>
-  `${plain(name)}, ${plain(architecture)}, ${multiprocessors} multiprocessors, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB; driver ${plain(driver)}`;
 
 /** Every length of a report is in these tokens. */
 const lengthsCounted = ({ tokenizer, suite }: RunSummary['run']): string => {

@@ -1,5 +1,6 @@
 import { mean } from '../../core/statistics.js';
 import { distinct, isDense } from '../averages.js';
+import { timedOn } from '../hardware.js';
 import { type CellSummary, type RunSummary, settingLabel } from '../summary.js';
 import {
   type Chart,
@@ -8,12 +9,11 @@ import {
   lengthLabel,
   nameFor,
   type SkippedChart,
+  settingRows,
   settingsOf,
   whatWasRun,
 } from './theme.js';
 
-const panelWidth = 300;
-const rowHeight = 17;
 /** Longer answers are `never` for what a reader would do. */
 const MOST_TOKENS = 65_536;
 
@@ -55,7 +55,7 @@ export const breakEvenChart = (
     spec: framed(
       title,
       [
-        `${whatWasRun(summary, protocol)}; ${summary.run.machine.cpu}, ${summary.run.isa}, ${summary.run.threads} threads.`,
+        `${whatWasRun(summary, protocol)}; ${timedOn(summary.run)}.`,
         'Time to the first token and per token, medians of an interleaved pass beside dense. The line is where a setting is ahead of dense; without one it never is.',
       ],
       {
@@ -91,17 +91,9 @@ const panelOf = (cells: readonly CellSummary[], length: number, isFirst: boolean
       labelExpr: "datum.value < 1024 ? datum.value : datum.value / 1024 + 'k'",
     },
   };
-  const y = {
-    field: 'setting',
-    type: 'nominal',
-    scale: { domain: settings },
-    axis: isFirst
-      ? { title: null, labelLimit: 260, grid: true }
-      : { labels: false, ticks: false, title: null, grid: true },
-  };
+  const { y, ...size } = settingRows(settings, isFirst);
   return {
-    width: panelWidth,
-    height: settings.length * rowHeight,
+    ...size,
     title: heading(`${lengthLabel(length)} tokens`),
     data: { values: rows },
     layer: [

@@ -79,6 +79,20 @@ test('rows of panels stand below each other', async () => {
   }
 });
 
+test('times of a device are said to be of it, others of the processor, its instructions and threads', () => {
+  const { cpu } = full.run.machine;
+  const device = { name: 'NVIDIA H100 80GB HBM3' } as RunSummary['run']['device'];
+  const said = (run: RunSummary['run']): string[] =>
+    buildCharts({ ...full, run })
+      .charts.filter(({ name }) => /^(latency-split|speed-up|break-even)/.test(name))
+      .map(({ spec }) => ([(spec.title as { subtitle: string[] }).subtitle].flat() as string[]).join(' '));
+  assert.equal(said(full.run).length, 3);
+  for (const text of said(full.run))
+    assert.ok(text.replaceAll('\u00a0', ' ').includes(`${cpu}, ${full.run.isa}, `), text);
+  for (const text of said({ ...full.run, device }))
+    assert.ok(text.includes('NVIDIA H100 80GB HBM3.') && !text.includes(cpu), text);
+});
+
 test('a run with times has every chart of scores, bytes, evidence and times', () => {
   const { charts, skipped } = buildCharts(full);
   assert.deepEqual(

@@ -1,5 +1,6 @@
 import { mean } from '../../core/statistics.js';
 import { distinct } from '../averages.js';
+import { timedOn } from '../hardware.js';
 import { type CellSummary, type CellTimes, type RunSummary, settingLabel } from '../summary.js';
 import { type Chart, framed, lengthLabel, nameFor, type SkippedChart, whatWasRun } from './theme.js';
 
@@ -17,7 +18,7 @@ export const latencySplit = (
   if (timed.length === 0) return { name, reason: 'the run has no timing pass (run it with --pass timing or both)' };
   const title = 'Latency: prefill, compression, decode';
   const subtitle = [
-    `${whatWasRun(summary, protocol)}; ${summary.run.machine.cpu}, ${summary.run.threads} threads.`,
+    `${whatWasRun(summary, protocol)}; ${timedOn(summary.run)}.`,
     'Medians of one interleaved, warm pass beside dense, averaged over the tasks.',
   ];
   return {

@@ -1,5 +1,6 @@
 import { geometricMean, mean, median } from '../../core/statistics.js';
 import { distinct, isDense } from '../averages.js';
+import { timedOn } from '../hardware.js';
 import type { TimingRecord } from '../schema.js';
 import { type CellSummary, groupKey, type RunSummary, settingLabel } from '../summary.js';
 import { type AmdahlCaps, amdahlCaps } from './amdahl.js';
@@ -10,12 +11,10 @@ import {
   lengthLabel,
   nameFor,
   type SkippedChart,
+  settingRows,
   settingsOf,
   whatWasRun,
 } from './theme.js';
-
-const panelWidth = 300;
-const rowHeight = 17;
 
 interface Phase {
   readonly id: keyof AmdahlCaps;
@@ -46,7 +45,7 @@ export const speedUp = (
     spec: framed(
       title,
       [
-        `${whatWasRun(summary, protocol)}; ${summary.run.machine.cpu}, ${summary.run.isa}, ${summary.run.threads} threads.`,
+        `${whatWasRun(summary, protocol)}; ${timedOn(summary.run)}.`,
         'Median of the rounds of an interleaved pass, each beside dense of its round; bars: fastest and slowest round.',
         'Dashed: as fast as dense. Thick: the cap, if attention cost nothing (by counted work: multiply-adds in prefill, bytes read in decode).',
       ],
@@ -106,22 +105,14 @@ const panelOf = (
     scale: { type: 'log', base: 2, nice: false, padding: 14 },
     axis: { title: `${phase.title}: times as fast as dense (log scale)`, format: '~g', tickCount: 6 },
   };
-  const y = {
-    field: 'setting',
-    type: 'nominal',
-    scale: { domain: settings },
-    axis: isFirst
-      ? { title: null, labelLimit: 260, grid: true }
-      : { labels: false, ticks: false, title: null, grid: true },
-  };
+  const { y, ...size } = settingRows(settings, isFirst);
   const at = (datum: number, mark: object) => ({
     data: { values: [{}] },
     mark: { type: 'rule', ...mark },
     encoding: { x: { ...x, datum } },
   });
   return {
-    width: panelWidth,
-    height: settings.length * rowHeight,
+    ...size,
     title: heading(`${phase.title}, ${lengthLabel(length)} tokens`),
     layer: [
       at(1, { strokeDash: [5, 4], color: '#000000', opacity: 0.65 }),

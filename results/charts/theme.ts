@@ -153,6 +153,23 @@ export const whatWasRun = ({ run, cells }: RunSummary, protocol: string): string
   return `${run.model.id}, ${run.suite.id} v${run.suite.version}, ${protocol}${n}`;
 };
 
+/** A panel with a row for each setting; labels stand beside the first of a row of panels only. */
+export const settingRows = (
+  settings: readonly string[],
+  isFirst: boolean,
+): { readonly width: number; readonly height: number; readonly y: object } => ({
+  width: 300,
+  height: settings.length * 17,
+  y: {
+    field: 'setting',
+    type: 'nominal',
+    scale: { domain: settings },
+    axis: isFirst
+      ? { title: null, labelLimit: 260, grid: true }
+      : { labels: false, ticks: false, title: null, grid: true },
+  },
+});
+
 /** Dense first, then controls, then methods, each in the order of the run. */
 export const settingsOf = (cells: readonly CellSummary[]): string[] => {
   const rank = ({ facts }: CellSummary): number => (facts.method.id === 'dense' ? 0 : facts.control ? 1 : 2);

@@ -1,5 +1,6 @@
 import { mean } from '../../core/statistics.js';
 import { distinct } from '../averages.js';
+import { timedOn } from '../hardware.js';
 import { type CellSummary, type RunSummary, settingLabel } from '../summary.js';
 import {
   type Chart,
@@ -44,7 +45,7 @@ export const tokensByBatch = (
     spec: framed(
       title,
       [
-        `${whatWasRun(summary, protocol)}; ${summary.run.device?.name ?? summary.run.machine.cpu}.`,
+        `${whatWasRun(summary, protocol)}; ${timedOn(summary.run)}.`,
         'Rows of one setting that decode together, each in a cache of its own; the last of a line is the largest batch that was run. Dashed: what reading weights and caches alone allows, where the bandwidth is known.',
       ],
       {

@@ -98,6 +98,7 @@ export const differencesOf = ({ run: base }: RunRecords, { run: ours }: RunRecor
     isa: run.isa,
     threads: String(run.threads),
     cpu: run.machine.cpu,
+    device: run.device?.name ?? 'none',
     code: `${run.code.version}${run.code.commit === undefined ? '' : ` ${run.code.commit.slice(0, 12)}`}${run.code.dirty === true ? ' with changes' : ''}`,
   });
   const [before, after] = [facts(base), facts(ours)];

@@ -206,6 +206,21 @@ test('times without a policy for them are not judged; without passes they are mi
   assert.match(one.rows[0]!.detail, /1 passes a side, \d+ needed/);
   const elsewhere = { ...timed, run: { ...timed.run, machine: { ...timed.run.machine, cpu: 'Other' } } };
   assert.deepEqual(judge(timed, elsewhere, 'time: {}').verdict, 'incomparable');
+  const [h100, h200] = ['NVIDIA H100 80GB HBM3', 'NVIDIA H200'].map((name) => {
+    const facts = {
+      architecture: 'sm_90',
+      driver: '13.0',
+      runtime: '13.0',
+      memoryBytes: 1,
+      l2Bytes: 1,
+      multiprocessors: 132,
+    };
+    return { ...timed, run: { ...timed.run, device: { ...facts, name } } };
+  });
+  assert.deepEqual(judge(h100!, h100!, 'time: {}').verdict, 'inconclusive');
+  const apart = judge(h100!, h200!, 'time: {}');
+  assert.deepEqual(apart.verdict, 'incomparable');
+  assert.match(apart.rows[0]!.detail, /on NVIDIA H200, .*on NVIDIA H100 80GB HBM3, /);
 });
 
 test('ten passes a side of the same code pass, and one setting slowed in every pass is the regression', () => {

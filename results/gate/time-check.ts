@@ -40,8 +40,10 @@ export const checkTime = (
   return judgeTimes(seriesOf(theirs!, ours!, time.quantities), time);
 };
 
-const machineOf = ({ run: { machine, isa, threads, backend, model } }: RunRecords): string =>
-  `${machine.cpu}, ${machine.cores} cores, ${backend} ${isa}, ${threads} threads, model ${model.sha256.slice(0, 12)}`;
+const machineOf = ({ run: { machine, isa, threads, backend, device, model } }: RunRecords): string => {
+  const name = device === undefined ? '' : ` on ${device.name}`;
+  return `${machine.cpu}, ${machine.cores} cores, ${backend} ${isa}${name}, ${threads} threads, model ${model.sha256.slice(0, 12)}`;
+};
 
 const seriesOf = (
   baselines: readonly RunRecords[],

@@ -2,6 +2,7 @@
 import { distinct } from '../averages.js';
 import { errorText } from '../cells-csv.js';
 import { lengthLabel } from '../charts/theme.js';
+import { deviceText } from '../hardware.js';
 import type { RunRecord, SampleRecord } from '../schema.js';
 import {
   badgeMeaning,
@@ -65,6 +66,7 @@ ${facts([
   ['protocol', setting.protocol],
   ['budget', `${setting.budget === '' ? 'none' : setting.budget}, acts on ${axisWords[setting.axis] ?? setting.axis}`],
   ['numerics', `${run.numerics}, backend ${run.backend}, ${run.isa}, ${run.threads} threads`],
+  ...(run.device === undefined ? [] : [['device', deviceText(run.device)] as const]),
   ['machine', `${run.machine.cpu}, ${run.machine.cores} cores, ${(run.machine.memoryBytes / 2 ** 30).toFixed(1)} GiB`],
   ['parameters', JSON.stringify(source.facts.method)],
 ])}
