@@ -141,16 +141,18 @@ export const createOps = (context: OpsContext): Ops => {
     },
     sinkRecent(slots, counts, sinks) {
       const heads = slots.numKvHeads;
-      const rows = counts.length;
-      const lists = Array.from({ length: rows }, (_, row) =>
-        Array.from({ length: heads }, (_, head) => {
-          const length = slots.lens[(slots.rows === 1 ? 0 : row) * heads + head]!;
-          const kept = Math.min(counts[row]!, length);
-          const first = Math.min(sinks, kept);
-          return [...range(0, first), ...range(length - (kept - first), length)];
-        }),
+      const lengths = counts.flatMap((_, row) =>
+        Array.from({ length: heads }, (_, head) => slots.lens[(slots.rows === 1 ? 0 : row) * heads + head]!),
       );
-      return upload(device, lists, 'kvHead');
+      const lens = Int32Array.from(lengths, (length, i) => Math.min(counts[Math.floor(i / heads)]!, length));
+      const maxLen = Math.max(1, ...lens);
+      const values = new Int32Array(lens.length * maxLen).fill(-1);
+      lens.forEach((kept, list) => {
+        const first = Math.min(sinks, kept);
+        const skipped = lengths[list]! - kept;
+        for (let i = 0; i < kept; i++) values[list * maxLen + i] = i < first ? i : i + skipped;
+      });
+      return uploaded(device, 'kvHead', { values, lens, rows: counts.length, maxLen });
     },
     lists(values, scope) {
       if (!allowHostLists)
@@ -196,9 +198,6 @@ const sliceSlots = (device: Device, scores: DeviceTensor, start: number, count: 
   return device.reshape(out, [rows, lists, count]);
 };
 
-const range = (start: number, end: number): number[] =>
-  Array.from({ length: Math.max(0, end - start) }, (_, i) => start + i);
-
 const upload = (device: Device, lists: readonly (readonly (readonly number[])[])[], scope: Scope): Ragged => {
   const rows = lists.length;
   const heads = lists[0]?.length ?? 0;
@@ -211,7 +210,16 @@ const upload = (device: Device, lists: readonly (readonly (readonly number[])[])
       lens[r * heads + h] = list.length;
     });
   });
-  return { scope, values: device.i32(values, [rows, heads, maxLen]), lens: device.i32(lens, [rows, heads]), maxLen };
+  return uploaded(device, scope, { values, lens, rows, maxLen });
+};
+
+const uploaded = (
+  device: Device,
+  scope: Scope,
+  { values, lens, rows, maxLen }: { values: Int32Array; lens: Int32Array; rows: number; maxLen: number },
+): Ragged => {
+  const lists = lens.length / rows;
+  return { scope, values: device.i32(values, [rows, lists, maxLen]), lens: device.i32(lens, [rows, lists]), maxLen };
 };
 
 /** Two 32-bit seeds into one, so that neighbouring samples and seeds share nothing. */

@@ -81,7 +81,7 @@ const panelsOf = (length: number, cells: readonly CellSummary[]): object => {
         data: { values: rows },
         mark: bar,
         encoding: {
-          y: { ...y, axis: { title: null, labelLimit: 260 } },
+          y: { ...y, axis: { title: null, labelLimit: 360 } },
           x: { field: 'ms', type: 'quantitative', stack: 'zero', axis: { title: 'milliseconds', tickCount: 6 } },
           color,
           order: { field: 'order', type: 'quantitative' },

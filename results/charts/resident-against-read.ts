@@ -69,7 +69,7 @@ const panelOf = (
     type: 'nominal',
     sort: [...settings],
     scale: { domain: [...settings], paddingInner: 0.25 },
-    axis: isFirst ? { title: null, labelLimit: 260 } : null,
+    axis: isFirst ? { title: null, labelLimit: 360 } : null,
   };
   return {
     width: panelWidth,

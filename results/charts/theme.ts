@@ -165,7 +165,7 @@ export const settingRows = (
     type: 'nominal',
     scale: { domain: settings },
     axis: isFirst
-      ? { title: null, labelLimit: 260, grid: true }
+      ? { title: null, labelLimit: 360, grid: true }
       : { labels: false, ticks: false, title: null, grid: true },
   },
 });
