@@ -27,14 +27,21 @@ export const requireElements = (row: Row, layer: number, action: string): void =
 
 /** One border per layer: the shortest head decides, so that no head's recent slots are touched. */
 const borderOf = (context: GroupContext, row: Row, layer: number, upTo: number, leaveLast: number): number => {
-  const offset = headOffset(context.shapes, layer);
-  const heads = context.shapes[layer]!.numKvHeads;
-  const shortest = row.slots.subarray(offset, offset + heads).reduce((a, b) => Math.min(a, b));
+  const end = headOffset(context.shapes, layer + 1);
+  let shortest = Number.MAX_SAFE_INTEGER;
+  for (let head = end - context.shapes[layer]!.numKvHeads; head < end; head++)
+    shortest = Math.min(shortest, row.slots[head]!);
   const free = Math.min(upTo, shortest - leaveLast);
   return free - (free % PAGE_SLOTS);
 };
 
-export const quantiseSlots = (context: GroupContext, group: Group, layer: number, action: Action<'quantise'>): void => {
+/** Whether pages of any row were packed. */
+export const quantiseSlots = (
+  context: GroupContext,
+  group: Group,
+  layer: number,
+  action: Action<'quantise'>,
+): boolean => {
   if (action.codebook !== undefined || action.outlierFraction !== undefined) {
     throw new WinnowError(
       'ERR_UNSUPPORTED',
@@ -44,10 +51,12 @@ export const quantiseSlots = (context: GroupContext, group: Group, layer: number
       'They are part of the contract, but not of this engine yet.',
     );
   }
+  const plane = `${layer}:${action.what}`;
+  let packed = false;
   for (const row of group.rows) {
     if (action.what === 'keys' && row.thinned?.has(layer) === true) requireElements(row, layer, 'quantise');
     const upTo = borderOf(context, row, layer, action.upTo, action.leaveLast ?? 0);
-    if (upTo < PAGE_SLOTS || upTo === row.quantised.get(`${layer}:${action.what}`)?.upTo) continue;
+    if (upTo < PAGE_SLOTS || upTo === row.quantised.get(plane)?.upTo) continue;
     context.device.addon.cacheQuantise(
       row.cache,
       layer,
@@ -57,7 +66,7 @@ export const quantiseSlots = (context: GroupContext, group: Group, layer: number
       action.group,
       action.along === 'channel' ? 0 : 1,
     );
-    row.quantised.set(`${layer}:${action.what}`, {
+    row.quantised.set(plane, {
       layer,
       what: action.what,
       upTo,
@@ -65,7 +74,9 @@ export const quantiseSlots = (context: GroupContext, group: Group, layer: number
       group: action.group,
       along: action.along,
     });
+    packed = true;
   }
+  return packed;
 };
 
 /** Keys of whole pages keep the listed channels only. */

@@ -30,7 +30,7 @@ export const applyPlan = (context: GroupContext, group: Group, plan: CachePlan, 
   for (const { layer, actions } of plan) {
     if (actions.length > 0) checkLayer(context, group, layer);
     for (const action of actions) {
-      changed = true;
+      let acted = true;
       switch (action.kind) {
         case 'keep':
           keepSlots(context, group, layer, action.slots, heldAtEnd);
@@ -45,7 +45,8 @@ export const applyPlan = (context: GroupContext, group: Group, plan: CachePlan, 
           rotateSlots(context, group, layer, action);
           break;
         case 'quantise':
-          quantiseSlots(context, group, layer, action);
+          // Asked after every step, it acts once a page.
+          acted = quantiseSlots(context, group, layer, action);
           break;
         case 'channels':
           thinKeys(context, group, layer, action);
@@ -54,7 +55,8 @@ export const applyPlan = (context: GroupContext, group: Group, plan: CachePlan, 
           moveSlots(context, group, layer, action);
           break;
       }
-      if (action.kind !== 'move') rebuilt.add(layer);
+      changed ||= acted;
+      if (acted && action.kind !== 'move') rebuilt.add(layer);
     }
   }
   if (group.state.hasPages) {

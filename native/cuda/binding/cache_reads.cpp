@@ -56,7 +56,7 @@ napi_value Read(Call& call) {
 napi_value Bytes(Call& call) { return call.Value(static_cast<double>(CacheOf(call, 0, "cache").Bytes())); }
 
 napi_value ReadBytes(Call& call) {
-  const Cache& cache = CacheOf(call, 0, "cache");
+  Cache& cache = CacheOf(call, 0, "cache");
   const int32_t layer = LayerOf(call, 1, cache);
   std::vector<double> bytes;
   for (int32_t h = 0; h < cache.geometry(layer).num_kv_heads; h++) bytes.push_back(static_cast<double>(cache.HeadBytes(layer, h)));

@@ -54,23 +54,32 @@ void Cache::Truncate(int32_t layer, int32_t kv_head, int32_t len) {
   TouchTable(layer);
 }
 
-int64_t Cache::HeadBytes(int32_t layer, int32_t kv_head) const {
-  const HeadSlots& slots = head(layer, kv_head);
+int64_t Cache::HeadBytes(int32_t layer, int32_t kv_head) {
   const LayerGeometry& shape = geometry(layer);
-  int64_t bytes = int64_t{slots.len} * shape.head_dim * 4;
-  for (size_t index = 0; index < slots.pages.size(); index++) {
-    const int32_t entry = slots.pages[index];
-    const int64_t used = std::min(kPageSlots, slots.len - static_cast<int32_t>(index) * kPageSlots);
-    if (entry == kReleasedPage) bytes -= used * shape.head_dim * 4;
-    if (entry >= 0) continue;
-    const PageGeometry& packed = shape.pools->Of(*shape.pool, entry).geometry();
-    for (const WnPlaneFormat& plane : packed.planes)
-      if (plane.bits != 0) bytes += counted_bytes(plane, shape.head_dim) - used * shape.head_dim * 2;
+  const int64_t slot_bytes = int64_t{shape.head_dim} * 4;
+  // Bytes that the page of an entry lacks, of which `used` slots count.
+  auto saved_by = [&](int32_t entry, int64_t used) {
+    int64_t saved = entry == kReleasedPage ? used * slot_bytes : 0;
+    if (entry >= 0) return saved;
+    for (const WnPlaneFormat& plane : shape.pools->Of(*shape.pool, entry).geometry().planes)
+      if (plane.bits != 0) saved += used * slot_bytes / 2 - counted_bytes(plane, shape.head_dim);
+    return saved;
+  };
+  LayerState& state = state_[static_cast<size_t>(layer)];
+  if (state.saved_version != state.table_version) {
+    state.saved.assign(static_cast<size_t>(shape.num_kv_heads), 0);
+    for (int32_t h = 0; h < shape.num_kv_heads; h++) {
+      const std::vector<int32_t>& pages = head(layer, h).pages;
+      for (size_t i = 0; i + 1 < pages.size(); i++) state.saved[static_cast<size_t>(h)] += saved_by(pages[i], kPageSlots);
+    }
+    state.saved_version = state.table_version;
   }
-  return bytes;
+  const HeadSlots& slots = head(layer, kv_head);
+  const int64_t bytes = slots.len * slot_bytes - state.saved[static_cast<size_t>(kv_head)];
+  return slots.pages.empty() ? bytes : bytes - saved_by(slots.pages.back(), slots.len - (static_cast<int64_t>(slots.pages.size()) - 1) * kPageSlots);
 }
 
-int64_t Cache::Bytes() const {
+int64_t Cache::Bytes() {
   int64_t bytes = 0;
   for (int32_t layer = 0; layer < static_cast<int32_t>(state_.size()); layer++)
     for (int32_t h = 0; h < geometry(layer).num_kv_heads; h++) bytes += HeadBytes(layer, h);

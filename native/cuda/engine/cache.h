@@ -71,8 +71,8 @@ class Cache {
   /// Slots beyond `len` of a head go; pages with them.
   void Truncate(int32_t layer, int32_t kv_head, int32_t len);
   /// Resident bytes: slots x 2 x head dim x 2, packed planes by their codes, scales and minima; what was given back counts nothing.
-  int64_t HeadBytes(int32_t layer, int32_t kv_head) const;
-  int64_t Bytes() const;
+  int64_t HeadBytes(int32_t layer, int32_t kv_head);
+  int64_t Bytes();
 
  private:
   struct LayerState {
@@ -81,6 +81,8 @@ class Cache {
     bool has_packed = false;
     uint64_t format_version = 0;  ///< of the tables that `format` was told from
     int32_t format = 0;
+    uint64_t saved_version = 0;  ///< of the tables that `saved` was counted in
+    std::vector<int64_t> saved;  ///< by head: bytes that packed and released pages lack, the last page aside
   };
   static std::atomic<uint64_t> last_version_;  // engines of several threads draw from it
   std::shared_ptr<const CacheLayout> layout_;

@@ -43,12 +43,15 @@ Status CacheStore::Quantise(Cache& cache, int32_t layer, int32_t what, int32_t u
   WINNOW_TRY(CheckPlane(plane, what == 0 ? widths.head_dim : widths.head_dim_v));
   if (up_to < 0) return Status::Shape("cacheQuantise.upTo", "0 or more slots", std::to_string(up_to));
   std::map<const PagePool*, std::vector<int32_t*>> places;  // by the pool that their page lies in
+  int32_t done = kNoFormat;  // a format of pages that are left alone: most of a long cache
   for (int32_t h = 0; h < shape.num_kv_heads; h++) {
     HeadSlots& head = cache.head(layer, h);
     for (int32_t index = 0; index < std::min(up_to, head.len) / kPageSlots; index++) {
       int32_t& entry = head.pages[static_cast<size_t>(index)];
+      if (entry == kReleasedPage || (entry < 0 && entry_format(entry) == done)) continue;
       const PagePool& pool = pools_.Of(elements, entry);
-      if (entry != kReleasedPage && pool.geometry().planes[what].bits == 0) places[&pool].push_back(&entry);
+      if (pool.geometry().planes[what].bits == 0) places[&pool].push_back(&entry);
+      else done = entry_format(entry);
     }
   }
   for (auto& [pool, entries] : places) {
