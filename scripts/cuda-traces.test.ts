@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { cudaTraces } from './cuda-traces.js';
+import { runWinnow } from './run-winnow.js';
 
 const recorded = new URL('../native/cuda/measured/2026-11-26-h100.jsonl', import.meta.url);
 
@@ -41,4 +45,26 @@ test('a line of something else is refused by its place', () => {
     () => cudaTraces('{"name":"copy"}\nSegmentation fault', 'lines'),
     /\[ERR_RECORD\] lines:2: expected a line of JSON/,
   );
+});
+
+test('recorded lines are drawn on request; without times of attention, or for other benchmarks, nothing is written', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'winnow-traces-'));
+  try {
+    const chart = join(folder, 'kernels.svg');
+    const drawn = await runWinnow(['bench', 'kernels', '--traces', fileURLToPath(recorded), '--out', chart]);
+    assert.equal(drawn.code, 0, drawn.stderr);
+    const svg = readFileSync(chart, 'utf8');
+    for (const words of ['NVIDIA H100 80GB HBM3', 'PyTorch, cuDNN']) assert.ok(svg.includes(words), words);
+    const none = join(folder, 'none.svg');
+    const copies = join(folder, 'copies.jsonl');
+    writeFileSync(copies, '{"name":"copy","gbps":3000}\n');
+    for (const words of [['kernels', '--traces', copies], ['load']]) {
+      const refused = await runWinnow(['bench', ...words, '--out', none]);
+      assert.notEqual(refused.code, 0);
+      assert.match(refused.stderr, /--out: expected/);
+      assert.ok(!existsSync(none));
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });

@@ -1,7 +1,10 @@
 import os from 'node:os';
+import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { WinnowError } from '../../core/errors.js';
 import { type BenchRow, benchColumns, benchHeads } from '../bench-rows.js';
 import { defineCommand, type Values } from '../command.js';
+import type { Trace } from '../cuda-traces.js';
 import { engineFlags } from '../engine-flags.js';
 import { choices, flag, json, required, text } from '../flags.js';
 import type { PeerRowsName } from '../peers/rows.js';
@@ -14,6 +17,7 @@ const flags = {
     'Of kernels: recorded lines of winnow_cuda_test, winnow_cuda_bench and sdpa.py as traces, correctness before time.',
     'FILE',
   ),
+  out: text('Of kernels on cuda, or of traces: a chart beside PyTorch and the limits of the device (SVG).', 'FILE'),
   alone: flag('Leave out the rows beside peers that npm run bench:peers installed.'),
   ...engineFlags,
   json,
@@ -41,10 +45,13 @@ export const bench = defineCommand({
     if (values.what.includes('kernels') && (values.traces !== undefined || values.backend === 'cuda')) {
       const { benchCuda, traceTable } = await import('../cuda-bench.js');
       const traces = await benchCuda(values.traces, terminal);
+      if (values.out !== undefined) await writeChart(traces, values.out);
       if (values.json) terminal.printJson(traces);
       else terminal.print(traceTable(traces));
       return 0;
     }
+    if (values.out !== undefined)
+      throw new WinnowError('ERR_USAGE', '--out', 'kernels with --backend cuda, or --traces', values.what.join(', '));
     const rows: BenchRow[] = [];
     for await (const row of measureAll(values.what, values, terminal)) {
       // Kernels block this thread; signals are only delivered between turns of the event loop.
@@ -58,6 +65,31 @@ export const bench = defineCommand({
     return 0;
   },
 });
+
+const writeChart = async (traces: readonly Trace[], out: string): Promise<void> => {
+  const [{ renderChart }, { kernelTimes }, { writeFileAtomic }] = await Promise.all([
+    import('../../results/render.js'),
+    import('../../results/charts/kernel-times.js'),
+    import('../../core/files.js'),
+  ]);
+  const times = traces.flatMap(({ workload, solution, performance }) => {
+    if (performance === undefined) return [];
+    const number = (key: string): number | undefined =>
+      typeof performance[key] === 'number' ? performance[key] : undefined;
+    const [ms, tflops, gbps, ofCopy] = ['ms', 'tflops', 'gbps', 'ofCopy'].map(number);
+    return [{ workload, solution, ms: ms!, tflops, gbps, ofCopy }];
+  });
+  const spec = kernelTimes(times, traces[0]?.environment.device ?? 'unknown device');
+  if (spec === undefined)
+    throw new WinnowError(
+      'ERR_RECORD',
+      '--out',
+      'times of attention kernels',
+      'none that counts',
+      'Run the whole benchmark.',
+    );
+  writeFileAtomic(path.resolve(out), (await renderChart(spec)).svg);
+};
 
 /** Our own rows, then those beside peers. */
 async function* measureAll(
