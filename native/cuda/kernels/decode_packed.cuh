@@ -18,7 +18,8 @@ struct PackedArgs {
   float* part_lse;
   int64_t page_bytes;
   int32_t num_segments, num_kv_heads, num_query_heads, group_size, page_table_stride;
-  int32_t key_group;
+  /// Bytes: between the params of the keys of both halves of a page, 0 where they share them; of the params of all its keys.
+  int32_t key_params_step, key_params_bytes;
   float scale_log2;
 };
 
@@ -53,9 +54,8 @@ struct PackedWarp {
   static constexpr int kChunk = kWords < 4 ? kWords : 4;  ///< of them side by side
   static constexpr int kGroups = kHeadDim / 32;
   static constexpr int kRowPieces = kRow / 16;
-  /// Half a page as it lies in shared memory: key codes, value codes, key params, value params.
-  static constexpr uint32_t kValueCodes = 32 * kRow, kKeyParams = 64 * kRow, kValueParams = kKeyParams + 4 * kHeadDim;
-  static constexpr uint32_t kHalfBytes = kValueParams + 4 * kHeadDim;
+  /// Keys or values of half a page as they lie in shared memory: codes, then params.
+  static constexpr uint32_t kParams = 32 * kRow, kPartBytes = kParams + 4 * kHeadDim;
   /// 16-byte pieces of rows lie swizzled, so that lanes that read at once meet different banks.
   static constexpr bool kTurnsKeys = kRowPieces == 8;
   static constexpr int kParamMask = kHeadDim == 128 && kWords <= 4 ? 3 : 1;
@@ -104,33 +104,29 @@ struct PackedWarp {
     }
   }
 
-  /// Starts the copy of slots 32 * half .. + 31 of a page.
-  WN_DEVICE void fetch(char* target, const char* page, int half) const {
-    const uint32_t lane = threadIdx.x & 31, place = shared_address(target);
-    const char* codes = page + half * kValueCodes;
-    const char* keys = page + 2 * kKeyParams + (a.key_group == 32 ? half * 4 * kHeadDim : 0);
-    const char* values = page + 2 * kKeyParams + 4 * kHeadDim * (a.key_group == 32 ? 2 : 1) + half * 4 * kHeadDim;
+  /// Starts the copy of the keys or the values of slots 32 * half .. + 31 of a page.
+  template <bool kKeys>
+  WN_DEVICE static void fetch(const PackedArgs& a, uint32_t target, int32_t entry, uint32_t half) {
+    const uint32_t lane = threadIdx.x & 31;
+    const char* page = a.pages + entry_page(entry) * a.page_bytes + 16 * lane;
+    const char* codes = page + (kKeys ? 0 : 2 * kParams) + half * kParams;
+    const char* params = page + 4 * kParams + (kKeys ? half * a.key_params_step : a.key_params_bytes + half * 4 * kHeadDim);
+    // Pieces of a row that lies behind another by whole swizzles turn alike.
+    const uint32_t turn = kKeys ? (kTurnsKeys ? lane / 8 % 2 * 4 : 0) : value_turn(lane / kRowPieces / 2 % 4), place = 16 * (lane ^ turn);
 #pragma unroll
-    for (uint32_t i = 0; i < kHalfBytes / 512; i++) {
-      const uint32_t at = 512 * i + 16 * lane;
-      if (at < kValueCodes) {
-        const uint32_t piece = at / 16;
-        async_copy_16(place + 16 * (kTurnsKeys ? piece ^ (piece / kRowPieces % 2 * 4) : piece), codes + at, true);
-      } else if (at < kKeyParams) {
-        const uint32_t piece = (at - kValueCodes) / 16;
-        async_copy_16(place + kValueCodes + 16 * (piece ^ value_turn(piece / kRowPieces / 2 % 4)), codes + kKeyParams - kValueCodes + at, true);
-      } else if (at < kValueParams) {
-        const uint32_t piece = (at - kKeyParams) / 16;
-        async_copy_16(place + kKeyParams + 16 * (piece ^ (piece / 8 & kParamMask)), keys + 16 * piece, true);
-      } else {
-        async_copy_16(place + at, values + (at - kValueParams), true);
-      }
+    for (uint32_t i = 0; i < kParams / 512; i++) {
+      const uint32_t more = !kKeys && kRowPieces == 8 ? i % 2 * 64 : 0;
+      async_copy_16(target + (place ^ more) + 512 * i, codes + 512 * i, true);
     }
+    if (16 * lane < 4 * kHeadDim) async_copy_16(target + kParams + 16 * (kKeys ? lane ^ (lane / 8 & kParamMask) : lane), params, true);
   }
 
   /// Scores of slots 16 c + g (+ 8) against heads 2 t and 2 t + 1, in log2 units.
-  WN_DEVICE void scores(const char* half_page, float (&s)[2][4]) const {
-    float lows[4] = {};
+  WN_DEVICE void scores(const char* part, float (&s)[2][4]) const {
+    // Sums of minima that lack alike; of four places, all in one, at a product more.
+    constexpr int kLows = Code::kPlaces == 2 ? 2 : 1;
+    auto lack = [](int p) { return power_of_two(kBits * p - Code::kCentre); };  // what queries have too much
+    float lows[kLows][4] = {};
 #pragma unroll
     for (int c = 0; c < 2; c++)
 #pragma unroll
@@ -140,7 +136,7 @@ struct PackedWarp {
       uint32_t codes[4][kChunk];
 #pragma unroll
       for (int c = 0; c < 4; c++) {
-        const char* row = half_page + (8 * c + g) * kRow;
+        const char* row = part + (8 * c + g) * kRow;
         if constexpr (kTurnsKeys) row += 16 * ((4 * chunk + t) ^ ((g & 1) * 4));
         else row += 4 * kChunk * t;
         if constexpr (kChunk == 4) {
@@ -160,7 +156,7 @@ struct PackedWarp {
 #pragma unroll
         for (int i = 0; i < Code::kPerWord / 4; i++) {
           const int piece = first + i;
-          const uint4 four = *reinterpret_cast<const uint4*>(half_page + kKeyParams + 16 * (piece ^ (piece / 8 & kParamMask)));
+          const uint4 four = *reinterpret_cast<const uint4*>(part + kParams + 16 * (piece ^ (piece / 8 & kParamMask)));
           params[4 * i] = four.x, params[4 * i + 1] = four.y, params[4 * i + 2] = four.z, params[4 * i + 3] = four.w;
         }
 #pragma unroll
@@ -171,10 +167,10 @@ struct PackedWarp {
             const int pair = p + i * Code::kPlaces;
             own[i] = as_word(q[w * Code::kPairs + pair]);
             scaled[i] = as_word(__hmul2(as_pair(own[i]), as_pair(__byte_perm(params[pair], params[pair + Code::kPairs], 0x5410))));
-            const __half2 low = as_pair(__byte_perm(params[pair], params[pair + Code::kPairs], 0x7632));
-            base[i] = as_word(__hmul2(low, __float2half2_rn(power_of_two(kBits * p - Code::kCentre))));  // what the query has too much
+            base[i] = __byte_perm(params[pair], params[pair + Code::kPairs], 0x7632);
+            if constexpr (Code::kPlaces == 4) base[i] = as_word(__hmul2(as_pair(base[i]), __float2half2_rn(lack(p))));
           }
-          mma_16x8x16_half(lows, base[0], 0, base[1], 0, own[0], own[1]);
+          mma_16x8x16_half(lows[p % kLows], base[0], 0, base[1], 0, own[0], own[1]);
 #pragma unroll
           for (int c = 0; c < 2; c++)
             mma_16x8x16_half(s[c], Code::pair(codes[2 * c][k], p), Code::pair(codes[2 * c + 1][k], p),
@@ -186,18 +182,18 @@ struct PackedWarp {
     const float factor = power_of_two(24 - Code::kCentre) * a.scale_log2;
 #pragma unroll
     for (int r = 0; r < 2; r++) {
-      const float constant = lows[r] * a.scale_log2;
+      const float low = kLows == 2 ? fmaf(lows[0][r], lack(0), lows[kLows - 1][r] * lack(1)) : lows[0][r], constant = low * a.scale_log2;
 #pragma unroll
       for (int i = r; i < 8; i += 2) s[i / 4][i % 4] = fmaf(s[i / 4][i % 4], factor, constant);
     }
   }
 
   /// A slot's codes of channels 32 j + 4 g .. + 3.
-  WN_DEVICE uint32_t value_codes(const char* half_page, int token, int j) const {
-    const char* at = half_page + kValueCodes + token * kRow + 16 * ((kBits * j / 4) ^ (value_turn(t) & (kRowPieces - 1)));
+  WN_DEVICE uint32_t value_codes(const char* part, int token, int j) const {
+    const char* at = part + token * kRow + 16 * ((kBits * j / 4) ^ (value_turn(t) & (kRowPieces - 1)));
     if constexpr (kBits == 8) {
       // Two pieces a group: the upper half of the lanes reads the second.
-      return *reinterpret_cast<const uint32_t*>(half_page + kValueCodes + token * kRow + 16 * ((2 * j + g / 4) ^ value_turn(t)) + 4 * (g & 3));
+      return *reinterpret_cast<const uint32_t*>(part + token * kRow + 16 * ((2 * j + g / 4) ^ value_turn(t)) + 4 * (g & 3));
     } else if constexpr (kBits == 4) {
       return *reinterpret_cast<const uint16_t*>(at + 2 * g);
     } else {
@@ -205,8 +201,8 @@ struct PackedWarp {
     }
   }
 
-  WN_DEVICE void values(const char* half_page, const float (&s)[2][4]) {
-    const auto* params = reinterpret_cast<const uint32_t*>(half_page + kValueParams);
+  WN_DEVICE void values(const char* part, const float (&s)[2][4]) {
+    const auto* params = reinterpret_cast<const uint32_t*>(part + kParams);
 #pragma unroll
     for (int step = 0; step < 2; step++) {  // 16 slots: pairs (2 t, 2 t + 1) and 8 further
       uint32_t scales[2][kGroups], base[2];
@@ -227,7 +223,7 @@ struct PackedWarp {
 #pragma unroll
         for (int half = 0; half < 2; half++) {
           const int token = 16 * step + 8 * half + 2 * t;
-          const uint32_t one = value_codes(half_page, token, j), other = value_codes(half_page, token + 1, j);
+          const uint32_t one = value_codes(part, token, j), other = value_codes(part, token + 1, j);
           const uint32_t low = __byte_perm(one, other, 0x5410);
           codes[half][0] = low;
           codes[half][1] = kBits == 8 ? __byte_perm(one, other, 0x7632) : kBits == 4 ? low >> 8 : low >> 4;
@@ -249,16 +245,18 @@ struct PackedWarp {
   static constexpr int kLackEven = 24, kLackOdd = kBits == 8 ? 24 : 24 - kBits;
 
   WN_DEVICE void element_scores(const __nv_bfloat16* query, const __nv_bfloat16* keys, float (&s)[2][4]) const {
+    query += 8 * t;
+    keys += g * kHeadDim + 8 * t;
 #pragma unroll
     for (int c = 0; c < 2; c++) {
 #pragma unroll
       for (int r = 0; r < 4; r++) s[c][r] = 0;
 #pragma unroll
       for (int i = 0; i < kHeadDim / 32; i++) {
-        uint4 own = *reinterpret_cast<const uint4*>(query + 32 * i + 8 * t);
+        uint4 own = *reinterpret_cast<const uint4*>(query + 32 * i);
         if (g >= a.group_size) own = {0, 0, 0, 0};
-        const uint4 first = *reinterpret_cast<const uint4*>(keys + (16 * c + g) * kHeadDim + 32 * i + 8 * t);
-        const uint4 second = *reinterpret_cast<const uint4*>(keys + (16 * c + 8 + g) * kHeadDim + 32 * i + 8 * t);
+        const uint4 first = *reinterpret_cast<const uint4*>(keys + 16 * c * kHeadDim + 32 * i);
+        const uint4 second = *reinterpret_cast<const uint4*>(keys + (16 * c + 8) * kHeadDim + 32 * i);
         mma_16x8x16(s[c], first.x, second.x, first.y, second.y, own.x, own.y);
         mma_16x8x16(s[c], first.z, second.z, first.w, second.w, own.z, own.w);
       }
@@ -267,25 +265,32 @@ struct PackedWarp {
     }
   }
   WN_DEVICE void element_values(const __nv_bfloat16* values, const float (&s)[2][4]) {
+    values += 2 * t * kHeadDim + 4 * g;
 #pragma unroll
     for (int step = 0; step < 2; step++) {
       uint32_t weights[2];
 #pragma unroll
       for (int half = 0; half < 2; half++) weights[half] = transpose_matrix(pack_bf16(s[step][2 * half], s[step][2 * half + 1]));
 #pragma unroll
-      for (int i = 0; i < 2 * kGroups; i++) {
-        uint32_t pairs[2][2];
+      for (int j = 0; j < kGroups; j++) {
+        uint2 one[2], other[2];
 #pragma unroll
         for (int half = 0; half < 2; half++) {
-          const __nv_bfloat16* at = values + (16 * step + 8 * half + 2 * t) * kHeadDim + 32 * (i / 2) + 4 * g + 2 * (i % 2);
-          const uint32_t one = *reinterpret_cast<const uint32_t*>(at), other = *reinterpret_cast<const uint32_t*>(at + kHeadDim);
-          pairs[half][0] = __byte_perm(one, other, 0x5410);
-          pairs[half][1] = __byte_perm(one, other, 0x7632);
+          const __nv_bfloat16* at = values + (16 * step + 8 * half) * kHeadDim + 32 * j;
+          one[half] = *reinterpret_cast<const uint2*>(at);
+          other[half] = *reinterpret_cast<const uint2*>(at + kHeadDim);
         }
-        float part[4] = {};
-        mma_16x8x16(part, pairs[0][0], pairs[0][1], pairs[1][0], pairs[1][1], weights[0], weights[1]);
 #pragma unroll
-        for (int r = 0; r < 4; r++) out[i / 2][i % 2][r] = fmaf(part[r], power_of_two(r < 2 ? -kLackEven : -kLackOdd), out[i / 2][i % 2][r]);
+        for (int second = 0; second < 2; second++) {
+          auto pair = [&](int half, uint32_t bytes) {
+            return second == 0 ? __byte_perm(one[half].x, other[half].x, bytes) : __byte_perm(one[half].y, other[half].y, bytes);
+          };
+          float part[4] = {};
+          mma_16x8x16(part, pair(0, 0x5410), pair(0, 0x7632), pair(1, 0x5410), pair(1, 0x7632), weights[0], weights[1]);
+#pragma unroll
+          for (int r = 0; r < 4; r++)
+            out[j][second][r] = fmaf(part[r], power_of_two(r < 2 ? -kLackEven : -kLackOdd), out[j][second][r]);
+        }
       }
     }
   }
