@@ -9,7 +9,7 @@
 /UTMALDG/ { copies[name]++ }
 /USETMAXREG/ { allotments[name]++ }
 /STL|LDL/ { if (name ~ /prefill_|decode_attention_kernel/) spilt++ }
-/DEPBAR.LE gsb0, 0x1/ { if (name ~ /PrefillConfig/) { state = 1; overlapped[name] = 1 } }
+/DEPBAR.LE gsb0, 0x1/ { if (name ~ /Prefill(Union)?Config/) { state = 1; overlapped[name] = 1 } }
 /MUFU.EX2/ { if (state == 1) before[name]++; else if (state == 2) after[name]++ }
 /DEPBAR.LE gsb0, 0x0/ { if (state == 1) state = 2 }
 
@@ -29,6 +29,9 @@ END {
     if (name ~ /PrefillConfigILi/) {
       numbers(name, "PrefillConfigILi", n)  # head_dim, groups, block, stages, overlap
       wanted = (n[1] + n[3]) / 16 * (1 + n[5]); tma = 3; allotted = 2
+    } else if (name ~ /PrefillUnionConfigILi/) {
+      numbers(name, "PrefillUnionConfigILi", n)  # head_dim, block, stages: two groups, overlapped
+      wanted = (n[1] + n[2]) / 8; tma = 3; allotted = 2
     } else if (name ~ /PrefillSoloConfigILi/) {
       numbers(name, "PrefillSoloConfigILi", n)  # head_dim, stages: two halves of 64 rows, blocks of 64
       wanted = 2 * (n[1] + 64) / 16; tma = 3; allotted = 2

@@ -52,11 +52,14 @@ WnKeyLists upload_lists(Bench& bench, const std::vector<std::vector<int32_t>>& l
 
 /// One run for the number of pairs, then the timing beside Hopper's dense kernel on the same pages.
 void run_sets(Bench& bench, const std::string& name, WnAttendSetsParams p) {
-  const WnAttendSetsParams portable = p;
   p.num_pages = p.cache.page_table_stride * kKvHeads;
   p.scheduler = static_cast<int32_t*>(bench.zeroed(8));
-  p.workspace_bytes = wn_attend_sets_workspace_bytes(&p);
+  WnAttendSetsParams planned = p;
+  planned.variant = 1;
+  p.workspace_bytes = std::max(wn_attend_sets_workspace_bytes(&p), wn_attend_sets_workspace_bytes(&planned));
   p.workspace = bench.zeroed(p.workspace_bytes);
+  planned.workspace_bytes = p.workspace_bytes;
+  planned.workspace = p.workspace;
   wn_attend_sets(&p, nullptr);
   int64_t pairs[2] = {0, 0};
   cudaMemcpy(pairs, p.results, sizeof(pairs), cudaMemcpyDeviceToHost);
@@ -67,11 +70,8 @@ void run_sets(Bench& bench, const std::string& name, WnAttendSetsParams p) {
   std::vector<Job> rivals{{name, "winnow", shape, 4.0 * kDim * static_cast<double>(pairs[0]), 0, 1, "does not matter",
                            [=](int, cudaStream_t stream) { return wn_attend_sets(&p, stream); }}};
   if (p.query_len > 1) {
-    WnAttendSetsParams own = portable;
-    own.workspace = p.workspace;
-    own.workspace_bytes = p.workspace_bytes;
-    rivals.push_back({name, "winnow-portable", shape, rivals[0].flop, 0, 1, "does not matter",
-                      [=](int, cudaStream_t stream) { return wn_attend_sets(&own, stream); }});
+    rivals.push_back({name, "winnow-plan", shape, rivals[0].flop, 0, 1, "does not matter",
+                      [=](int, cudaStream_t stream) { return wn_attend_sets(&planned, stream); }});
     WnPrefillAttentionParams dense{};
     dense.q = p.q;
     dense.out = p.out;
@@ -94,9 +94,9 @@ void run_sets(Bench& bench, const std::string& name, WnAttendSetsParams p) {
   bench.release();
 }
 
-/// A thousand columns and two hundred diagonals a query head: half of the diagonals near, half in runs of ten.
-void bench_slash(Bench& bench, int tokens) {
-  const std::string name = "sets-slash-" + std::to_string(tokens);
+/// A thousand columns and two hundred diagonals a query head: half of the diagonals near, half in runs of ten, or each anywhere.
+void bench_slash(Bench& bench, int tokens, bool is_spread) {
+  const std::string name = std::string("sets-slash-") + (is_spread ? "spread-" : "") + std::to_string(tokens);
   if (!bench.wants(name)) return;
   WnAttendSetsParams p = base_params(bench, tokens, tokens);
   std::vector<std::vector<int32_t>> columns, diagonals;
@@ -105,7 +105,8 @@ void bench_slash(Bench& bench, int tokens) {
     std::vector<int32_t> chosen, near;
     for (int i = 0; i < 1000; i++) chosen.push_back(static_cast<int32_t>(engine() % tokens));
     for (int i = 0; i < 100; i++) near.push_back(i);
-    for (int run = 0; run < 10; run++) {
+    for (int run = 0; is_spread && run < 100; run++) near.push_back(static_cast<int>(engine() % tokens));
+    for (int run = 0; !is_spread && run < 10; run++) {
       const int begin = 100 + static_cast<int>(engine() % (tokens - 200));
       for (int i = 0; i < 10; i++) near.push_back(begin + i);
     }
@@ -123,15 +124,15 @@ void bench_slash(Bench& bench, int tokens) {
   run_sets(bench, name, p);
 }
 
-/// Lists of 64-token blocks for each KV head and query block: the first, the last ones and others up to the density.
-void bench_blocks(Bench& bench, int tokens, int query_block, double density) {
+/// Lists of 64-token blocks for each KV or query head and query block: the first, the last ones and others up to the density.
+void bench_blocks(Bench& bench, int tokens, int query_block, double density, int lists_per_row = kKvHeads) {
   const std::string name = "sets-blocks" + std::to_string(query_block) + "-" + std::to_string(tokens) + "-" +
-                           std::to_string(static_cast<int>(density * 100)) + "%";
+                           std::to_string(static_cast<int>(density * 100)) + "%" + (lists_per_row == kHeads ? "-by-query-head" : "");
   if (!bench.wants(name)) return;
   WnAttendSetsParams p = base_params(bench, tokens, tokens);
   std::vector<std::vector<int32_t>> lists;
   std::mt19937 engine(7);
-  for (int head = 0; head < kKvHeads; head++)
+  for (int head = 0; head < lists_per_row; head++)
     for (int begin = 0; begin < tokens; begin += query_block) {
       const int visible = (begin + query_block) / 64;
       lists.emplace_back();
@@ -141,7 +142,7 @@ void bench_blocks(Bench& bench, int tokens, int query_block, double density) {
   p.sets[0].kind = WN_SET_PAGES;
   p.sets[0].page_size = 64;
   p.sets[0].query_block = query_block;
-  p.sets[0].lists = upload_lists(bench, lists, kKvHeads);
+  p.sets[0].lists = upload_lists(bench, lists, lists_per_row);
   p.num_sets = 1;
   run_sets(bench, name, p);
 }
@@ -180,9 +181,9 @@ void bench_token(Bench& bench, int tokens) {
 }  // namespace
 
 void bench_sets(Bench& bench) {
-  bench_slash(bench, 32768);
+  for (bool is_spread : {false, true}) bench_slash(bench, 32768, is_spread);
   for (double density : {0.25, 0.1}) bench_blocks(bench, 32768, 128, density);
-  bench_blocks(bench, 32768, 64, 0.1);
+  for (int lists : {kKvHeads, kHeads}) bench_blocks(bench, 32768, 64, 0.1, lists);
   bench_heads(bench, 32768);
   bench_token(bench, 131072);
 }

@@ -1,7 +1,7 @@
 #include "winnow_cuda/attend_sets.h"
 
 #include "attention_any.cuh"
-#include "key_sets.cuh"
+#include "key_plan.cuh"
 #include "lse_merge.cuh"
 
 namespace winnow {
@@ -594,6 +594,7 @@ int64_t wn_attend_sets_workspace_bytes(const WnAttendSetsParams* p) {
     return 0;
   KeySetsArgs sets{};
   if (!plan_key_sets(*p, &sets)) return 0;
+  if (sets.is_planned) return (sets.num_words + lay_out_plan(sets, nullptr).words) * 4;
   return (sets.num_words + part_floats(*p, num_splits(*p, sets.pack)) + HopperSpace(*p, sets).words()) * 4;
 }
 
@@ -624,6 +625,11 @@ WnStatus wn_attend_sets(const WnAttendSetsParams* params, void* stream) {
   const auto cuda_stream = static_cast<cudaStream_t>(stream);
   status = launch_key_sets(a.sets, cuda_stream);
   if (status.code) return status;
+  if (a.sets.is_planned) {
+    const KeyPlan plan = lay_out_plan(a.sets, a.sets.words + a.sets.num_words);
+    status = launch_key_plan(a.sets, plan, cuda_stream);
+    return status.code ? status : attend_plan(a.sets, plan, cuda_stream);
+  }
   if (a.sets.whole >= 0) {
     status = attend_whole_blocks(a, a.sets.words + a.sets.num_words, cuda_stream);
     if (status.code) return status;

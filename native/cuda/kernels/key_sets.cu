@@ -200,6 +200,12 @@ bool takes_whole_blocks(const WnAttendSetsParams& p, int pack) {
   return p.num_pages > 0 && is_plain && p.cache.rows == 1 && !p.out_f32 && !p.counts && !p.seen &&
          (dim == 64 || dim == 128 || dim == 256) && p.query_len >= kTileTokens && p.query_len * pack > kMaxSplitQueries;
 }
+/// What it can do by a plan: sets that do not change within 64 queries but by diagonals.
+bool takes_plan(const WnAttendSetsParams& p, int pack) {
+  for (int i = 0; i < p.num_sets; i++)
+    if (has_lists(p.sets[i]) && p.sets[i].query_block % 64 != 0) return false;
+  return p.variant == 1 && takes_whole_blocks(p, pack) && p.max_slots <= (1 << 20);
+}
 
 }  // namespace
 
@@ -234,6 +240,8 @@ bool plan_key_sets(const WnAttendSetsParams& p, KeySetsArgs* a) {
   const int64_t slots = p.max_slots + (p.visible == WN_VISIBLE_EVERY ? p.query_len : 0);
   a->slot_words = static_cast<int32_t>(ceil_div(slots, 32));
   a->query_words = ceil_div(p.query_len, 32);
+  a->is_planned = takes_plan(p, a->pack);
+  has_diagonals = has_diagonals || (a->is_planned && a->recent > 0);
   const int64_t lists = static_cast<int64_t>(p.cache.rows) * a->lists;
   for (int i = 0; i < p.num_sets; i++) {
     const WnKeySet& set = p.sets[i];
@@ -250,7 +258,7 @@ bool plan_key_sets(const WnAttendSetsParams& p, KeySetsArgs* a) {
   a->bias_by_slot = p.bias && p.bias_by_entry ? take(p.cache.rows * p.bias_heads * p.max_slots) : -1;
   a->tiles = ceil_div(p.query_len, kTileTokens);
   a->block_words = static_cast<int32_t>(ceil_div(p.max_slots, 2048));
-  a->whole = takes_whole_blocks(p, a->pack) ? take(static_cast<int64_t>(p.num_query_heads / a->pack) * a->tiles * a->block_words) : -1;
+  a->whole = !a->is_planned && takes_whole_blocks(p, a->pack) ? take(static_cast<int64_t>(p.num_query_heads / a->pack) * a->tiles * a->block_words) : -1;
   a->num_words = ceil_div(at, int64_t{4}) * 4;
   return true;
 }
@@ -296,7 +304,7 @@ WnStatus launch_key_sets(const KeySetsArgs& a, cudaStream_t stream) {
     spread_bias_kernel<<<rows, 256, 0, stream>>>(a);
   }
   const WnStatus status = launch_status("attend_sets: lists");
-  if (status.code) return status;
+  if (status.code || a.is_planned) return status;
   const int per_block = a.whole >= 0 ? kTileTokens : p.counts || p.seen || p.query_len <= 64 ? p.query_len : 64;
   const dim3 grid(ceil_div(a.slot_words, 128), p.cache.rows * (p.num_query_heads / a.pack), ceil_div(p.query_len, per_block));
   count_kernel<<<grid, 128, 0, stream>>>(a, per_block);

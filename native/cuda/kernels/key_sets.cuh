@@ -36,8 +36,9 @@ struct KeySetsArgs {
   int32_t pack;  ///< query heads that share their sets
   int32_t tiles, block_words;
   bool leaves_whole;  ///< readers leave whole blocks out
+  bool is_planned;    ///< Hopper's kernel reads all of the union, by a plan (key_plan.cuh)
   WN_HD int32_t plane_stride() const { return slot_words + 1; }
-  WN_HD int32_t diagonal_stride() const { return slot_words + 5; }
+  WN_HD int32_t diagonal_stride() const { return slot_words + 9; }
   WN_HD int32_t top() const { return slot_words * 32 - 1; }
 };
 

@@ -74,6 +74,7 @@ int main() {
   using namespace winnow::test;
   winnow::emulate::multiprocessors = 1;
   std::vector<RecordedRun> runs = prefill_runs();
+  for (auto& run : union_runs()) runs.push_back(std::move(run));
   for (auto& run : decode_runs()) runs.push_back(std::move(run));
   for (const RecordedRun& run : runs) {
     const Exploration explored = explore(protocol_of(run.events));
@@ -81,6 +82,7 @@ int main() {
     report(run.name + (run.is_planted ? " (planted)" : ""), explored.fault.empty() != run.is_planted, said);
   }
   const std::vector<std::string> planted = {"prefill in order, 2 groups, 2 stages, steps 5", "prefill overlapped, 2 groups, 2 stages, steps 5",
+                                            "union 2 stages, blocks 10",
                                             "decode 2 groups, 2 stages, tiles 7"};
   for (const RecordedRun& run : runs) {
     if (std::find(planted.begin(), planted.end(), run.name) == planted.end()) continue;

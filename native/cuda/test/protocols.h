@@ -15,6 +15,7 @@ struct RecordedRun {
   bool is_planted = false;  ///< a fault was planted: the exploration must find it
 };
 std::vector<RecordedRun> prefill_runs();
+std::vector<RecordedRun> union_runs();
 std::vector<RecordedRun> decode_runs();
 
 }  // namespace winnow::test

@@ -15,12 +15,13 @@ struct SetsCase {
   int page_size = 0, query_block = 0;
   bool with_new = false;
   double density = 0.3;
+  double diagonal_density = 0;  ///< 0: as the columns
   int visible = WN_VISIBLE_CAUSAL, positions = WN_POSITIONS_KEEP;
   bool keys_rotated = true, old_only = false, some_heads = false, some_queries = false, gives_back = false, has_log_bias = false;
   int bias = 0;  ///< 1 by slot and query head, 2 by entry, 3 by slot for all
   float soft_cap = 0;
   int sliding_window = 0;
-  bool out_f32 = false, whole_blocks = false;
+  bool out_f32 = false, whole_blocks = false, is_planned = false;
 };
 
 /// Lists drawn at random, one of nothing, one of everything; entries of the shortest head that reads them.
@@ -113,7 +114,9 @@ void run_sets(const SetsCase& c, Outcome& outcome) {
     drawn[2 * i].draw(70 + static_cast<uint32_t>(i), c, lens, per_row, is_pages ? blocks : 1, is_pages ? c.page_size : 1, 0);
     set.lists = drawn[2 * i].lists;
     if (set.kind != WN_SET_VERTICAL_SLASH) continue;
-    drawn[2 * i + 1].draw(80 + static_cast<uint32_t>(i), c, lens, per_row, 1, 1, 0);
+    SetsCase diagonals = c;
+    if (c.diagonal_density > 0) diagonals.density = c.diagonal_density;
+    drawn[2 * i + 1].draw(80 + static_cast<uint32_t>(i), diagonals, lens, per_row, 1, 1, 0);
     set.diagonals = drawn[2 * i + 1].lists;
   }
   if (c.some_queries) {
@@ -184,6 +187,7 @@ void run_sets(const SetsCase& c, Outcome& outcome) {
   p.counts = c.whole_blocks ? nullptr : device.poisoned<int32_t>(segments);
   p.seen = c.whole_blocks ? nullptr : device.poisoned<uint8_t>(seen_size);
   p.num_pages = c.whole_blocks ? cache.num_pages : 0;
+  p.variant = c.is_planned;
   p.scheduler = device.zeroed<int32_t>(2);
   p.results = device.poisoned<int64_t>(2);
   p.workspace_bytes = wn_attend_sets_workspace_bytes(&p);
@@ -272,6 +276,28 @@ std::vector<SetsCase> table() {
     add("blocks-64", {kPages}, 64, 64, 0.5, false, 2);
     add("window-some-heads", {kWindow, kPages}, 64, 0, 0.5, true, 1);
     add("slash-blocks", {kSlash, kPages}, 128, 128, 0.1, false, 2);
+  }
+  // All of a union by Hopper's kernel: whole blocks, masked ones, diagonals, columns packed together.
+  for (int dim : {64, 128, 256}) {
+    const auto add = [&](const char* name, SetsCase c) {
+      c.name = std::string("plan-") + name + "-d" + std::to_string(dim);
+      c.head_dim = dim;
+      c.whole_blocks = c.is_planned = true;
+      cases.push_back(c);
+    };
+    add("all", {.group_size = 2, .num_kv_heads = 2, .query_len = 150, .lens = {407}});
+    add("blocks-128", {.group_size = 2, .num_kv_heads = 2, .query_len = 300, .lens = {601}, .kinds = {kPages}, .page_size = 64, .query_block = 128, .density = 0.4});
+    add("blocks-64", {.group_size = 4, .num_kv_heads = 2, .query_len = 300, .lens = {556}, .kinds = {kPages}, .page_size = 64, .query_block = 64, .density = 0.3});
+    add("blocks-64-by-query-head", {.group_size = 2, .num_kv_heads = 2, .query_len = 300, .lens = {556}, .kinds = {kPages}, .scope = 2, .page_size = 64, .query_block = 64, .density = 0.3});
+    add("blocks-64-some-heads", {.group_size = 2, .num_kv_heads = 2, .query_len = 140, .lens = {300}, .kinds = {kPages, kWindow}, .page_size = 24, .query_block = 64, .some_heads = true});
+    add("slash", {.group_size = 2, .num_kv_heads = 2, .query_len = 300, .lens = {1100}, .kinds = {kSlash}, .density = 0.02});
+    add("slash-by-query-head", {.group_size = 2, .num_kv_heads = 2, .query_len = 300, .lens = {1100}, .kinds = {kSlash}, .scope = 2, .density = 0.02});
+    add("slash-few-diagonals", {.group_size = 2, .num_kv_heads = 2, .query_len = 330, .lens = {1900}, .kinds = {kSlash}, .scope = 2, .density = 0.03, .diagonal_density = 0.001});
+    add("slash-few-diagonals-window", {.group_size = 2, .num_kv_heads = 2, .query_len = 330, .lens = {1700}, .kinds = {kSlash, kWindow}, .density = 0.1, .diagonal_density = 0.002});
+    add("slash-blocks-window", {.group_size = 3, .num_kv_heads = 2, .query_len = 290, .lens = {800}, .kinds = {kSlash, kPages, kWindow}, .scope = 2, .page_size = 32, .query_block = 192, .density = 0.05});
+    add("slots", {.group_size = 2, .num_kv_heads = 2, .query_len = 200, .lens = {2000}, .kinds = {kSlots}, .with_new = true, .density = 0.02});
+    add("slots-window-given-back", {.group_size = 3, .num_kv_heads = 2, .query_len = 200, .lens = {700}, .kinds = {kSlots, kWindow}, .density = 0.3, .gives_back = true});
+    add("window", {.group_size = 2, .num_kv_heads = 1, .query_len = 260, .lens = {450}, .kinds = {kWindow}});
   }
   // Unions drawn at random.
   for (int i = 0; i < 24; i++) {
