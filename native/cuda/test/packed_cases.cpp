@@ -219,6 +219,8 @@ void add_packed_cases(Cases& cases) {
     add(16, 16, {8, 16, along}, {2, 2, along});
   }
   add(128, 128, {4, 64, 0}, {2, 128, 1});
+  add(128, 64, {2, 64, 0}, {8, 16, 1});
+  add(64, 128, {8, 64, 0}, {4, 64, 1});
 
   std::vector<PackedDecode> decodes;
   for (int d : {64, 128})
