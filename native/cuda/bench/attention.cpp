@@ -106,8 +106,12 @@ void bench_lists(Bench& bench, const PrefillShape& s, double density) {
   dense.block_row_ptr = nullptr;
   std::vector<Job> rivals{{name, "winnow-dense", prefill_shape(s), causal_flop(s), 0, 1, "does not matter",
                            [=](int, cudaStream_t stream) { return wn_prefill_attention(&dense, stream); }}};
-  rivals.push_back({name, "winnow", shape, causal_flop(s) * measured, 0, 1, "does not matter",
-                    [=](int, cudaStream_t stream) { return wn_prefill_attention(&p, stream); }});
+  for (int variant : {0, 7, 8, 9, 10}) {
+    WnPrefillAttentionParams own = p;
+    own.variant = variant;
+    rivals.push_back({name, "winnow" + (variant ? "-v" + text(variant) : ""), shape, causal_flop(s) * measured, 0, 1, "does not matter",
+                      [=](int, cudaStream_t stream) { return wn_prefill_attention(&own, stream); }});
+  }
   bench.run(rivals);
   bench.release();
 }
@@ -310,6 +314,7 @@ void bench_attention(Bench& bench) {
   bench_prefill(bench, {256, 16, 8, 16384}, {0, 6}, false);
   bench_prefill(bench, {128, 32, 8, 131072}, {0}, false);
   for (double density : {1.0, 0.25, 0.1, 0.05}) bench_lists(bench, {128, 32, 8, 32768}, density);
+  bench_lists(bench, {128, 32, 8, 131072}, 0.05);
   bench_window(bench, {128, 32, 8, 32768}, 64, 4096);
 }
 

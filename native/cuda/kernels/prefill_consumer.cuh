@@ -2,10 +2,17 @@
 #ifndef WINNOW_CUDA_PREFILL_CONSUMER_CUH
 #define WINNOW_CUDA_PREFILL_CONSUMER_CUH
 
+#include "mma.cuh"
 #include "prefill_producer.cuh"
 #include "wgmma.cuh"
 
 namespace winnow {
+
+/// Where the rows of a thread go, and what has been summed for them beside their values.
+struct PrefillSums {
+  int row, query_head;
+  float max0, max1, sum0, sum1;
+};
 
 /// 64 query rows of a warp group and what has been summed for them. A thread holds two rows, `row` and `row + 8`.
 template <typename C>
@@ -16,6 +23,7 @@ struct PrefillRows {
   float out[kOut];
   uint32_t weights[C::kBlock / 4];
   float max0, max1, sum0, sum1;
+  uint32_t queries[C::kHeld ? C::kHeadDim / 4 : 1];
 
   WN_DEVICE explicit PrefillRows(const PrefillArgs& args) : a(args), lane(threadIdx.x & 31) {}
 
@@ -24,18 +32,32 @@ struct PrefillRows {
     row = first_row + accumulator_row(threadIdx.x & 127, 0);
     max0 = max1 = -INFINITY;
     sum0 = sum1 = 0;
+  }
+  WN_DEVICE void clear() {
 #pragma unroll
     for (int i = 0; i < kOut; i++) out[i] = 0;
+  }
+  /// Fragments of the 64 rows from `row_in_tile` on.
+  WN_DEVICE void hold_queries(uint32_t q_address, int row_in_tile) {
+    const int from = row_in_tile + threadIdx.x % 128 / 32 * 16 + lane % 16;
+#pragma unroll
+    for (int step = 0; step < C::kHeadDim / 16; step++)
+      load_matrices(*reinterpret_cast<uint32_t(*)[4]>(queries + 4 * step),
+                    q_address + tile_byte(from, 16 * step + lane / 16 * 8, C::kRows));
   }
 
   WN_DEVICE void issue_scores(float (&s)[kScores], uint32_t q_address, uint32_t k_address) const {
     pin_registers(s);
     wgmma_fence();
 #pragma unroll
-    for (int step = 0; step < C::kHeadDim / 16; step++)
-      wgmma_shared_shared<0, 0>(s, operand_descriptor(q_address + (step / 4) * C::kRows * 128 + (step % 4) * 32, 16),
-                                operand_descriptor(k_address + (step / 4) * C::kBlock * 128 + (step % 4) * 32, 16),
-                                step > 0);
+    for (int step = 0; step < C::kHeadDim / 16; step++) {
+      const uint64_t keys = operand_descriptor(k_address + (step / 4) * C::kBlock * 128 + (step % 4) * 32, 16);
+      if constexpr (C::kHeld)
+        wgmma_register_shared<0>(s, queries + 4 * step, keys, step > 0);
+      else
+        wgmma_shared_shared<0, 0>(s, operand_descriptor(q_address + (step / 4) * C::kRows * 128 + (step % 4) * 32, 16), keys,
+                                  step > 0);
+    }
     wgmma_commit();
     pin_registers(s);
   }
@@ -52,7 +74,7 @@ struct PrefillRows {
   WN_DEVICE bool half_needs_mask(int column) const {
     const int64_t low = static_cast<int64_t>(first_row) + a.q_offset;
     if (column + 63 > low || column + 64 > a.kv_len) return true;
-    return a.window_tokens > 0 && column + 64 > a.sink_tokens && column <= low + 63 - a.window_tokens;
+    return C::kWindows && a.window_tokens > 0 && column + 64 > a.sink_tokens && column <= low + 63 - a.window_tokens;
   }
   WN_DEVICE void mask(float (&s)[kScores], int2 columns) const {
     if (!half_needs_mask(columns.x) && (C::kBlock == 64 || !half_needs_mask(columns.y)) &&
@@ -60,7 +82,7 @@ struct PrefillRows {
       return;
     // 32-bit is enough: lengths and offsets are below 2^30.
     const int end0 = min(row + a.q_offset + 1, a.kv_len), end1 = min(row + 8 + a.q_offset + 1, a.kv_len);
-    const int window = a.window_tokens > 0 ? a.window_tokens : kNoColumn;
+    const int window = C::kWindows && a.window_tokens > 0 ? a.window_tokens : kNoColumn;
     const int begin0 = row + a.q_offset + 1 - window, begin1 = begin0 + 8;
 #pragma unroll
     for (int i = 0; i < kScores; i++) {
@@ -68,7 +90,7 @@ struct PrefillRows {
       const int column = !C::kLists || offset < 64 ? columns.x + offset : columns.y + offset - 64;
       const bool is_second = (i >> 1) & 1;
       const bool visible = column < (is_second ? end1 : end0) &&
-                           (column >= (is_second ? begin1 : begin0) || column < a.sink_tokens);
+                           (!C::kWindows || column >= (is_second ? begin1 : begin0) || column < a.sink_tokens);
       if (!visible) s[i] = -INFINITY;
     }
   }
@@ -128,18 +150,18 @@ struct PrefillRows {
         (is_upper ? words[j] : words[j + bit]) = other;
       }
   }
-  WN_DEVICE void store(int query_head) {
+  WN_DEVICE void store(PrefillSums of) {
 #pragma unroll
     for (int step = 1; step <= 2; step *= 2) {
-      sum0 += __shfl_xor_sync(~0u, sum0, step);
-      sum1 += __shfl_xor_sync(~0u, sum1, step);
+      of.sum0 += __shfl_xor_sync(~0u, of.sum0, step);
+      of.sum1 += __shfl_xor_sync(~0u, of.sum1, step);
     }
     const int64_t token_stride = static_cast<int64_t>(a.num_query_heads) * C::kHeadDim;
 #pragma unroll
     for (int second = 0; second < 2; second++) {
-      const float sum = second ? sum1 : sum0, inverse = sum > 0 ? 1 / sum : 0;
-      const int at = row + 8 * second;
-      __nv_bfloat16* target = a.out + at * token_stride + query_head * C::kHeadDim + 8 * (lane % 4);
+      const float sum = second ? of.sum1 : of.sum0, inverse = sum > 0 ? 1 / sum : 0;
+      const int at = of.row + 8 * second;
+      __nv_bfloat16* target = a.out + at * token_stride + of.query_head * C::kHeadDim + 8 * (lane % 4);
 #pragma unroll
       for (int i = 2 * second; i < kOut; i += 16) {
         uint32_t words[4];
@@ -150,8 +172,23 @@ struct PrefillRows {
           *reinterpret_cast<uint4*>(target + 2 * (i - 2 * second)) = {words[0], words[1], words[2], words[3]};
       }
       if (a.lse && lane % 4 == 0 && at < a.query_len)
-        a.lse[static_cast<int64_t>(query_head) * a.lse_head_stride + static_cast<int64_t>(at) * a.lse_row_stride] =
-            sum > 0 ? (second ? max1 : max0) * a.scale_log2 * kLn2 + logf(sum) : -INFINITY;
+        a.lse[static_cast<int64_t>(of.query_head) * a.lse_head_stride + static_cast<int64_t>(at) * a.lse_row_stride] =
+            sum > 0 ? (second ? of.max1 : of.max0) * a.scale_log2 * kLn2 + logf(sum) : -INFINITY;
+    }
+  }
+  WN_DEVICE PrefillSums sums(int query_head) const { return {row, query_head, max0, max1, sum0, sum1}; }
+  /// Rows that see nothing, while `out` is in use for others.
+  WN_DEVICE void store_nothing(int query_head) const {
+    const int64_t token_stride = static_cast<int64_t>(a.num_query_heads) * C::kHeadDim;
+#pragma unroll
+    for (int second = 0; second < 2; second++) {
+      const int at = row + 8 * second;
+      if (at >= a.query_len) continue;
+      __nv_bfloat16* target = a.out + at * token_stride + query_head * C::kHeadDim + 8 * (lane % 4);
+#pragma unroll
+      for (int i = 0; i < C::kHeadDim; i += 32) *reinterpret_cast<uint4*>(target + i) = {0, 0, 0, 0};
+      if (a.lse && lane % 4 == 0)
+        a.lse[static_cast<int64_t>(query_head) * a.lse_head_stride + static_cast<int64_t>(at) * a.lse_row_stride] = -INFINITY;
     }
   }
 };
@@ -173,25 +210,33 @@ struct PrefillConsumer {
 
   /// Every tile the producer sends, to the end.
   WN_DEVICE void run() {
-    for (;;) {
-      barrier_wait(sm.q_full + rings.query(), rings.query_parity());
-      const int2 sent = sm.tiles[rings.query()];
-      if (sent.x < 0) return;
-      const PrefillTile tile = tile_at(a, sent.x);
-      begin(tile);
-      if (sent.y == 0)
-        release(sm.q_empty + rings.query());
-      else if constexpr (C::kOverlap)
-        run_overlapped(sent.y);
-      else
-        run_in_order(sent.y);
-      rows.store(tile.query_head);
-      rings.finish(sent.y);
+    if constexpr (C::kAcross) {
+      run_across();
+    } else {
+      for (;;) {
+        barrier_wait(sm.q_full + rings.query(), rings.query_parity());
+        const int2 sent = {sm.tiles[rings.query()].x, sm.tiles[rings.query()].y};
+        if (sent.x < 0) return;
+        const PrefillTile tile = tile_at(a, sent.x);
+        begin(tile.row_block * C::kRows);
+        rows.clear();
+        if constexpr (C::kHeld)
+          if (sent.y > 0) rows.hold_queries(q_address, group * 64);
+        if (C::kHeld || sent.y == 0) release(sm.q_empty + rings.query());
+        if (sent.y > 0) {
+          if constexpr (C::kOverlap)
+            run_overlapped(sent.y);
+          else
+            run_in_order(sent.y);
+        }
+        rows.store(rows.sums(tile.query_head));
+        rings.finish(sent.y);
+      }
     }
   }
-  WN_DEVICE void begin(PrefillTile tile) {
-    rows.begin(tile.row_block * C::kRows + group * 64);
-    q_address = shared_address(sm.q) + rings.query() * C::kQueryBytes + group * 64 * 128;
+  WN_DEVICE void begin(int first_row) {
+    rows.begin(first_row + group * 64);
+    q_address = shared_address(sm.q) + rings.query() * C::kQueryBytes + (C::kHeld ? 0 : group * 64 * 128);
   }
   /// Every lane arrives for its own reads. One arrival a warp would do, but the race checker cannot follow it, and the
   /// difference in time is below the noise.
@@ -209,7 +254,7 @@ struct PrefillConsumer {
   /// After the last scores of a tile nobody reads its queries any more.
   WN_DEVICE void end_scores(int i, int count) const {
     release(sm.k_empty + rings.stage(i));
-    if (i + 1 == count) release(sm.q_empty + rings.query());
+    if (!C::kHeld && i + 1 == count) release(sm.q_empty + rings.query());
   }
 
   WN_DEVICE void run_in_order(int count) {
@@ -270,6 +315,94 @@ struct PrefillConsumer {
     wgmma_wait<0>();
     pin_registers(rows.out);
     release(sm.v_empty + last);
+  }
+
+  /// The next tile that has steps: how many, 0 after the last tile.
+  WN_DEVICE int next_tile(int* query_head) {
+    for (;;) {
+      barrier_wait(sm.q_full + rings.query(), rings.query_parity());
+      // Shuffled, so that the compiler knows a warp's lanes to agree.
+      const int4 sent = sm.tiles[rings.query()];
+      const int index = __shfl_sync(~0u, sent.x, 0), count = __shfl_sync(~0u, sent.y, 0);
+      if (index < 0) return 0;
+      begin(__shfl_sync(~0u, sent.z, 0));
+      *query_head = __shfl_sync(~0u, sent.w, 0);
+      if (count > 0) rows.hold_queries(q_address, group * 64);
+      release(sm.q_empty + rings.query());
+      rings.queries_done++;
+      if (count > 0) return count;
+      rows.store_nothing(*query_head);
+    }
+  }
+  WN_DEVICE void take_turn() const {
+    if constexpr (C::kTurns) named_barrier_sync(1 + group, 256);
+  }
+  WN_DEVICE void pass_turn() const {
+    if constexpr (C::kTurns) named_barrier_arrive(2 - group, 256);
+  }
+
+  /// As run_overlapped, and the first scores of a tile are computed while the last values of the one before are multiplied.
+  /// The rings stand at the step whose scores come next.
+  WN_DEVICE void run_across() {
+    int query_head, left = next_tile(&query_head);
+    if (left == 0) return;
+    rows.clear();
+    if (group == 1) pass_turn();
+    {
+      float s[kScores];
+      const int2 columns = begin_step(s, 0);
+      wgmma_wait<0>();
+      pin_registers(s);
+      release(sm.k_empty + rings.stage(0));
+      rows.mask(s, columns);
+      rows.soften(s);
+      rows.pack(s);
+    }
+    PrefillSums ended;
+    for (;;) {
+      rings.steps_done++;
+      const bool ends = --left == 0;
+      if (ends) {
+        ended = rows.sums(query_head);
+        left = next_tile(&query_head);
+        if (left == 0) break;
+      }
+      const int stage = rings.stage(0), previous = rings.stage(-1);
+      float s[kScores];
+      barrier_wait(sm.k_full + stage, rings.parity(0));
+      const int2 columns = sm.columns[stage];
+      take_turn();
+      rows.issue_scores(s, q_address, shared_address(sm.k) + stage * C::kTileBytes);
+      barrier_wait(sm.v_full + previous, rings.parity(-1));
+      rows.issue_values(shared_address(sm.v) + previous * C::kTileBytes);
+      pass_turn();
+      wgmma_wait<1>();
+      pin_registers(s);
+      release(sm.k_empty + stage);
+      rows.mask(s, columns);
+      const float2 factor = rows.soften(s);
+      pin_registers(s);
+      // Asked again only to keep the wait below behind the exponentials.
+      barrier_wait(sm.v_full + previous, rings.parity(-1));
+      wgmma_wait<0>();
+      pin_registers(rows.out);
+      release(sm.v_empty + previous);
+      rows.pack(s);
+      if (ends) {
+        rows.store(ended);
+        rows.clear();
+      } else {
+        rows.rescale(factor);
+      }
+    }
+    const int last = rings.stage(-1);
+    barrier_wait(sm.v_full + last, rings.parity(-1));
+    rows.issue_values(shared_address(sm.v) + last * C::kTileBytes);
+    wgmma_wait<0>();
+    pin_registers(rows.out);
+    release(sm.v_empty + last);
+    rows.store(ended);
+    if (group == 0) take_turn();  // group 1 passed once more than it took
   }
 };
 

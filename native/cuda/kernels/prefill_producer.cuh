@@ -32,19 +32,26 @@ constexpr int launch_registers(int threads) { return 65536 / threads / 8 * 8 * t
 
 /// kConsumers warp groups of 64 query rows, kBlock keys a step, kStages steps in flight. kOverlap computes the scores of
 /// a step while the previous step's values are multiplied. kHalves loads 64-token boxes, so that a step may join any
-/// two column blocks or pages; otherwise a step is one box. kLists reads block lists.
-template <int kHeadDimT, int kConsumersT, int kBlockT, int kStagesT, bool kOverlapT, bool kHalvesT, bool kListsT = kHalvesT>
+/// two column blocks or pages; otherwise a step is one box. kLists reads block lists. kHeld keeps queries in registers: their
+/// buffer is free once a tile has begun. kAcross overlaps the first scores of a tile with the last values of the one before;
+/// kTurns lets two groups multiply by turns.
+template <int kHeadDimT, int kConsumersT, int kBlockT, int kStagesT, bool kOverlapT, bool kHalvesT, bool kListsT = kHalvesT,
+          bool kHeldT = false, bool kAcrossT = false, bool kTurnsT = false>
 struct PrefillConfig {
   static constexpr int kHeadDim = kHeadDimT, kConsumers = kConsumersT, kBlock = kBlockT, kStages = kStagesT;
   static constexpr bool kOverlap = kOverlapT, kHalves = kHalvesT, kLists = kListsT;
+  static constexpr bool kHeld = kHeldT, kAcross = kAcrossT, kTurns = kTurnsT;
+  static constexpr bool kWindows = !kLists || kHeadDim == 256;  ///< only the latter serves lists and all else
   static constexpr int kRows = 64 * kConsumers, kThreads = 128 * (kConsumers + 1), kChunks = kHeadDim / 64;
   static constexpr int kProducerRegisters = kConsumers == 3 ? 32 : 40, kConsumerRegisters = kConsumers == 3 ? 160 : 232;
   static constexpr int kTileBytes = kBlock * kHeadDim * 2, kQueryBytes = kRows * kHeadDim * 2;
   /// Two where they fit: the next tile's queries then load while this tile's are in use.
-  static constexpr int kSmallBytes = (3 * 2 + 5 * kStages) * 8 + 1024;
+  static constexpr int kSmallBytes = (4 * 2 + 5 * kStages) * 8 + 1024;
   static constexpr int kQueries = 2 * kQueryBytes + 2 * kStages * kTileBytes + kSmallBytes <= 232448 ? 2 : 1;
   static constexpr int kSharedBytes = kQueries * kQueryBytes + 2 * kStages * kTileBytes + kSmallBytes;
   static_assert(kSharedBytes <= 232448 && kBlock % (kHalves ? 64 : 16) == 0);
+  static_assert(!kAcross || (kHeld && kOverlap));
+  static_assert(!kTurns || (kAcross && kConsumers == 2));
   static_assert(128 * (kConsumers * kConsumerRegisters + kProducerRegisters) <= launch_registers(kThreads));
 };
 
@@ -52,8 +59,8 @@ template <typename C>
 struct PrefillShared {
   char *q, *k, *v;
   uint64_t *q_full, *q_empty, *k_full, *v_full, *k_empty, *v_empty;
-  int2* columns;  ///< first token of each half of a stage, written by the producer
-  int2* tiles;    ///< tile index (-1 ends) and steps that go with a query buffer, likewise
+  int4* tiles;    ///< tile index (-1 ends), steps, first row and query head that go with a query buffer, written by the producer
+  int2* columns;  ///< first token of each half of a stage, likewise
   WN_DEVICE explicit PrefillShared(char* raw) {
     q = raw + ((1024 - (shared_address(raw) & 1023)) & 1023);
     k = q + C::kQueries * C::kQueryBytes;
@@ -64,8 +71,8 @@ struct PrefillShared {
     v_full = k_full + C::kStages;
     k_empty = v_full + C::kStages;
     v_empty = k_empty + C::kStages;
-    columns = reinterpret_cast<int2*>(v_empty + C::kStages);
-    tiles = columns + C::kStages;
+    tiles = reinterpret_cast<int4*>(v_empty + C::kStages);  // aligned: an even number of barriers lies before
+    columns = reinterpret_cast<int2*>(tiles + C::kQueries);
   }
 };
 
@@ -177,14 +184,14 @@ WN_DEVICE void produce(const PrefillArgs& a, const PrefillShared<C>& sm, const C
     const int index = schedule.next(), query = rings.query();
     barrier_wait(sm.q_empty + query, rings.query_parity() ^ 1);
     if (index < 0) {
-      sm.tiles[query] = {-1, 0};
+      sm.tiles[query] = {-1, 0, 0, 0};
       barrier_arrive(sm.q_full + query);
       break;
     }
     const PrefillTile tile = tile_at(a, index);
     const PrefillSteps<C> steps(a, tile);
     const int kv_head = tile.query_head / a.group_size, count = steps.count();
-    sm.tiles[query] = {index, count};
+    sm.tiles[query] = {index, count, tile.row_block * C::kRows, tile.query_head};
     if (count == 0) {
       barrier_arrive(sm.q_full + query);
       rings.finish(0);

@@ -58,6 +58,10 @@ std::vector<RecordedRun> prefill_runs() {
   // The rings that the dispatch has.
   runs.push_back(record_prefill<PrefillConfig<64, 3, 128, 4, false, false>>("head_dim 64, 3 groups, 4 stages, steps 3", 1, 3));
   runs.push_back(record_prefill<PrefillConfig<128, 3, 128, 2, false, false>>("head_dim 128, 3 groups, 2 stages, steps 5", 1, 5));
+  for (int blocks : {2, 3, 5})
+    runs.push_back(record_prefill<PrefillConfig<128, 2, 128, 3, true, true, true, true>>("head_dim 128, lists, queries held, blocks " + std::to_string(blocks), 3, blocks, true));
+  for (int blocks : {2, 3, 5})
+    runs.push_back(record_prefill<PrefillConfig<128, 2, 128, 3, true, true, true, true, true>>("head_dim 128, lists, across tiles, blocks " + std::to_string(blocks), 3, blocks, true));
   runs.push_back(record_prefill<PrefillConfig<256, 2, 64, 2, true, true>>("head_dim 256, lists, 2 stages, blocks 5", 1, 5, true));
   return runs;
 }
