@@ -230,6 +230,10 @@ void add_packed_cases(Cases& cases) {
       decodes.push_back({d, bits, 32, 7, 2, 2, {0, 129, 1000, 2}});
       decodes.push_back({d, bits, 32, 1, 1, 1, {100}});
       decodes.push_back({d, bits, 32, 4, 1, 3, {5000}});
+      // Of so many heads each is one block's, and a warp's share of the first goes around its ring more than once.
+      std::vector<int32_t> lens(256, 40);
+      lens[0] = 1900;
+      decodes.push_back({d, bits, 32, 1, 32, 11, lens});
     }
   for (const PackedDecode& c : decodes)
     cases.push_back({"decode_packed",
