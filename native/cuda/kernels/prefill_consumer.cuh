@@ -28,6 +28,10 @@ struct PrefillRows {
   WN_DEVICE explicit PrefillRows(const PrefillArgs& args) : a(args), lane(threadIdx.x & 31) {}
 
   WN_DEVICE void begin(int first) {
+    begin_sums(first);
+    clear();
+  }
+  WN_DEVICE void begin_sums(int first) {
     first_row = first;
     row = first_row + accumulator_row(threadIdx.x & 127, 0);
     max0 = max1 = -INFINITY;
@@ -176,6 +180,7 @@ struct PrefillRows {
             sum > 0 ? (second ? of.max1 : of.max0) * a.scale_log2 * kLn2 + logf(sum) : -INFINITY;
     }
   }
+  WN_DEVICE void store(int query_head) { store(sums(query_head)); }
   WN_DEVICE PrefillSums sums(int query_head) const { return {row, query_head, max0, max1, sum0, sum1}; }
   /// Rows that see nothing, while `out` is in use for others.
   WN_DEVICE void store_nothing(int query_head) const {
@@ -229,13 +234,13 @@ struct PrefillConsumer {
           else
             run_in_order(sent.y);
         }
-        rows.store(rows.sums(tile.query_head));
+        rows.store(tile.query_head);
         rings.finish(sent.y);
       }
     }
   }
   WN_DEVICE void begin(int first_row) {
-    rows.begin(first_row + group * 64);
+    rows.begin_sums(first_row + group * 64);
     q_address = shared_address(sm.q) + rings.query() * C::kQueryBytes + (C::kHeld ? 0 : group * 64 * 128);
   }
   /// Every lane arrives for its own reads. One arrival a warp would do, but the race checker cannot follow it, and the

@@ -24,11 +24,11 @@ struct UnionArgs {
 template <int kHeadDimT, int kBlockT, int kStagesT>
 struct PrefillUnionConfig {
   static constexpr int kHeadDim = kHeadDimT, kConsumers = 2, kBlock = kBlockT, kStages = kStagesT;
-  static constexpr bool kOverlap = true, kHalves = true, kLists = true;
+  static constexpr bool kOverlap = true, kHalves = true, kLists = true, kWindows = true, kHeld = false;
   static constexpr int kRows = 64, kThreads = 384, kChunks = kHeadDim / 64, kBlocks = kBlock / 64;
   static constexpr int kProducerRegisters = kHeadDim == 256 ? 40 : 56, kConsumerRegisters = kHeadDim == 256 ? 232 : 224;
   static constexpr int kTileBytes = kBlock * kHeadDim * 2, kQueryBytes = 2 * kRows * kHeadDim * 2;
-  static constexpr int kSmallBytes = (3 * 2 + 5 * kStages) * 8 + 1024;
+  static constexpr int kSmallBytes = (4 * 2 + 5 * kStages) * 8 + 1024;
   static constexpr int kQueries = 2 * kQueryBytes + 2 * kStages * kTileBytes + kSmallBytes <= 232448 ? 2 : 1;
   static constexpr int kSharedBytes = kQueries * kQueryBytes + 2 * kStages * kTileBytes + kSmallBytes;
   static_assert(kSharedBytes <= 232448);
@@ -149,7 +149,7 @@ struct UnionConsumer {
   WN_DEVICE void run() {
     for (;;) {
       barrier_wait(sm.q_full + rings.query(), rings.query_parity());
-      const int2 sent = sm.tiles[rings.query()];
+      const int4 sent = sm.tiles[rings.query()];
       if (sent.x < 0) return;
       const UnionTile tile(a, sent.x);
       begin(tile);
