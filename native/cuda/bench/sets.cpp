@@ -72,6 +72,9 @@ void run_sets(Bench& bench, const std::string& name, WnAttendSetsParams p) {
   if (p.query_len > 1) {
     rivals.push_back({name, "winnow-plan", shape, rivals[0].flop, 0, 1, "does not matter",
                       [=](int, cudaStream_t stream) { return wn_attend_sets(&planned, stream); }});
+    planned.variant = 2;
+    rivals.push_back({name, "winnow-plan-only", shape, rivals[0].flop, 0, 1, "does not matter",
+                      [=](int, cudaStream_t stream) { return wn_attend_sets(&planned, stream); }});
     WnPrefillAttentionParams dense{};
     dense.q = p.q;
     dense.out = p.out;

@@ -628,7 +628,7 @@ WnStatus wn_attend_sets(const WnAttendSetsParams* params, void* stream) {
   if (a.sets.is_planned) {
     const KeyPlan plan = lay_out_plan(a.sets, a.sets.words + a.sets.num_words);
     status = launch_key_plan(a.sets, plan, cuda_stream);
-    return status.code ? status : attend_plan(a.sets, plan, cuda_stream);
+    return status.code || p.variant == 2 ? status : attend_plan(a.sets, plan, cuda_stream);
   }
   if (a.sets.whole >= 0) {
     status = attend_whole_blocks(a, a.sets.words + a.sets.num_words, cuda_stream);

@@ -115,6 +115,11 @@ struct Columns {
 };
 WN_DEVICE int count_bits(uint64_t bits) { return __popc(static_cast<uint32_t>(bits)) + __popc(static_cast<uint32_t>(bits >> 32)); }
 
+WN_DEVICE int lowest_bit(uint64_t bits) {
+  const auto low = static_cast<uint32_t>(bits);
+  return low ? __ffs(static_cast<int>(low)) - 1 : 31 + __ffs(static_cast<int>(bits >> 32));
+}
+
 /// One block a group: which columns are packed, in ascending order.
 __global__ void __launch_bounds__(kThreads) pack_columns_kernel(const __grid_constant__ KeySetsArgs a, const __grid_constant__ KeyPlan plan) {
   __shared__ int32_t of_warp[kThreads / 32];
@@ -181,49 +186,31 @@ __global__ void __launch_bounds__(kThreads) copy_columns_kernel(const __grid_con
 /// What a half of a tile sees of a block.
 struct HalfView {
   uint64_t columns = ~0ull;  ///< named for all its queries
-  bool has_diagonals = false;
+  int on_diagonals = 0;      ///< pairs, where diagonals add any
   int pairs = 0;
 };
-WN_DEVICE HalfView view_half(const KeySetsArgs& a, const KeyPlan& plan, const KeyPlace& at, int half, int block) {
+WN_DEVICE HalfView view_half(const KeySetsArgs& a, const KeyPlan& plan, const KeyPlace& at, int half, int block, uint64_t columns) {
   HalfView view;
-  const int token = 64 * half, own = at.first_new + token, rows = min(64, a.p.query_len - token), distance = own - 64 * block;
+  const int token = 64 * half, rows = min(64, a.p.query_len - token), distance = at.first_new + token - 64 * block;
   if (rows <= 0 || distance < -63) return view;  // nobody, or all hidden: as good as seen
-  const Columns columns{a, at};
-  view.columns = columns.of_all(block) | columns.of_half(token, block);
-  int on = 0;
-  if (a.diagonals >= 0 && view.columns != ~0ull) {
-    on = plan.pairs[at.list * plan.distances + distance_index(at.first_new, half, block)];
-    if (on & kEveryPair) {
-      view.columns = ~0ull;
-      on = 0;
-    }
-    view.has_diagonals = on > 0;
-  }
-  if (view.columns == ~0ull) {
-    if (distance >= 63) {
-      view.pairs = 64 * rows;
-    } else {
-#pragma unroll 1
-      for (int j = 0; j < 64; j++) view.pairs += rows_that_see(rows, distance - j);
-    }
+  const int on = a.diagonals >= 0 ? plan.pairs[at.list * plan.distances + distance_index(at.first_new, half, block)] : 0;
+  view.columns = on & kEveryPair ? ~0ull : columns;
+  view.on_diagonals = view.columns == ~0ull ? 0 : on;
+  // Columns that all queries see whole, and diagonals, need no look at single columns; what both name is counted once.
+  const bool is_plain = distance >= 63 && (view.columns == ~0ull || !view.on_diagonals);
+  if (is_plain || (view.columns == 0 && rows == 64)) {
+    view.pairs = view.on_diagonals + rows * count_bits(view.columns);
     return view;
   }
-  if (!view.has_diagonals) {
+  const bool counts_anew = view.on_diagonals > 0 && rows < 64;
+  int pairs = counts_anew ? 0 : view.on_diagonals;
 #pragma unroll 1
-    for (int j = 0; j < 64; j++)
-      if (view.columns >> j & 1) view.pairs += rows_that_see(rows, distance - j);
-    return view;
+  for (uint64_t left = counts_anew ? ~0ull : view.columns; left; left &= left - 1) {
+    const int j = lowest_bit(left), named = view.columns >> j & 1 ? rows_that_see(rows, distance - j) : 0;
+    const int both = view.on_diagonals ? Diagonals(a, plan, at.list).among(distance - j, distance - j + rows) : 0;
+    pairs += counts_anew ? max(named, both) : named - both;
   }
-  const Diagonals diagonals(a, plan, at.list);
-  view.pairs = rows == 64 ? on : 0;
-#pragma unroll 1
-  for (int j = 0; j < 64; j++) {
-    const bool is_named = view.columns >> j & 1;
-    if (is_named || rows < 64) {
-      const int both = diagonals.among(distance - j, distance - j + rows);
-      view.pairs += is_named ? rows_that_see(rows, distance - j) - (rows == 64 ? both : 0) : both;
-    }
-  }
+  view.pairs = pairs;
   return view;
 }
 
@@ -246,22 +233,25 @@ __global__ void __launch_bounds__(kThreads) plan_tiles_kernel(const __grid_const
     uint32_t code = block;
     uint64_t columns[2] = {~0ull, ~0ull};
     if (block < blocks && at.table[block] >= 0) {
-      uint64_t left = 0;
-      bool has_diagonals = false;
+      const Columns of{a, at};
+      const uint64_t all = of.of_all(block);
       const bool is_packed = plan.packed_blocks > 0 && plan.is_packed[group * static_cast<int64_t>(plan.block_words()) + block / 32] >> (block % 32) & 1;
-      const uint64_t elsewhere = is_packed && 64 * block + 63 < first_own ? Columns{a, at}.of_all(block) : 0;
+      const uint64_t elsewhere = is_packed && 64 * block + 63 < first_own ? all : 0;
+      uint64_t left = 0;
+      int on_diagonals = 0;
 #pragma unroll
       for (int h = 0; h < 2; h++) {
-        if (h >= plan.halves) break;
-        const HalfView view = view_half(a, plan, at, tile * plan.halves + h, block);
+        if (h == plan.halves) break;
+        const int half = tile * plan.halves + h;
+        const HalfView view = view_half(a, plan, at, half, block, all | of.of_half(64 * half, block));
         columns[h] = view.columns;
-        has_diagonals = has_diagonals || view.has_diagonals;
+        on_diagonals |= view.on_diagonals;
         left |= view.pairs > 0 ? view.columns & ~elsewhere : 0;
         pairs += view.pairs;
       }
-      is_read = left != 0 || has_diagonals;
+      is_read = left != 0 || on_diagonals > 0;
       if (columns[0] != ~0ull || columns[1] != ~0ull) code |= kBlockMasked;
-      if (has_diagonals) code |= kBlockDiagonals;
+      if (on_diagonals > 0) code |= kBlockDiagonals;
     }
     const uint32_t votes = __ballot_sync(~0u, is_read);
     if (lane == 0) visited[(base + threadIdx.x) / 32] = votes;
@@ -269,7 +259,8 @@ __global__ void __launch_bounds__(kThreads) plan_tiles_kernel(const __grid_const
     len += total;
     if (!is_read) continue;
     codes[at_entry] = code;
-    for (int h = 0; h < plan.halves; h++) masks[at_entry * plan.halves + h] = columns[h];
+    masks[at_entry * plan.halves] = columns[0];
+    if (plan.halves == 2) masks[at_entry * 2 + 1] = columns[1];
   }
   __syncthreads();
   if (plan.packed_blocks > 0) {

@@ -204,7 +204,7 @@ bool takes_whole_blocks(const WnAttendSetsParams& p, int pack) {
 bool takes_plan(const WnAttendSetsParams& p, int pack) {
   for (int i = 0; i < p.num_sets; i++)
     if (has_lists(p.sets[i]) && p.sets[i].query_block % 64 != 0) return false;
-  return p.variant == 1 && takes_whole_blocks(p, pack) && p.max_slots <= (1 << 20);
+  return p.variant > 0 && takes_whole_blocks(p, pack) && p.max_slots <= (1 << 20);
 }
 
 }  // namespace

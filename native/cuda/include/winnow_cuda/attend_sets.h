@@ -95,7 +95,8 @@ typedef struct WnAttendSetsParams {
 /// Cost      4 * head_dim FLOP per pair that any query of a tile of 64 packed queries sees; keys are gathered, so that single
 ///           slots cost what they are. One pass over bits of slots, 32 a word, for each tile and list
 /// Returns   Status with code and message; never throws, prints or exits
-/// `variant` 0 chooses; 1 = all of the union by a plan, where num_pages is given and query blocks are multiples of 64
+/// `variant` 0 chooses; 1 = all of the union by a plan, where num_pages is given and query blocks are multiples of 64;
+/// 2 = its plan alone
 WN_API WnStatus wn_attend_sets(const WnAttendSetsParams* params, void* stream);
 
 /// Bytes of workspace: depends on shapes and strides alone.
