@@ -219,8 +219,8 @@ void bench_decode(Bench& bench, const DecodeShape& s, int selection, double shar
   bench.release();
 }
 
-/// The portable kernel over a whole prompt, plain and with what only it does.
-void bench_any(Bench& bench, const PrefillShape& s) {
+/// The portable kernels over a whole prompt, plain and with what only they do.
+void bench_any(Bench& bench, const PrefillShape& s, const std::vector<int>& variants) {
   const std::string name = "any-prefill-d" + text(s.head_dim) + "-" + text(s.tokens);
   if (!bench.wants(name)) return;
   const WnPrefillAttentionParams dense = prefill_params(bench, s, true);
@@ -230,6 +230,7 @@ void bench_any(Bench& bench, const PrefillShape& s) {
   p.page_table = dense.page_table;
   p.kv_lens = bench.upload(std::vector<int32_t>(s.kv_heads, s.tokens));
   p.out = dense.out;
+  p.lse = dense.lse;
   p.rows = 1;
   p.query_len = s.tokens;
   p.num_query_heads = s.query_heads;
@@ -237,18 +238,31 @@ void bench_any(Bench& bench, const PrefillShape& s) {
   p.head_dim = s.head_dim;
   p.page_table_stride = dense.page_table_stride;
   p.softmax_scale = dense.softmax_scale;
-  WnAttentionAnyParams windowed = p, capped = p;
-  std::vector<int32_t> windows;
+  WnAttentionAnyParams windowed = p, capped = p, sliding = p;
+  std::vector<int32_t> windows, positions(static_cast<size_t>(s.tokens) * s.kv_heads);
   for (int h = 0; h < s.query_heads; h++) windows.insert(windows.end(), {64, 4096});
   windowed.windows = bench.upload(windows);
   capped.soft_cap = 50;
+  const auto table = shuffled_table(s.kv_heads, s.tokens / 64);
+  for (size_t i = 0; i < positions.size(); i++) positions[table[i / 64] * 64 + i % 64] = static_cast<int32_t>(i % s.tokens);
+  sliding.positions = bench.upload(positions);
+  sliding.sliding_window = 4096;
   const double pairs = 4096.0 * s.tokens - 0.5 * 4096 * 4096;
-  bench.run({{name, "winnow", prefill_shape(s), causal_flop(s), 0, 1, "does not matter",
-              [=](int, cudaStream_t stream) { return wn_attention_any(&p, stream); }},
-             {name, "winnow-cap", prefill_shape(s), causal_flop(s), 0, 1, "does not matter",
-              [=](int, cudaStream_t stream) { return wn_attention_any(&capped, stream); }},
-             {name, "winnow-window-4096", prefill_shape(s), 4.0 * s.head_dim * s.query_heads * pairs, 0, 1, "does not matter",
-              [=](int, cudaStream_t stream) { return wn_attention_any(&windowed, stream); }}});
+  std::vector<Job> rivals;
+  for (int variant : variants) {
+    auto add = [&](const char* what, WnAttentionAnyParams own, double flop) {
+      own.variant = variant;
+      own.workspace_bytes = wn_attention_any_workspace_bytes(&own);
+      own.workspace = bench.zeroed(own.workspace_bytes + 16);
+      rivals.push_back({name, std::string("winnow") + what + (variant ? "-v" + text(variant) : ""), prefill_shape(s), flop, 0, 1,
+                        "does not matter", [=](int, cudaStream_t stream) { return wn_attention_any(&own, stream); }});
+    };
+    add("", p, causal_flop(s));
+    add("-cap", capped, causal_flop(s));
+    add("-window-4096", windowed, 4.0 * s.head_dim * s.query_heads * pairs);
+    if (variant != 2) add("-sliding-4096", sliding, 4.0 * s.head_dim * s.query_heads * pairs);
+  }
+  bench.run(rivals);
   bench.release();
 }
 
@@ -305,8 +319,10 @@ void bench_attention(Bench& bench) {
     bench_decode(bench, {128, 4, 8, 1, 131072}, WN_SELECT_TOKENS, share);
   }
   bench_int4(bench, {128, 4, 8, 1, 131072});
-  bench_any(bench, {128, 32, 8, 16384});
-  bench_any(bench, {256, 16, 8, 16384});
+  bench_any(bench, {64, 32, 8, 16384}, {2, 1, 3});
+  bench_any(bench, {96, 32, 32, 16384}, {2, 1});
+  bench_any(bench, {128, 32, 8, 16384}, {2, 1, 3});
+  bench_any(bench, {256, 16, 8, 16384}, {2, 1, 3});
   bench_prefill(bench, {128, 32, 8, 16384}, {0, kFixedOrder}, false);
   bench_prefill(bench, {128, 32, 8, 32768}, {0, kFixedOrder}, false);
   bench_prefill(bench, {128, 32, 8, 32768}, {0}, true);

@@ -38,6 +38,7 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
     COMPILE_OPTIONS "-include;${CMAKE_CURRENT_SOURCE_DIR}/emulate/emulate.h;-Wno-attributes;-Wno-unknown-pragmas"
     OBJECT_DEPENDS "${kernel_headers};${CMAKE_BINARY_DIR}/emulated/prefill_attention.cpp;${CMAKE_BINARY_DIR}/emulated/prefill_union.cpp;${CMAKE_BINARY_DIR}/emulated/decode_attention.cpp")
   add_executable(winnow_cuda_protocol_test test/protocol_test.cpp test/explore.cpp ${protocol_sources} emulate/fibers.cpp
-    emulate/hopper.cpp emulate/runtime.cpp ${CMAKE_BINARY_DIR}/emulated/device.cpp)
+    emulate/hopper.cpp emulate/runtime.cpp ${CMAKE_BINARY_DIR}/emulated/device.cpp
+    ${CMAKE_BINARY_DIR}/emulated/prefill_portable.cpp)
   target_include_directories(winnow_cuda_protocol_test PRIVATE ${CMAKE_BINARY_DIR} emulate include kernels ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 endif()

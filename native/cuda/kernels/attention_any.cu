@@ -2,6 +2,7 @@
 
 #include "attention_any.cuh"
 #include "lse_merge.cuh"
+#include "prefill_portable.h"
 
 namespace winnow {
 namespace {
@@ -263,6 +264,46 @@ WnStatus check(const WnAttentionAnyParams& p) {
   return ok();
 }
 
+/// Whether the kernel for long runs of queries serves: it has one block walk all keys, which must then be many blocks.
+bool is_long_run(const WnAttentionAnyParams& p) {
+  if (p.list != WN_LIST_NONE || p.visible == WN_SEE_TREE || p.log_bias || p.probs) return false;
+  return p.variant == 1 || p.variant == 3;
+}
+int64_t reach_bytes(const WnAttentionAnyParams& p) {
+  return p.sliding_window > 0 ? static_cast<int64_t>(p.rows) * p.num_kv_heads * p.page_table_stride * sizeof(PageReach) : 0;
+}
+WnStatus long_run(const WnAttentionAnyParams& p, void* stream) {
+  PrefillPortableArgs a{};
+  a.q = p.q;
+  a.k = p.pages;
+  a.v = static_cast<const __nv_bfloat16*>(p.pages) + WN_PAGE_SIZE * p.head_dim;
+  a.page_table = p.page_table;
+  a.kv_lens = p.kv_lens;
+  a.windows = p.windows;
+  a.positions = p.positions;
+  a.reach = static_cast<PageReach*>(p.workspace);
+  a.out = p.out;
+  a.lse = p.lse;
+  a.token_stride = p.head_dim;
+  a.block_stride = 2 * WN_PAGE_SIZE * p.head_dim;
+  a.lse_token_stride = p.num_query_heads;
+  a.lse_head_stride = 1;
+  a.rows = p.rows;
+  a.query_len = p.query_len;
+  a.num_query_heads = p.num_query_heads;
+  a.num_kv_heads = p.num_kv_heads;
+  a.head_dim = p.head_dim;
+  a.pack = pack_of(p);
+  a.page_table_stride = p.page_table_stride;
+  a.q_offset = -1;
+  a.sliding_window = p.sliding_window;
+  a.sees_all = p.visible == WN_SEE_ALL;
+  a.variant = p.variant;
+  a.softmax_scale = p.softmax_scale;
+  a.soft_cap = p.soft_cap;
+  return prefill_portable(a, stream);
+}
+
 int64_t part_rows(const WnAttentionAnyParams& p) { return static_cast<int64_t>(p.rows) * p.query_len * p.num_query_heads; }
 
 }  // namespace
@@ -271,6 +312,7 @@ int64_t part_rows(const WnAttentionAnyParams& p) { return static_cast<int64_t>(p
 int64_t wn_attention_any_workspace_bytes(const WnAttentionAnyParams* p) {
   using namespace winnow;
   if (!p || p->num_kv_heads <= 0 || p->rows <= 0) return 0;
+  if (is_long_run(*p)) return reach_bytes(*p);
   const int64_t splits = num_splits(*p), own_lse = p->probs ? part_rows(*p) : 0;
   return ((splits > 1 ? splits * (p->head_dim + 1) * part_rows(*p) : 0) + own_lse) * 4;
 }
@@ -284,6 +326,7 @@ WnStatus wn_attention_any(const WnAttentionAnyParams* params, void* stream) {
   const int64_t bytes = wn_attention_any_workspace_bytes(&p), rows = part_rows(p);
   WN_REQUIRE(bytes == 0 || (p.workspace && aligned(p.workspace, 16) && p.workspace_bytes >= bytes),
              "attention_any: workspace null, misaligned or too small");
+  if (is_long_run(p)) return long_run(p, stream);
   const int splits = num_splits(p);
   auto* scratch = static_cast<float*>(p.workspace);
   float* lse = p.lse || !p.probs ? p.lse : scratch + (splits > 1 ? splits * (p.head_dim + 1) * rows : 0);

@@ -1,6 +1,7 @@
 #include "winnow_cuda/prefill_attention.h"
 
 #include "prefill_consumer.cuh"
+#include "prefill_portable.h"
 #include "tensor_map.h"
 
 namespace winnow {
@@ -136,6 +137,6 @@ WnStatus wn_prefill_attention(const WnPrefillAttentionParams* params, void* stre
   }
   const int major = device_attribute(cudaDevAttrComputeCapabilityMajor);
   if (major == 0) return make_status(WN_NO_DRIVER, "prefill_attention: no device");
-  if (major != 9) return make_status(WN_UNSUPPORTED, "prefill_attention: needs compute capability 9.0");
+  if (major != 9 || p.variant == 20) return prefill_portable(p, stream);
   return dispatch(p, static_cast<cudaStream_t>(stream));
 }

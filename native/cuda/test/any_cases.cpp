@@ -15,6 +15,7 @@ struct AnyCase {
   bool has_windows = false, has_bias = false, has_probs = false, gives_back = false;
   int sliding_window = 0, visible = WN_SEE_CAUSAL;
   float soft_cap = 0;
+  int variant = 0;
 };
 
 /// Ascending entries below `count`, lists of -1 and 0 length among them.
@@ -77,6 +78,7 @@ void run_any(const AnyCase& c, Outcome& outcome) {
   p.sliding_window = c.sliding_window;
   p.softmax_scale = 1 / std::sqrt(static_cast<float>(c.head_dim));
   p.soft_cap = c.soft_cap;
+  p.variant = c.variant;
   p.max_slots = *std::max_element(lens.begin(), lens.end()) + 5;
   if (c.list != WN_LIST_NONE) make_lists(c, lens, p, indices, index_lens);
   WnAttentionAnyParams host = p;
@@ -122,6 +124,32 @@ void run_any(const AnyCase& c, Outcome& outcome) {
     if (std::isinf(got[i])) got[i] = 0, want_probs[i] = 0;
   }
   compare(outcome, widen(got), want_probs, 6e-3);
+}
+
+/// Of the kernel for long runs: 128 packed queries a block (64 above head_dim 128), steps of 64 keys.
+void add_long_runs(std::vector<AnyCase>& table) {
+  for (int d : {64, 96, 128, 256}) {
+    for (int t : {1, 16, 31, 32, 33, 65, 130})
+      table.push_back({.name = "run", .head_dim = d, .query_len = t, .lens = {t}, .variant = 1});
+    for (int group : {1, 3, 7})
+      table.push_back({.name = "run-group", .head_dim = d, .group_size = group, .query_len = 75, .lens = {75, 203}, .variant = 1});
+    table.push_back({.name = "run-batch", .head_dim = d, .rows = 3, .query_len = 40, .lens = {40, 130, 64, 400, 63}, .variant = 1});
+    table.push_back({.name = "run-cap", .head_dim = d, .query_len = 100, .lens = {100, 230}, .soft_cap = 3, .variant = 1});
+    table.push_back({.name = "run-windows", .head_dim = d, .group_size = 5, .query_len = 150, .lens = {150, 300}, .has_windows = true, .variant = 1});
+    for (int window : {1, 50, 64, 200}) {
+      table.push_back({.name = "run-sliding", .head_dim = d, .query_len = 120, .lens = {120, 411}, .sliding_window = window, .variant = 1});
+      table.push_back({.name = "run-released", .head_dim = d, .query_len = 40, .lens = {340, 240}, .gives_back = true, .sliding_window = window, .variant = 1});
+    }
+    table.push_back({.name = "run-both-ways", .head_dim = d, .query_len = 70, .lens = {70, 150}, .visible = WN_SEE_ALL, .variant = 1});
+    table.push_back({.name = "run-everything", .head_dim = d, .rows = 2, .query_len = 90, .lens = {300, 111}, .has_windows = true,
+                     .gives_back = true, .sliding_window = 100, .visible = WN_SEE_ALL, .soft_cap = 5, .variant = 1});
+  }
+  for (size_t i = 0, count = table.size(); i < count; i++)  // the other shapes of a block
+    if (table[i].variant == 1 && table[i].head_dim != 96) {
+      table.push_back(table[i]);
+      table.back().variant = 3;
+    }
+  for (int d : {16, 48, 80, 112, 160, 240}) table.push_back({.name = "run", .head_dim = d, .query_len = 70, .lens = {70, 133}, .variant = 1});
 }
 
 struct ProbsCase {
@@ -204,10 +232,12 @@ void add_any_cases(Cases& cases) {
     table.push_back({.name = "probs-list", .head_dim = d, .rows = 2, .lens = {600, 70}, .list = WN_LIST_KV_HEAD, .page_size = 16,
                      .has_bias = true, .has_probs = true});
   }
+  add_long_runs(table);
   int i = 0;
   for (const auto& c : table)
     cases.push_back({"attention_any",
-                     c.name + "-d" + std::to_string(c.head_dim) + "-t" + std::to_string(c.query_len) + "-len" +
+                     c.name + (c.variant ? "-v" + std::to_string(c.variant) : "") + "-d" + std::to_string(c.head_dim) + "-t" +
+                         std::to_string(c.query_len) + "-len" +
                          std::to_string(c.lens[0]) + "-list" + std::to_string(c.list) + "-page" + std::to_string(c.page_size) +
                          "-" + std::to_string(i++),
                      [c](Outcome& outcome) { run_any(c, outcome); }});

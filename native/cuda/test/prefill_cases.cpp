@@ -152,6 +152,16 @@ void add_prefill_cases(Cases& cases) {
         }
       }
   }
+  // By the portable kernel.
+  for (int d : {64, 128, 256}) {
+    for (int n : {1, 17, 128, 200}) table.push_back({d, 4, 2, n, n + 30, 30, "dense", "nhd", 0, 0, 20});
+    table.push_back({d, 2, 1, 33, 200, 1000, "dense", "hnd", 0, 0, 20});
+    table.push_back({d, 4, 2, 200, 330, 130, "dense", "paged", 0, 0, 20});
+    for (std::string source : {"nhd", "paged"}) {
+      table.push_back({d, 4, 2, 200, 450, 250, "window", source, 70, 90, 20});
+      table.push_back({d, 2, 1, 300, 420, 120, "list", source, 0, 0, 20, 0.4});
+    }
+  }
   for (const auto& c : table)
     cases.push_back({"prefill_attention", name_of(c), [c](Outcome& outcome) { run_prefill(c, outcome); }});
 }

@@ -32,6 +32,7 @@ typedef struct WnAttentionAnyParams {
   int32_t visible;          ///< WN_SEE_*
   int32_t sliding_window;   ///< in positions, 0 = none
   float softmax_scale, soft_cap;
+  int32_t variant;
 } WnAttentionAnyParams;
 
 /// Attention of the last query_len slots' queries of each row over its paged cache, with everything that narrows it.
@@ -65,6 +66,7 @@ typedef struct WnAttentionAnyParams {
 /// Cost      4 * head_dim bytes per listed slot and KV head (query head, where each has its list) and per 64 (16, of few)
 ///           packed queries; slots that no query of a list may see are not read; asynchronous on `stream`
 /// Returns   Status with code and message; never throws, prints or exits
+/// `variant` 0 chooses; 1 = the kernel for long runs of queries, which has neither lists, trees, biases nor probs; 2 = the other
 WN_API WnStatus wn_attention_any(const WnAttentionAnyParams* params, void* stream);
 
 /// Bytes of workspace: depends on shapes and strides alone.

@@ -48,13 +48,14 @@ typedef struct WnPrefillAttentionParams {
 ///           and >= kv_len to see every key
 /// Limits    head_dim in {64, 128, 256}; num_query_heads % num_kv_heads == 0; softmax_scale > 0; q_offset >= 0;
 ///           query_len, kv_len >= 1; strides multiples of 8 elements; list and window not both; a row that sees
-///           nothing gets out = 0 and lse = -inf; compute capability 9.0
+///           nothing gets out = 0 and lse = -inf; compute capability 8.0 or more
 /// Error     relative RMS against the fp64 reference <= 6e-3 (bf16 probabilities), lse <= 2e-3 absolute
 /// Cost      4 * head_dim FLOP per visible pair and query head; no allocation; asynchronous on `stream`
 /// Returns   Status with code and message; never throws, prints or exits
 /// `variant` 0 chooses; 6 = steps of 160 and 80 keys (head_dim 64 and 256, neither list nor pages)
 ///            head_dim 128 with a list: 7 = queries in registers; 8 = and the first scores of a tile beside the last values of the
-///            one before; 9 = and two groups by turns; 10 = as 8, sections of 18 MB
+///            one before; 9 = and two groups by turns; 10 = as 8, sections of 18 MB;
+///            20 = the portable kernel, which any device but Hopper's takes
 WN_API WnStatus wn_prefill_attention(const WnPrefillAttentionParams* params, void* stream);
 
 #endif
