@@ -173,17 +173,14 @@ export const createState = (
       for (const [name, field] of fields) {
         if (field.per !== 'page') continue;
         const target = find(name, layer);
-        caches.forEach((cache, row) => {
-          const out = device.slice(target, row, 1);
-          addon.blockSummary(
-            Int32Array.of(cache),
-            layer,
-            field.pageSize,
-            Math.floor(firstChangedSlot[row]! / field.pageSize),
-            out.id,
-          );
-          device.free(out);
-        });
+        const pageOf = (row: number): number => Math.floor(firstChangedSlot[row]! / field.pageSize);
+        // Neighbouring rows that change from the same page on go together: in steps of a batch mostly all of them.
+        for (let row = 0, end = 0; row < caches.length; row = end) {
+          while (end < caches.length && pageOf(end) === pageOf(row)) end++;
+          const out = end - row === rows ? target : device.slice(target, row, end - row);
+          addon.blockSummary(Int32Array.from(caches.slice(row, end)), layer, field.pageSize, pageOf(row), out.id);
+          if (out !== target) device.free(out);
+        }
       }
     },
     bytes(lens) {

@@ -79,12 +79,17 @@ napi_value Summary(Call& call) {
                                     .from_block = static_cast<int32_t>(from_page),
                                     .num_blocks = static_cast<int32_t>(out.dim(2))};
   Issue(call, wn_block_summary(&params, StreamOf(call)));
-  Fact held;
-  for (const Cache* cache : list.caches)
+  // Row by row, as a row may be summed up anew alone.
+  Tensor row = out;
+  row.dims[0] = 1;
+  for (const Cache* cache : list.caches) {
+    Fact held;
     for (int32_t head = 0; head < shape.num_kv_heads; head++) {
       held.first.push_back(static_cast<int32_t>((cache->head(list.layer, head).len + page_size - 1) / page_size));
     }
-  EngineOf(call).known.Remember(out, Known::kFinite, std::move(held));
+    EngineOf(call).known.Remember(row, Known::kFinite, std::move(held));
+    row.data += row.bytes();
+  }
   return call.Value(id);
 }
 

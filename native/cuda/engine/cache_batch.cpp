@@ -8,7 +8,8 @@ namespace winnow::gpu {
 
 namespace {
 
-constexpr size_t kRemembered = 8;
+/// A batch, and each of its rows alone, as methods edit them.
+constexpr size_t kRemembered = 32;
 /// Pages that a table has room for beyond those in use, so that its stride seldom changes.
 constexpr int32_t kSpare = 16;
 

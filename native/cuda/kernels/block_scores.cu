@@ -7,6 +7,7 @@ namespace winnow {
 namespace {
 
 constexpr int kWarps = 8;
+constexpr int kMostChannels = 256 / 32;  ///< of a lane
 
 struct BlockScoresArgs {
   WnBlockScoresParams p;
@@ -21,17 +22,34 @@ __global__ void __launch_bounds__(32 * kWarps) block_scores_kernel(const __grid_
   wait_for_predecessor();
   if (block >= p.num_blocks) return;
   const int together = p.num_query_heads / lists, group_size = p.num_query_heads / p.num_kv_heads;
+  // Bounds of a KV head are read once for all heads that share them.
+  float low[kMostChannels], high[kMostChannels];
+  int read = -1;
+  bool has_slots = false;
   const float score = reduce_group(p.gqa, list * together, together, [&](int head) {
-    const int64_t kv_list = static_cast<int64_t>(row) * p.num_kv_heads + head / group_size;
-    const float* low = p.summary + (kv_list * p.num_blocks + block) * 2 * d;
+    const int kv_head = head / group_size;
+    if (kv_head != read) {
+      const float* bounds = p.summary + ((static_cast<int64_t>(row) * p.num_kv_heads + kv_head) * p.num_blocks + block) * 2 * d;
+#pragma unroll
+      for (int i = 0; i < kMostChannels; i++) {
+        const int c = lane + 32 * i;
+        low[i] = c < d ? bounds[c] : 0;
+        high[i] = c < d ? bounds[d + c] : 0;
+      }
+      // A block without slots has its minimum above its maximum.
+      has_slots = __shfl_sync(~0u, low[0], 0) <= __shfl_sync(~0u, high[0], 0);
+      read = kv_head;
+    }
     float bound = -INFINITY;
-    // A block without slots has its minimum above its maximum.
-    for (int t = 0; t < p.query_len && low[0] <= low[d]; t++) {
+    for (int t = 0; t < p.query_len && has_slots; t++) {
       const int64_t q = ((static_cast<int64_t>(row) * p.query_len + t) * p.num_query_heads + head) * d;
       float sum = 0;
-      for (int c = lane; c < d; c += 32) {
-        const float x = load_element(p.q, q + c, p.q_type);
-        sum += fmaxf(x * low[c], x * low[d + c]);
+#pragma unroll
+      for (int i = 0; i < kMostChannels; i++) {
+        if (32 * i >= d) break;
+        const int c = lane + 32 * i;
+        const float x = c < d ? load_element(p.q, q + c, p.q_type) : 0;
+        sum += fmaxf(x * low[i], x * high[i]);
       }
       bound = fmaxf(bound, warp_sum(sum));
     }

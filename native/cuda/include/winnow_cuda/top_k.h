@@ -3,8 +3,8 @@
 
 #include "status.h"
 
-/// Budgets that may come with the call instead of from the device.
-enum { WN_TOP_K_FEW = 32 };
+/// Budgets that may come with the call instead of from the device: 64 rows of 8 heads.
+enum { WN_TOP_K_FEW = 512 };
 
 typedef struct WnTopKParams {
   const float* scores;
