@@ -130,13 +130,15 @@ void bench_window(Bench& bench, const PrefillShape& s, int sink, int window) {
 
 struct DecodeShape {
   int head_dim, group_size, kv_heads, batch, tokens;
+  int page = 64;  ///< slots of a selected page
 };
 
 void bench_decode(Bench& bench, const DecodeShape& s, int selection, double share) {
   static const char* const kinds[] = {"all", "pages", "tokens"};
   const std::string name = std::string("decode-") + kinds[selection] + "-d" + text(s.head_dim) + "-h" +
                            text(s.group_size * s.kv_heads) + "/" + text(s.kv_heads) + "-b" + text(s.batch) + "-" +
-                           text(s.tokens) + (selection ? "-" + text(static_cast<int64_t>(share * 100)) + "%" : "");
+                           text(s.tokens) + (selection ? "-" + text(static_cast<int64_t>(share * 100)) + "%" : "") +
+                           (s.page < 64 ? "-page" + text(s.page) : "");
   if (!bench.wants(name)) return;
   const int segments = s.batch * s.kv_heads, pages_per_segment = (s.tokens + 63) / 64;
   const int64_t token_bytes = 4 * s.head_dim;
@@ -154,6 +156,7 @@ void bench_decode(Bench& bench, const DecodeShape& s, int selection, double shar
   p.page_table_stride = pages_per_segment;
   p.softmax_scale = 1 / std::sqrt(static_cast<float>(s.head_dim));
   p.selection = selection;
+  p.selected_page = s.page;
   p.pages = bench.random_bf16(static_cast<int64_t>(p.num_pages) * 128 * s.head_dim);
   p.q = bench.random_bf16(static_cast<int64_t>(s.batch) * p.num_query_heads * s.head_dim);
   p.out = bench.zeroed(static_cast<int64_t>(s.batch) * p.num_query_heads * s.head_dim * 2);
@@ -162,7 +165,7 @@ void bench_decode(Bench& bench, const DecodeShape& s, int selection, double shar
   p.workspace = bench.zeroed(p.workspace_bytes);
   p.kv_lens = bench.upload(std::vector<int32_t>(segments, s.tokens));
   const int32_t* table = bench.upload(shuffled_table(segments * arenas, pages_per_segment));
-  const int units = selection == WN_SELECT_PAGES ? pages_per_segment : s.tokens;
+  const int units = selection == WN_SELECT_PAGES ? s.tokens / s.page : s.tokens;
   const int chosen = static_cast<int>(units * share);
   const int32_t* selected = nullptr;
   if (selection) {
@@ -178,16 +181,21 @@ void bench_decode(Bench& bench, const DecodeShape& s, int selection, double shar
   }
   const std::string shape = "{\"headDim\":" + text(s.head_dim) + ",\"numQueryHeads\":" + text(p.num_query_heads) +
                             ",\"numKvHeads\":" + text(s.kv_heads) + ",\"batch\":" + text(s.batch) + ",\"kvLen\":" +
-                            text(s.tokens) + ",\"visited\":" + text(selection == WN_SELECT_PAGES ? chosen * 64 : selection ? chosen : s.tokens) + "}";
+                            text(s.tokens) + ",\"visited\":" + text(selection == WN_SELECT_PAGES ? chosen * s.page : selection ? chosen : s.tokens) + "}";
   const int calls = std::max(sets, 4);
   const std::string l2 = "cold: " + text(sets) + " input sets in turn";
-  std::vector<Job> rivals{{name, "winnow", shape, 0, bytes, calls, l2, [&](int call, cudaStream_t stream) {
-                             WnDecodeAttentionParams set = p;
-                             const int64_t i = call % sets;
-                             set.page_table = table + (selection ? 0 : i * segments * pages_per_segment);
-                             set.selected = selection ? selected + i * segments * chosen : nullptr;
-                             return wn_decode_attention(&set, stream);
-                           }}};
+  std::vector<Job> rivals;
+  const bool is_short = s.head_dim == 128 && s.batch == 1 && selection != WN_SELECT_TOKENS && s.tokens * share < 10000;
+  for (int variant : is_short ? std::vector<int>{0, 1, 2, 3, 4} : std::vector<int>{0, 1})
+    rivals.push_back({name, variant ? "winnow-v" + text(variant) : "winnow", shape, 0, bytes, calls, l2,
+                      [=](int call, cudaStream_t stream) {
+                        WnDecodeAttentionParams set = p;
+                        const int64_t i = call % sets;
+                        set.variant = variant;
+                        set.page_table = table + (selection ? 0 : i * segments * pages_per_segment);
+                        set.selected = selection ? selected + i * segments * chosen : nullptr;
+                        return wn_decode_attention(&set, stream);
+                      }});
   // The portable kernel on the same tensors takes turns with it.
   WnAttentionAnyParams any{};
   any.q = p.q;
@@ -204,7 +212,7 @@ void bench_decode(Bench& bench, const DecodeShape& s, int selection, double shar
   any.page_table_stride = pages_per_segment;
   any.index_stride = p.selected_stride;
   any.list = selection ? WN_LIST_KV_HEAD : WN_LIST_NONE;
-  any.page_size = selection == WN_SELECT_PAGES ? 64 : 0;
+  any.page_size = selection == WN_SELECT_PAGES ? s.page : 0;
   any.softmax_scale = p.softmax_scale;
   any.workspace_bytes = wn_attention_any_workspace_bytes(&any);
   any.workspace = bench.zeroed(any.workspace_bytes);
@@ -318,6 +326,13 @@ void bench_attention(Bench& bench) {
     bench_decode(bench, {128, 4, 8, 1, 131072}, WN_SELECT_PAGES, share);
     bench_decode(bench, {128, 4, 8, 1, 131072}, WN_SELECT_TOKENS, share);
   }
+  // More rows: what evicting methods and selections of a batch read.
+  bench_decode(bench, {128, 4, 8, 64, 2048}, WN_SELECT_ALL, 1);
+  bench_decode(bench, {128, 4, 8, 16, 2048}, WN_SELECT_ALL, 1);
+  bench_decode(bench, {128, 4, 8, 3, 131072}, WN_SELECT_ALL, 1);
+  bench_decode(bench, {128, 4, 8, 8, 131072}, WN_SELECT_PAGES, 0.05);
+  bench_decode(bench, {128, 4, 8, 8, 131072}, WN_SELECT_TOKENS, 0.05);
+  bench_decode(bench, {128, 4, 8, 16, 8192, 16}, WN_SELECT_PAGES, 0.5);
   bench_int4(bench, {128, 4, 8, 1, 131072});
   bench_any(bench, {64, 32, 8, 16384}, {2, 1, 3});
   bench_any(bench, {96, 32, 32, 16384}, {2, 1});

@@ -72,6 +72,7 @@ inline void bulk_load(void* target, const void* source, int bytes, uint64_t* bar
   emulate::copy_bytes(target, source, bytes, barrier);
 }
 inline void prefetch_tensor_map(const CUtensorMap*) {}
+inline void prefetch_l2_line(const void* data) { emulate::touch(data, 1); }
 template <int kRegisters>
 void give_up_registers() {}
 template <int kRegisters>

@@ -27,8 +27,16 @@ struct DecodeArgs {
   float scale_log2;
 };
 
-template <int kHeadDimT, int kHeadsT, bool kGatherT>
+/// Slots of the first segments, looked up once by all threads of a block. Each sixteenth place is left out, so that lanes
+/// that read stretches of their own meet different banks.
+struct SegmentTable {
+  static constexpr int kSegments = 512, kBytes = (kSegments + kSegments / 16) * 4;
+  WN_HD static int place(int segment) { return segment + segment / 16; }
+};
+
+template <int kHeadDimT, int kHeadsT, bool kGatherT, int kVariantT = 0>
 struct DecodeConfig {
+  static constexpr int kVariant = kVariantT;
   static constexpr int kHeadDim = kHeadDimT, kHeads = kHeadsT, kChunks = kHeadDim / 64;
   /// A group's time per tile hardly depends on its size, so small tiles need more groups to keep up with the memory.
   static constexpr int kGroups = kHeadDim == 64 ? 4 : 2;
@@ -46,7 +54,7 @@ struct DecodeConfig {
   /// Copies this many tiles old have landed by the time their barrier is told: what is in flight while gathering.
   static constexpr int kLag = kStages > 4 ? 4 : kStages - 1;
   static constexpr int kSharedBytes = 1024 + kStages * (kStageBytes + 256 + 16 + 4) + 2048 + 72 + kScratchBytes +
-                                      kGroups * (kQueryBytes + kWeightBytes + 4 * kHeads * 4) + 64;
+                                      kGroups * (kQueryBytes + kWeightBytes + 4 * kHeads * 4) + 64 + SegmentTable::kBytes;
   static_assert(kSharedBytes <= 232448 && kLag < kStages && 64 % kRowsPerPass == 0 && kStages % kGroups == 0);
 };
 
@@ -58,7 +66,7 @@ struct DecodeShared {
   DecodeShare* share;
   float *bias, *exchange, *scratch;
   float2* scratch_sum;
-  int32_t *valid, *flag;
+  int32_t *valid, *flag, *slots;
   WN_DEVICE explicit DecodeShared(char* raw) {
     stage = raw + ((1024 - (shared_address(raw) & 1023)) & 1023);
     q = stage + C::kStages * C::kStageBytes;
@@ -75,6 +83,7 @@ struct DecodeShared {
     exchange = scratch + (C::kGroups - 1) * C::kHeads * C::kScratchRow;
     valid = reinterpret_cast<int32_t*>(exchange + C::kGroups * 4 * C::kHeads);
     flag = valid + C::kStages;
+    slots = flag + 1;
   }
 };
 
@@ -103,7 +112,6 @@ WN_DEVICE void find_share(const DecodeArgs& a, const Slots& slots, DecodeShare* 
     share->total = total;
     share->segment = -1;
   }
-  __syncwarp();
   if (begin >= total) return;
   for (int base = 0; base < a.num_segments; base += 32) {
     const int own = base == 0 ? first_slots : slots_of(base + lane), tiles = tiles_of(own);
@@ -113,15 +121,68 @@ WN_DEVICE void find_share(const DecodeArgs& a, const Slots& slots, DecodeShare* 
       const int other = __shfl_up_sync(~0u, inclusive, step);
       if (lane >= step) inclusive += other;
     }
+    // The lane that arrives for all writes all: the race checker knows no other order.
     const int first = before + inclusive - tiles;
-    if (tiles > 0 && begin >= first && begin < first + tiles) {
-      share->segment = base + lane;
-      share->segment_begin = first;
-      share->slots = own;
+    const uint32_t lanes = __ballot_sync(~0u, tiles > 0 && begin >= first && begin < first + tiles);
+    const int from = lanes ? __ffs(lanes) - 1 : 0, found_first = __shfl_sync(~0u, first, from), found_slots = __shfl_sync(~0u, own, from);
+    if (lanes && lane == 0) {
+      share->segment = base + from;
+      share->segment_begin = found_first;
+      share->slots = found_slots;
     }
     before += __shfl_sync(~0u, inclusive, 31);
     if (before > begin) return;
   }
+}
+
+/// Slots to visit of a segment, from the table of the block where it has a place there.
+struct TabledSlots {
+  const DecodeArgs& a;
+  const int32_t* table;
+  WN_DEVICE int operator()(int segment) const {
+    return segment < SegmentTable::kSegments ? table[SegmentTable::place(segment)] : max(a.slots(segment), 0);
+  }
+};
+
+/// The partition as every warp works it out for itself: lanes take neighbouring segments.
+template <typename Slots>
+WN_DEVICE DecodeShare share_of_block(int num_segments, const Slots& slots) {
+  const int lane = threadIdx.x & 31, each = ceil_div(num_segments, 32), first = lane * each, last = min(first + each, num_segments);
+  int own = 0;
+  for (int segment = first; segment < last; segment++) own += segment_tiles(slots(segment));
+  int inclusive = own;
+#pragma unroll
+  for (int step = 1; step < 32; step *= 2) {
+    const int other = __shfl_up_sync(~0u, inclusive, step);
+    if (lane >= step) inclusive += other;
+  }
+  DecodeShare share;
+  share.total = __shfl_sync(~0u, inclusive, 31);
+  share.payload = ceil_div(share.total, static_cast<int>(gridDim.x));
+  const int begin = share.payload * blockIdx.x;
+  const bool begins_here = begin >= inclusive - own && begin < inclusive;
+  int segment = first, at = inclusive - own, count = 0;
+  if (begins_here)
+    for (; segment < last; segment++) {
+      count = slots(segment);
+      if (begin < at + segment_tiles(count)) break;
+      at += segment_tiles(count);
+    }
+  const uint32_t lanes = __ballot_sync(~0u, begins_here);
+  const int from = lanes ? __ffs(lanes) - 1 : 0;
+  segment = __shfl_sync(~0u, segment, from);
+  share.segment = lanes ? segment : -1;
+  share.segment_begin = __shfl_sync(~0u, at, from);
+  share.slots = __shfl_sync(~0u, count, from);
+  return share;
+}
+
+/// Asks the L2 for the page tables, a line a thread, while the kernel ahead still runs: later lookups wait one behind the other.
+WN_DEVICE void prefetch_tables(const DecodeArgs& a) {
+  const int64_t byte = (static_cast<int64_t>(threadIdx.x) * gridDim.x + blockIdx.x) * 128;
+  if (byte < static_cast<int64_t>(a.num_segments) * a.page_table_stride * 4)
+    prefetch_l2_line(reinterpret_cast<const char*>(a.page_table) + byte);
+  if (byte < static_cast<int64_t>(a.num_segments) * 4) prefetch_l2_line(reinterpret_cast<const char*>(a.slots.kv_lens) + byte);
 }
 
 /// Arena slot of a slot.
@@ -133,17 +194,16 @@ WN_DEVICE int64_t arena_slot(const DecodeArgs& a, int segment, int slot) {
 /// Whole pages, by one warp: 32 entries are looked up at once, since a chain of lookups per tile would be slower than the
 /// tiles themselves. Pages of 64 slots come as one box, keys and values; smaller ones as a box a plane and chunk, each by a
 /// lane of its own. An entry may begin inside a page (see first_slot): the rows behind it are masked.
-template <typename C, int kPage>
-WN_DEVICE void produce_pages(const DecodeArgs& a, const DecodeShared<C>& sm, const CUtensorMap* map) {
+template <typename C, int kPage, typename Slots>
+WN_DEVICE void produce_pages(const DecodeArgs& a, const DecodeShared<C>& sm, DecodeWalk<Slots> walk, const CUtensorMap* map) {
   constexpr int kPerTile = 64 / kPage, kBoxes = kPage == 64 ? 1 : kPerTile * 2 * C::kChunks;
   static_assert(kBoxes <= 32);
-  DecodeWalk walk(SegmentSlots{a}, *sm.share, blockIdx.x);
   DecodePiece piece;
   const int lane = threadIdx.x & 31, bytes = C::kStageBytes + (a.log_bias ? 256 : 0);
   const int own_entry = lane % kPerTile, own_plane = lane / kPerTile % 2, own_chunk = lane / kPerTile / 2;
   int j = 0;
   while (walk.next(piece)) {
-    const int slots = a.slots.kv_lens[piece.segment], pages = max(1, ceil_div(piece.slots, kPage));
+    const int slots = a.slots.selection == WN_SELECT_ALL ? piece.slots : a.slots.kv_lens[piece.segment], pages = max(1, ceil_div(piece.slots, kPage));
     const int32_t* entries = a.slots.entries(piece.segment);
     for (int base = piece.first_tile; base < piece.last_tile; base += 32 / kPerTile) {
       // A tile that ends early loads its last page again: masked, and finite.
@@ -209,9 +269,8 @@ struct GatheredTokens {
 /// Single tokens: 16-byte copies into the layout TMA would have left. Lookups run ahead, the token two pairs of tiles
 /// and its page one pair, half the threads for each tile of a pair. Barriers are told kLag tiles late, when the copies
 /// have landed.
-template <typename C>
-WN_DEVICE void produce_tokens(const DecodeArgs& a, const DecodeShared<C>& sm) {
-  DecodeWalk walk(SegmentSlots{a}, *sm.share, blockIdx.x);
+template <typename C, typename Slots>
+WN_DEVICE void produce_tokens(const DecodeArgs& a, const DecodeShared<C>& sm, DecodeWalk<Slots> walk) {
   DecodePiece piece;
   const int thread = threadIdx.x & 127, own_row = thread & 63, own_tile = thread / 64;
   const int row_in_pass = thread / (C::kHeadDim / 8), column = thread % (C::kHeadDim / 8) * 8;

@@ -57,6 +57,10 @@ WN_DEVICE void bulk_load(void* target, const void* source, int bytes, uint64_t* 
 WN_DEVICE void prefetch_tensor_map(const CUtensorMap* map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
+/// Asks for the line of device memory at `data` to be brought into the L2, where no later write is missed.
+WN_DEVICE void prefetch_l2_line(const void* data) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(data)) : "memory");
+}
 template <int kRegisters>
 WN_DEVICE void give_up_registers() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));
