@@ -8,7 +8,7 @@
 /HGMMA/ { matrix[name]++; if (state == 2) state = 3 }
 /UTMALDG/ { copies[name]++ }
 /USETMAXREG/ { allotments[name]++ }
-/STL|LDL/ { if (name ~ /prefill_|decode_attention_kernel/) spilt++ }
+/STL|LDL/ { if (name ~ /prefill_|decode_attention_kernel|linear_wide/) spilt++ }
 /DEPBAR.LE gsb0, 0x1/ { if (name ~ /Prefill(Union)?Config/) { state = 1; overlapped[name] = 1 } }
 /MUFU.EX2/ { if (state == 1) before[name]++; else if (state == 2) after[name]++ }
 /DEPBAR.LE gsb0, 0x0/ { if (state == 1) state = 2 }
@@ -35,6 +35,8 @@ END {
     } else if (name ~ /PrefillSoloConfigILi/) {
       numbers(name, "PrefillSoloConfigILi", n)  # head_dim, stages: two halves of 64 rows, blocks of 64
       wanted = 2 * (n[1] + 64) / 16; tma = 3; allotted = 2
+    } else if (name ~ /WideConfigILi/) {
+      wanted = 4; tma = 4  # a step of 64 columns; weights and tokens, before and in the loop
     } else if (name ~ /DecodeConfigILi/) {
       numbers(name, "DecodeConfigILi", n)  # head_dim, heads, gather
       wanted = n[1] / 8; tma = n[3] == 1 ? 0 : 1

@@ -7,8 +7,16 @@
 namespace winnow::bench {
 namespace {
 
+bool load_blas() { return wn_linear_load_blas(std::getenv("WINNOW_CUBLASLT"), nullptr).code == WN_OK; }
+
+/// A way to a product of a step, and its name in the result.
+struct Way {
+  std::string solution;
+  int path, variant = 0;
+};
+
 /// Products of a decode step: the weights of one layer of Llama-3.1-8B, and its head. Copies take turns so that none is in the L2.
-void bench_product(Bench& bench, const char* what, int rows, int cols, int tokens, int gate) {
+void bench_product(Bench& bench, const char* what, int rows, int cols, int tokens, int gate, std::vector<Way> ways) {
   const std::string name = std::string("linear-step-") + what + "-t" + std::to_string(tokens);
   if (!bench.wants(name)) return;
   const int64_t bytes = 2LL * rows * cols;
@@ -20,15 +28,27 @@ void bench_product(Bench& bench, const char* what, int rows, int cols, int token
   p.num_tokens = tokens;
   p.rows = rows;
   p.cols = cols;
-  p.gate = gate;
   p.out_type = gate ? WN_BF16 : WN_F32;
-  p.path = WN_LINEAR_STEP;
-  bench.run({name, "winnow", "{\"rows\":" + std::to_string(rows) + ",\"cols\":" + std::to_string(cols) + ",\"tokens\":" + std::to_string(tokens) + "}",
-             0, static_cast<double>(bytes), copies, "weights take turns beyond the L2", [=](int call, cudaStream_t stream) {
-               WnLinearParams q = p;
-               q.weight = weights + call % copies * (bytes / 2);
-               return wn_linear(&q, stream);
-             }});
+  if (tokens > 8 && load_blas()) ways.push_back({"cublaslt", WN_LINEAR_BLAS});  // of a gate, its product alone
+  std::vector<Job> rivals;
+  for (const Way& way : ways) {
+    WnLinearParams q = p;
+    q.path = way.path;
+    q.variant = way.variant;
+    q.gate = way.path == WN_LINEAR_BLAS ? WN_GATE_NONE : gate;
+    q.workspace_bytes = wn_linear_workspace_bytes(&q);
+    q.workspace = q.workspace_bytes > 0 ? bench.zeroed(q.workspace_bytes) : nullptr;
+    const auto launch = [=](int call, cudaStream_t stream) {
+      WnLinearParams r = q;
+      r.weight = weights + call % copies * (bytes / 2);
+      return wn_linear(&r, stream);
+    };
+    // Outside the graph once: a first call of cuBLASLt may load code.
+    if (way.path == WN_LINEAR_BLAS) (void)launch(0, nullptr);
+    rivals.push_back({name, way.solution, "{\"rows\":" + std::to_string(rows) + ",\"cols\":" + std::to_string(cols) + ",\"tokens\":" + std::to_string(tokens) + "}",
+                      0, static_cast<double>(bytes), copies, "weights take turns beyond the L2", launch});
+  }
+  bench.run(rivals);
   bench.release();
 }
 
@@ -36,8 +56,7 @@ void bench_product(Bench& bench, const char* what, int rows, int cols, int token
 void bench_tile(Bench& bench, const char* what, int rows, int cols, int tokens) {
   const std::string name = std::string("linear-") + what + "-t" + std::to_string(tokens);
   if (!bench.wants(name)) return;
-  const char* path = std::getenv("WINNOW_CUBLASLT");
-  const bool has_blas = wn_linear_load_blas(path, nullptr).code == WN_OK;
+  const bool has_blas = load_blas();
   WnLinearParams p{};
   p.x = bench.random_bf16(static_cast<int64_t>(tokens) * cols);
   p.weight = bench.random_bf16(static_cast<int64_t>(rows) * cols, 1.0 / 64);
@@ -67,13 +86,22 @@ void bench_tile(Bench& bench, const char* what, int rows, int cols, int tokens) 
 }  // namespace
 
 void bench_dense(Bench& bench) {
-  for (int tokens : {1, 8, 16, 32, 64}) {
-    bench_product(bench, "qkv", 6144, 4096, tokens, WN_GATE_NONE);
-    bench_product(bench, "output", 4096, 4096, tokens, WN_GATE_NONE);
-    bench_product(bench, "gate-up", 28672, 4096, tokens, WN_GATE_SILU);
-    bench_product(bench, "down", 4096, 14336, tokens, WN_GATE_NONE);
+  const Way step{"winnow", WN_LINEAR_STEP}, wide{"winnow-wide", WN_LINEAR_WIDE};
+  // Other numbers of blocks to a tile than the kernel chooses, longer rings, early successors.
+  const auto variants = [&](std::vector<int> numbers) {
+    std::vector<Way> ways{step, wide};
+    for (int number : numbers) ways.push_back({"winnow-wide-v" + std::to_string(number), WN_LINEAR_WIDE, number});
+    return ways;
+  };
+  for (int tokens : {1, 8, 9, 16, 24, 32, 48, 64}) {
+    const bool is_varied = tokens == 16 || tokens == 64;
+    const std::vector<Way> plain{step, wide};
+    bench_product(bench, "qkv", 6144, 4096, tokens, WN_GATE_NONE, is_varied ? variants({2, 2 + WN_WIDE_ALONE, 8, WN_WIDE_EARLY}) : plain);
+    bench_product(bench, "output", 4096, 4096, tokens, WN_GATE_NONE, is_varied ? variants({2, 8, WN_WIDE_ALONE, WN_WIDE_EARLY}) : plain);
+    bench_product(bench, "gate-up", 28672, 4096, tokens, WN_GATE_SILU, is_varied ? variants({2, 4, WN_WIDE_EARLY}) : plain);
+    bench_product(bench, "down", 4096, 14336, tokens, WN_GATE_NONE, is_varied ? variants({2, 8, WN_WIDE_ALONE, WN_WIDE_EARLY}) : plain);
   }
-  bench_product(bench, "head", 128256, 4096, 1, WN_GATE_NONE);
+  for (int tokens : {1, 16, 64}) bench_product(bench, "head", 128256, 4096, tokens, WN_GATE_NONE, {step, wide});
   for (int tokens : {512, 2048}) {
     bench_tile(bench, "qkv", 6144, 4096, tokens);
     bench_tile(bench, "down", 4096, 14336, tokens);

@@ -23,6 +23,7 @@ struct Way {
   std::string name;
   bool norms_inside;  ///< of the product that follows, for one row
   bool is_captured;
+  int path = WN_LINEAR_STEP, variant = 0;  ///< of all products
 };
 
 struct Memory {
@@ -65,9 +66,9 @@ class ChainRun {
     m_.workspace = bench.zeroed(m_.workspace_bytes);
   }
 
-  WnStatus issue(bool norms_inside, cudaStream_t stream) const {
+  WnStatus issue(const Way& way, cudaStream_t stream) const {
     WnStatus status{};
-    for (int layer = 0; layer < c_.layers && status.code == WN_OK; layer++) status = issue_layer(norms_inside, layer, stream);
+    for (int layer = 0; layer < c_.layers && status.code == WN_OK; layer++) status = issue_layer(way, layer, stream);
     return status;
   }
 
@@ -79,7 +80,7 @@ class ChainRun {
   int cols_of(int product) const { return product == kOutput ? c_.heads * c_.head_dim : product == kDown ? c_.ffn : c_.hidden; }
   int64_t size_of(int product) const { return static_cast<int64_t>(rows_of(product)) * cols_of(product); }
 
-  WnStatus multiply(bool norms, int layer, int product, const uint16_t* x, void* out, cudaStream_t stream) const {
+  WnStatus multiply(const Way& way, bool norms, int layer, int product, const uint16_t* x, void* out, cudaStream_t stream) const {
     WnLinearParams p{};
     int64_t at = c_.layer_weights() * layer;
     for (int i = 0; i < product; i++) at += size_of(i);
@@ -97,7 +98,8 @@ class ChainRun {
     p.out_type = product == kOutput || product == kDown ? WN_F32 : WN_BF16;
     p.accumulate = product == kOutput || product == kDown;
     p.gate = product == kGateUp ? WN_GATE_SILU : WN_GATE_NONE;
-    p.path = WN_LINEAR_STEP;
+    p.path = way.path;
+    p.variant = way.variant;
     return wn_linear(&p, stream);
   }
 
@@ -131,20 +133,21 @@ class ChainRun {
     return p;
   }
 
-  WnStatus issue_layer(bool norms_inside, int layer, cudaStream_t stream) const {
+  WnStatus issue_layer(const Way& way, int layer, cudaStream_t stream) const {
     WnStatus status{};
+    const bool norms_inside = way.norms_inside;
     if (!norms_inside) status = norm(stream);
-    if (status.code == WN_OK) status = multiply(norms_inside, layer, kQkv, m_.normed, m_.qkv, stream);
+    if (status.code == WN_OK) status = multiply(way, norms_inside, layer, kQkv, m_.normed, m_.qkv, stream);
     const WnRopeAppendParams rope{.qkv = m_.qkv, .positions = m_.token_positions, .cos_sin = m_.cos_sin, .q_norm = nullptr, .k_norm = nullptr,
                                   .q_out = m_.q, .cache = cache_of(layer, m_.before), .num_tokens = 1, .num_query_heads = c_.heads,
                                   .rope_dims = c_.head_dim, .qkv_type = WN_BF16, .pre_rope_keys = 0, .epsilon = 1e-5f};
     if (status.code == WN_OK) status = wn_rope_append(&rope, stream);
     const WnDecodeAttentionParams attention = attention_of(layer);
     if (status.code == WN_OK) status = wn_decode_attention(&attention, stream);
-    if (status.code == WN_OK) status = multiply(false, layer, kOutput, m_.attended, m_.hidden, stream);
+    if (status.code == WN_OK) status = multiply(way, false, layer, kOutput, m_.attended, m_.hidden, stream);
     if (status.code == WN_OK && !norms_inside) status = norm(stream);
-    if (status.code == WN_OK) status = multiply(norms_inside, layer, kGateUp, m_.normed, m_.gated, stream);
-    if (status.code == WN_OK) status = multiply(false, layer, kDown, m_.gated, m_.hidden, stream);
+    if (status.code == WN_OK) status = multiply(way, norms_inside, layer, kGateUp, m_.normed, m_.gated, stream);
+    if (status.code == WN_OK) status = multiply(way, false, layer, kDown, m_.gated, m_.hidden, stream);
     return status;
   }
 
@@ -161,7 +164,7 @@ void bench_chain(Bench& bench, const std::string& model, const Chain& c, const s
   std::vector<Job> jobs;
   for (const Way& way : ways)
     jobs.push_back({name, way.name, "{\"layers\":" + std::to_string(c.layers) + ",\"slots\":" + std::to_string(c.slots) + ",\"rows\":" + std::to_string(c.rows) + "}",
-                    0, bytes, 1, "weights exceed the L2", [&run, way](int, cudaStream_t stream) { return run.issue(way.norms_inside, stream); }, way.is_captured});
+                    0, bytes, 1, "weights exceed the L2", [&run, way](int, cudaStream_t stream) { return run.issue(way, stream); }, way.is_captured});
   bench.run(jobs);
   bench.release();
 }
@@ -179,7 +182,8 @@ void bench_step(Bench& bench) {
   for (int rows : {16, 32, 64}) {
     Chain batch = llama_8b;
     batch.rows = rows;
-    bench_chain(bench, "8b", batch, {ways[1]});
+    bench_chain(bench, "8b", batch,
+                {ways[1], {"winnow-wide", false, true, WN_LINEAR_WIDE}, {"winnow-wide-early", false, true, WN_LINEAR_WIDE, WN_WIDE_EARLY}});
   }
 }
 

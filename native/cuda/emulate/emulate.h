@@ -26,9 +26,15 @@ inline thread_local dim3 gridDim, blockDim;
 
 namespace winnow::emulate {
 
-/// Runs one block after another; `body` is what each thread does.
-void run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body);
+/// Runs one cluster of blocks after another; `body` is what each thread does.
+void run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body, unsigned cluster = 1);
+/// Of the block that runs, and of another of its cluster.
 char* dynamic_shared();
+char* shared_of(int rank);
+int rank_in_cluster();
+/// Every thread of the cluster comes.
+void cluster_meeting();
+constexpr int kWarpsOfBlock = 32;
 /// Every thread of the block: returns the conjunction, disjunction and number of true arguments.
 struct Vote {
   int all, any, count;
@@ -43,15 +49,15 @@ void wait_until(bool (*ready)(const void* what, int value), const void* what, in
 [[noreturn]] void fail(const char* why);
 /// What a block of Hopper's does beside its threads (hopper.cpp): set up; move something along, asked between rounds of the
 /// threads and with `stuck` when none of them can go on; look whether all has ended.
-void begin_asynchronous(int threads, unsigned block);
+void begin_asynchronous(int threads, int blocks, unsigned number);
 bool advance_asynchronous(bool stuck);
 void end_asynchronous();
-/// Turns of the warps of a block that uses barriers: in order, backwards, or the first in `rank` that can go on.
+/// Turns of the warps of a block that uses barriers: in order, backwards, or the first in `rank` that can go on. Threads count through the blocks of a cluster.
 enum class Turns { kForward, kBackward, kRanked };
 struct Order {
   bool in_use = false;  ///< from the first barrier of a block on
   Turns turns = Turns::kForward;
-  int rank[32] = {};
+  int rank[8 * kWarpsOfBlock] = {};  ///< first threads
 };
 extern Order order;
 /// Copies of this thread, in groups; those still in flight may not be read.

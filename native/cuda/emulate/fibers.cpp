@@ -1,4 +1,4 @@
-/// Blocks as sets of fibers in one thread of the host.
+/// Blocks, and clusters of them, as sets of fibers in one thread of the host.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -34,7 +34,8 @@ namespace winnow::emulate {
 namespace {
 
 constexpr size_t kStackBytes = 128 << 10, kSharedBytes = 232448;
-alignas(1024) char shared_memory[kSharedBytes];
+constexpr size_t kMostBlocks = 8;  // of a cluster
+alignas(1024) char shared_memory[kMostBlocks * kSharedBytes];
 
 struct Copy {
   void* target;
@@ -45,7 +46,8 @@ struct Copy {
 struct Fiber {
   void* stack_pointer = nullptr;
   std::unique_ptr<char[]> stack;
-  uint3 index{};
+  uint3 index{}, block_index{};
+  int rank = 0, lane_of_block = 0;  ///< of its block in the cluster, of the thread in its block
   bool done = false;
   const int* waits_for = nullptr;  ///< a phase that must move on
   int seen_phase = 0;
@@ -60,11 +62,27 @@ struct Warp {
   uint32_t arrived = 0, live = 0;
   int phase = 0;
 };
+/// Threads that wait for each other: those of a block, or of a cluster.
+struct Meeting {
+  int live = 0, arrived = 0, phase = 0;
+  Vote vote{1, 0, 0}, result{};
+  void release() {
+    result = vote;
+    vote = {1, 0, 0};
+    arrived = 0;
+    phase++;
+  }
+  void leave() {
+    live--;
+    if (live > 0 && arrived == live) release();
+  }
+};
+/// The blocks of one cluster, which run together.
 struct Block {
   std::vector<Fiber> fibers;
   std::vector<Warp> warps;
-  int live = 0, arrived = 0, phase = 0;
-  Vote vote{1, 0, 0}, result{};
+  Meeting blocks[kMostBlocks], cluster;
+  int live = 0;
   int current = 0;
   void* scheduler = nullptr;
   const std::function<void()>* body = nullptr;
@@ -91,27 +109,24 @@ void go_on(int i) {
   fiber.ready = nullptr;
   block->current = i;
   threadIdx = fiber.index;
+  blockIdx = fiber.block_index;
   winnow_switch_fiber(&block->scheduler, fiber.stack_pointer);
 }
-void release_block() {
-  block->result = block->vote;
-  block->vote = {1, 0, 0};
-  block->arrived = 0;
-  block->phase++;
-}
+Warp& warp_of(const Fiber& fiber) { return block->warps[fiber.rank * kWarpsOfBlock + fiber.lane_of_block / 32]; }
 [[noreturn]] void begin_fiber() {
   (*block->body)();
   Fiber& self = block->fibers[block->current];
   self.done = true;
-  block->warps[block->current / 32].live &= ~(1u << (block->current % 32));
+  warp_of(self).live &= ~(1u << lane());
   block->live--;
-  if (block->live > 0 && block->arrived == block->live) release_block();
+  block->blocks[self.rank].leave();
+  block->cluster.leave();
   give_way();
   std::abort();
 }
 
 void prepare(Fiber& fiber) {
-  if (!fiber.stack) fiber.stack = std::make_unique<char[]>(kStackBytes);
+  if (!fiber.stack) fiber.stack = std::make_unique_for_overwrite<char[]>(kStackBytes);
   auto top = reinterpret_cast<uintptr_t>(fiber.stack.get() + kStackBytes) & ~uintptr_t{15};
   auto* words = reinterpret_cast<void**>(top) - 8;  // six registers, the entry and its return address
   for (int i = 0; i < 8; i++) words[i] = nullptr;
@@ -136,8 +151,7 @@ bool run_all(int threads, bool backwards) {
 }
 /// One turn of the highest warp in rank that can go on.
 bool run_first_warp(int threads) {
-  for (int place = 0; place < (threads + 31) / 32; place++) {
-    const int first = 32 * order.rank[place];
+  for (const int first : order.rank) {
     bool moved = false;
     for (int i = first; i < std::min(first + 32, threads); i++)
       if (can_go_on(block->fibers[i])) {
@@ -149,24 +163,31 @@ bool run_first_warp(int threads) {
   return false;
 }
 
-void run_block(dim3 size, bool backwards, unsigned number) {
-  const int threads = static_cast<int>(size.x * size.y * size.z);
-  block->warps.assign((threads + 31) / 32, Warp{});
-  block->live = threads;
-  block->arrived = 0;
-  block->vote = {1, 0, 0};
-  for (int i = 0; i < threads; i++) {
-    Fiber& fiber = block->fibers[i];
-    prepare(fiber);
-    const unsigned n = static_cast<unsigned>(i);
-    fiber.index = {n % size.x, n / size.x % size.y, n / size.x / size.y};
-    block->warps[i / 32].live |= 1u << (i % 32);
+/// Blocks `number` .. of one cluster, whose places in the grid are `places`.
+void run_cluster(dim3 size, const std::vector<uint3>& places, bool backwards, unsigned number) {
+  const int threads = static_cast<int>(size.x * size.y * size.z), blocks = static_cast<int>(places.size());
+  block->warps.assign(blocks * kWarpsOfBlock, Warp{});
+  block->live = blocks * threads;
+  block->cluster = {block->live};
+  for (int rank = 0; rank < blocks; rank++) {
+    block->blocks[rank] = {threads};
+    for (int i = 0; i < threads; i++) {
+      Fiber& fiber = block->fibers[rank * threads + i];
+      prepare(fiber);
+      const unsigned n = static_cast<unsigned>(i);
+      fiber.index = {n % size.x, n / size.x % size.y, n / size.x / size.y};
+      fiber.block_index = places[rank];
+      fiber.rank = rank;
+      fiber.lane_of_block = i;
+      warp_of(fiber).live |= 1u << (i % 32);
+    }
   }
-  std::memset(shared_memory, 0xff, sizeof(shared_memory));
-  begin_asynchronous(threads, number);
+  std::memset(shared_memory, 0xff, blocks * kSharedBytes);
+  begin_asynchronous(threads, blocks, number);
   while (block->live > 0) {
+    const int all = blocks * threads;
     const bool turned = order.in_use ? order.turns == Turns::kBackward : backwards;
-    bool moved = order.in_use && order.turns == Turns::kRanked ? run_first_warp(threads) : run_all(threads, turned);
+    bool moved = order.in_use && order.turns == Turns::kRanked ? run_first_warp(all) : run_all(all, turned);
     if (order.in_use) moved |= advance_asynchronous(!moved);
     if (!moved) fail("a block waits for ever");
   }
@@ -176,9 +197,11 @@ void run_block(dim3 size, bool backwards, unsigned number) {
 }  // namespace
 
 Order order;
-char* dynamic_shared() { return shared_memory; }
-int lane() { return block->current % 32; }
-int thread() { return block->current; }
+char* shared_of(int rank) { return shared_memory + rank * kSharedBytes; }
+char* dynamic_shared() { return shared_of(rank_in_cluster()); }
+int rank_in_cluster() { return block->fibers[block->current].rank; }
+int thread() { return block->fibers[block->current].lane_of_block; }
+int lane() { return thread() % 32; }
 void fail(const char* why) {
   std::fprintf(stderr, "emulation: block (%u, %u, %u), thread %u: %s\n", blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x, why);
   std::abort();
@@ -192,11 +215,11 @@ void wait_until(bool (*ready)(const void*, int), const void* what, int value) {
   give_way();
 }
 
-void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>& body) {
-  if (shared_bytes > kSharedBytes) std::abort();
+void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>& body, unsigned cluster) {
+  if (shared_bytes > kSharedBytes || cluster > kMostBlocks || grid.x % cluster != 0) std::abort();
   static Block state;
   block = &state;
-  const size_t threads = size.x * size.y * size.z;
+  const size_t threads = static_cast<size_t>(size.x) * size.y * size.z * cluster;
   if (block->fibers.size() < threads) block->fibers.resize(threads);
   block->body = &body;
   gridDim = grid;
@@ -205,26 +228,31 @@ void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>&
   unsigned number = 0;
   for (unsigned z = 0; z < grid.z; z++)
     for (unsigned y = 0; y < grid.y; y++)
-      for (unsigned x = 0; x < grid.x; x++, backwards = !backwards) {
-        blockIdx = {x, y, z};
-        run_block(size, backwards, number++);
+      for (unsigned x = 0; x < grid.x; x += cluster, backwards = !backwards) {
+        std::vector<uint3> places;
+        for (unsigned rank = 0; rank < cluster; rank++) places.push_back({x + rank, y, z});
+        run_cluster(size, places, backwards, number++);
       }
 }
 
-Vote block_vote(bool value) {
-  block->vote.all &= value;
-  block->vote.any |= value;
-  block->vote.count += value;
-  if (++block->arrived == block->live)
-    release_block();
+namespace {
+Vote vote_of(Meeting& meeting, bool value) {
+  meeting.vote.all &= value;
+  meeting.vote.any |= value;
+  meeting.vote.count += value;
+  if (++meeting.arrived == meeting.live)
+    meeting.release();
   else
-    wait_for(block->phase);
-  return block->result;
+    wait_for(meeting.phase);
+  return meeting.result;
 }
+}  // namespace
+Vote block_vote(bool value) { return vote_of(block->blocks[rank_in_cluster()], value); }
+void cluster_meeting() { vote_of(block->cluster, true); }
 
 void meet(uint32_t mask, void* mine, const std::function<void(void* const (&of)[32])>& compute) {
-  Warp& warp = block->warps[block->current / 32];
-  const int own = block->current % 32;
+  Warp& warp = warp_of(block->fibers[block->current]);
+  const int own = lane();
   warp.mine[own] = mine;
   warp.arrived |= 1u << own;
   const uint32_t expected = mask & warp.live;

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstdint>
 #include <deque>
+#include <iterator>
 
 #include "emulate.h"
 #include "tensor_map_words.h"
@@ -22,6 +24,7 @@ struct BulkCopy {
   std::vector<char> bytes;
   std::vector<uint32_t> places;  ///< target of each 16 bytes
   uint64_t* barrier;
+  char* shared;  ///< of the block that it goes to
 };
 struct WarpProducts {
   struct Product {
@@ -37,7 +40,7 @@ struct NamedBarrier {
 struct State {
   std::vector<BulkCopy> copies;
   std::vector<WarpProducts> warps;
-  NamedBarrier named[16];
+  NamedBarrier named[8][16];
   uint32_t random = 1;
   bool late = true;
 };
@@ -56,6 +59,7 @@ uint32_t address_of(const void* pointer) {
 void note(Event::Kind kind, const void* barrier, int value, uint32_t target = 0) {
   if (recorder) recorder->push_back({kind, thread(), address_of(barrier), value, target});
 }
+int warp_in_cluster() { return rank_in_cluster() * kWarpsOfBlock + thread() / 32; }
 Barrier& checked(uint64_t* word) {
   auto& barrier = *reinterpret_cast<Barrier*>(word);
   if (barrier.mark != kMark) fail("a barrier that nobody has begun");
@@ -71,14 +75,14 @@ void land(size_t i) {
   BulkCopy copy = std::move(state.copies[i]);
   state.copies.erase(state.copies.begin() + static_cast<long>(i));
   for (size_t piece = 0; piece < copy.places.size(); piece++)
-    std::memcpy(dynamic_shared() + copy.places[piece], copy.bytes.data() + 16 * piece, 16);
+    std::memcpy(copy.shared + copy.places[piece], copy.bytes.data() + 16 * piece, 16);
   note(Event::kLand, copy.barrier, static_cast<int>(copy.bytes.size()));
   Barrier& barrier = checked(copy.barrier);
   barrier.bytes -= static_cast<int64_t>(copy.bytes.size());
   settle(barrier);
 }
 void fly(BulkCopy copy) {
-  for (const uint32_t place : copy.places) std::memset(dynamic_shared() + place, 0xff, 16);
+  for (const uint32_t place : copy.places) std::memset(copy.shared + place, 0xff, 16);
   state.copies.push_back(std::move(copy));
 }
 
@@ -133,7 +137,7 @@ void multiply(const WarpProducts::Product& product, int warp) {
     }
   }
 }
-WarpProducts& own_warp() { return state.warps[thread() / 32]; }
+WarpProducts& own_warp() { return state.warps[warp_in_cluster()]; }
 /// `body` once for the warp, when all its lanes have come.
 void once_a_warp(const std::function<void()>& body) {
   int mine = 0;
@@ -149,17 +153,20 @@ void retire(WarpProducts& warp) {
 void record(std::vector<Event>* into) { recorder = into; }
 void set_order(unsigned value) { chosen_order = value; }
 
-void begin_asynchronous(int threads, unsigned block) {
-  const unsigned number = block + chosen_order;
+void begin_asynchronous(int threads, int blocks, unsigned place) {
+  const unsigned number = place + chosen_order;
   state.copies.clear();
-  state.warps.assign((threads + 31) / 32, {});
-  for (auto& named : state.named) named = {};
+  state.warps.assign(blocks * kWarpsOfBlock, {});
+  for (auto& of_block : state.named)
+    for (auto& named : of_block) named = {};
   state.random = number * 2654435761u + 1;
   state.late = number % 2 == 0;
   order.in_use = false;
   order.turns = number % 3 == 0 ? Turns::kRanked : number % 3 == 1 ? Turns::kForward : Turns::kBackward;
-  for (int i = 0; i < (threads + 31) / 32; i++) order.rank[i] = i;
-  for (int i = (threads + 31) / 32 - 1; i > 0; i--) std::swap(order.rank[i], order.rank[draw() % (i + 1)]);
+  const int of_block = (threads + 31) / 32, warps = blocks * of_block;
+  for (int i = 0; i < static_cast<int>(std::size(order.rank)); i++)
+    order.rank[i] = i < warps ? i / of_block * threads + i % of_block * 32 : INT32_MAX - 32;
+  for (int i = warps - 1; i > 0; i--) std::swap(order.rank[i], order.rank[draw() % (i + 1)]);
 }
 bool advance_asynchronous(bool stuck) {
   if (state.copies.empty()) return false;
@@ -211,7 +218,7 @@ void barrier_wait_for(uint64_t* word, int parity) {
 }
 
 void named_barrier(int id, int threads, bool waits) {
-  NamedBarrier& barrier = state.named[id];
+  NamedBarrier& barrier = state.named[rank_in_cluster()][id];
   const int phase = barrier.phase;
   if (++barrier.arrived == threads) {
     barrier.arrived = 0;
@@ -226,7 +233,7 @@ void copy_box(void* target, const CUtensorMap* map, uint64_t* barrier, const int
   if (words.mark != TensorMapWords::kMark) fail("a copy without a tensor map");
   const uint32_t base = address_of(target);
   if (base % 128 != 0) fail("a box that does not land on 128 bytes");
-  BulkCopy copy{{}, {}, barrier};
+  BulkCopy copy{{}, {}, barrier, dynamic_shared()};
   uint32_t place = base;
   for (uint32_t head = 0; head < words.box[3]; head++)
     for (uint32_t chunk = 0; chunk < words.box[2]; chunk++)
@@ -247,7 +254,7 @@ void copy_box(void* target, const CUtensorMap* map, uint64_t* barrier, const int
 void copy_bytes(void* target, const void* source, int bytes, uint64_t* barrier) {
   const uint32_t base = address_of(target);
   if (base % 16 != 0 || bytes % 16 != 0 || reinterpret_cast<uintptr_t>(source) % 16 != 0) fail("a bulk copy off 16 bytes");
-  BulkCopy copy{{}, {}, barrier};
+  BulkCopy copy{{}, {}, barrier, dynamic_shared()};
   copy.bytes.assign(static_cast<const char*>(source), static_cast<const char*>(source) + bytes);
   for (int i = 0; i < bytes; i += 16) copy.places.push_back(base + i);
   note(Event::kCopy, barrier, bytes, base);

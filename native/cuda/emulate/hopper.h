@@ -68,6 +68,22 @@ inline void named_barrier_arrive(int id, int threads) { emulate::named_barrier(i
 inline void tma_load_4d(void* target, const CUtensorMap* map, uint64_t* barrier, int c0, int c1, int c2, int c3) {
   emulate::copy_box(target, map, barrier, {c0, c1, c2, c3});
 }
+inline void tma_load_4d_hinted(void* target, const CUtensorMap* map, uint64_t* barrier, int c0, int c1, int c2, int c3, uint64_t) {
+  emulate::copy_box(target, map, barrier, {c0, c1, c2, c3});
+}
+inline uint64_t evict_first_policy() { return 0; }
+inline void cluster_sync() { emulate::cluster_meeting(); }
+inline float4 cluster_load(const float* own, int rank) {
+  float4 value;
+  std::memcpy(&value, emulate::shared_of(rank) + (reinterpret_cast<const char*>(own) - emulate::dynamic_shared()), sizeof(value));
+  return value;
+}
+template <typename... Args>
+cudaError_t launch_clusters(void (*kernel)(Args...), dim3 grid, dim3 block, size_t shared_bytes, unsigned cluster, cudaStream_t,
+                            Args... args) {
+  emulate::run(grid, block, shared_bytes, [&] { kernel(args...); }, cluster);
+  return cudaSuccess;
+}
 inline void bulk_load(void* target, const void* source, int bytes, uint64_t* barrier) {
   emulate::copy_bytes(target, source, bytes, barrier);
 }

@@ -33,10 +33,10 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   endif()
 
   # Their pipelines in every order, from programs that the translated kernels leave.
-  set(protocol_sources test/protocol_prefill.cpp test/protocol_union.cpp test/protocol_decode.cpp)
+  set(protocol_sources test/protocol_prefill.cpp test/protocol_union.cpp test/protocol_decode.cpp test/protocol_wide.cpp)
   set_source_files_properties(${protocol_sources} PROPERTIES
     COMPILE_OPTIONS "-include;${CMAKE_CURRENT_SOURCE_DIR}/emulate/emulate.h;-Wno-attributes;-Wno-unknown-pragmas"
-    OBJECT_DEPENDS "${kernel_headers};${CMAKE_BINARY_DIR}/emulated/prefill_attention.cpp;${CMAKE_BINARY_DIR}/emulated/prefill_union.cpp;${CMAKE_BINARY_DIR}/emulated/decode_attention.cpp")
+    OBJECT_DEPENDS "${kernel_headers};${CMAKE_BINARY_DIR}/emulated/prefill_attention.cpp;${CMAKE_BINARY_DIR}/emulated/prefill_union.cpp;${CMAKE_BINARY_DIR}/emulated/decode_attention.cpp;${CMAKE_BINARY_DIR}/emulated/linear_wide.cpp")
   add_executable(winnow_cuda_protocol_test test/protocol_test.cpp test/explore.cpp ${protocol_sources} emulate/fibers.cpp
     emulate/hopper.cpp emulate/runtime.cpp ${CMAKE_BINARY_DIR}/emulated/device.cpp
     ${CMAKE_BINARY_DIR}/emulated/prefill_portable.cpp)

@@ -41,7 +41,7 @@ int64_t wn_linear_workspace_bytes(const WnLinearParams* params) {
   using namespace winnow;
   if (!params) return 0;
   const int path = path_of(*params);
-  if (path == WN_LINEAR_STEP) return 0;
+  if (path == WN_LINEAR_STEP || path == WN_LINEAR_WIDE) return 0;
   return (path == WN_LINEAR_BLAS ? kBlasBytes : 0) + (params->gate ? product_bytes(*params) : 0);
 }
 
@@ -56,12 +56,13 @@ WnStatus wn_linear(const WnLinearParams* params, void* stream) {
   WN_REQUIRE(is_float_type(p.out_type) && (!p.accumulate || p.out_type == WN_F32), "linear: out_type");
   WN_REQUIRE(p.gate >= WN_GATE_NONE && p.gate <= WN_GATE_GELU_TANH, "linear: unknown gate");
   WN_REQUIRE(!p.gate || (p.rows % 64 == 0 && !p.accumulate && !p.bias), "linear: gate with bias, sum, or rows no multiple of 64");
-  WN_REQUIRE(p.path >= WN_LINEAR_CHOOSE && p.path <= WN_LINEAR_BLAS, "linear: unknown path");
+  WN_REQUIRE(p.path >= WN_LINEAR_CHOOSE && p.path <= WN_LINEAR_WIDE, "linear: unknown path");
   const int path = path_of(p);
   WN_REQUIRE(!p.norm_x || (path == WN_LINEAR_STEP && p.num_tokens == 1 && p.cols <= WN_LINEAR_NORM_COLS && p.norm_gain &&
                            aligned(p.norm_x, 16) && aligned(p.norm_gain, 16)),
              "linear: a norm of more than one token or 4096 columns, of another path, or misaligned");
   if (path == WN_LINEAR_STEP) return linear_step(p, stream);
+  if (path == WN_LINEAR_WIDE) return linear_wide(p, stream);
   WN_REQUIRE(wn_linear_workspace_bytes(&p) == 0 || (p.workspace && p.workspace_bytes >= wn_linear_workspace_bytes(&p)),
              "linear: workspace");
   if (!p.gate) return product(p, path, stream);

@@ -17,6 +17,15 @@ struct TensorMapParams {
 };
 WnStatus make_tensor_map(const TensorMapParams& params, CUtensorMap* map);
 
+/// A bf16 matrix [rows, cols] whose rows lie one behind the other, cols a multiple of 8: boxes of 64 columns by `box_rows`
+/// rows at {column, row, 0, 0}, with the same swizzle and zeros outside.
+struct MatrixMapParams {
+  const void* data;
+  int64_t rows, cols;
+  int box_rows;
+};
+WnStatus make_matrix_map(const MatrixMapParams& params, CUtensorMap* map);
+
 }  // namespace winnow
 
 #endif

@@ -55,6 +55,7 @@ WN_DEVICE void pin_registers(float (&values)[kLength]) {
   }
 WN_WGMMA_SHARED(4, 8, 4, 5, 6, 7, 8)
 WN_WGMMA_SHARED(8, 16, 8, 9, 10, 11, 12)
+WN_WGMMA_SHARED(16, 32, 16, 17, 18, 19, 20)
 WN_WGMMA_SHARED(32, 64, 32, 33, 34, 35, 36)
 WN_WGMMA_SHARED(40, 80, 40, 41, 42, 43, 44)
 WN_WGMMA_SHARED(64, 128, 64, 65, 66, 67, 68)

@@ -8,7 +8,7 @@ namespace {
 struct LinearCase {
   int tokens, rows, cols, path, out_type;
   bool accumulate = false, has_bias = false;
-  int gate = WN_GATE_NONE;
+  int gate = WN_GATE_NONE, variant = 0;
 };
 
 std::string file_of_blas() {
@@ -43,6 +43,7 @@ WnLinearParams params_of(const LinearCase& c) {
   p.accumulate = c.accumulate;
   p.gate = c.gate;
   p.path = c.path;
+  p.variant = c.variant;
   return p;
 }
 
@@ -69,14 +70,14 @@ void run_linear(const LinearCase& c, Outcome& outcome) {
   p.workspace = p.workspace_bytes > 0 ? device.poisoned<char>(p.workspace_bytes) : nullptr;
   if (!device.finish(wn_linear(&p, nullptr))) return;
   // The product before a gate is rounded to bf16 where it goes through memory.
-  const bool is_rounded = c.out_type == WN_BF16 || (c.gate && c.path != WN_LINEAR_STEP);
+  const bool is_rounded = c.out_type == WN_BF16 || (c.gate && c.path != WN_LINEAR_STEP && c.path != WN_LINEAR_WIDE);
   compare(outcome, device.elements(c.out_type, p.out, want.size()), want, is_rounded ? 6e-3 : 1e-5);
 }
 
-/// Every token of a step alone and beside any number of others: the same bits.
-void run_alone(int rows, int cols, int gate, Outcome& outcome) {
+/// Every token alone and beside any number of others: the same bits.
+void run_alone(int path, int rows, int cols, int gate, Outcome& outcome) {
   const int tokens = 75;
-  LinearCase c{tokens, rows, cols, WN_LINEAR_STEP, WN_F32};
+  LinearCase c{tokens, rows, cols, path, WN_F32};
   c.gate = gate;
   const LinearInputs inputs(c);
   const int width = gate ? rows / 2 : rows;
@@ -133,13 +134,14 @@ void run_normed(int rows, int cols, int gate, Outcome& outcome) {
 
 void add_linear_cases(Cases& cases) {
   auto add = [&](const LinearCase& c) {
-    const char* paths[] = {"choose", "step", "tile", "blas"};
+    const char* paths[] = {"choose", "step", "tile", "blas", "wide"};
     std::string name = paths[c.path];
     for (int part : {c.tokens, c.rows, c.cols, c.out_type, int{c.accumulate}, int{c.has_bias}, c.gate}) name += "-" + std::to_string(part);
+    if (c.variant) name += "-v" + std::to_string(c.variant);
     cases.push_back({"linear", name, [=](Outcome& outcome) { run_linear(c, outcome); }});
   };
-  for (int path : {int{WN_LINEAR_STEP}, int{WN_LINEAR_TILE}, int{WN_LINEAR_BLAS}, int{WN_LINEAR_CHOOSE}})
-    for (int tokens : path == WN_LINEAR_STEP ? std::vector<int>{1, 2, 8, 9, 16, 17, 32, 33, 64, 65} : std::vector<int>{1, 17, 128, 129, 300})
+  for (int path : {int{WN_LINEAR_STEP}, int{WN_LINEAR_TILE}, int{WN_LINEAR_BLAS}, int{WN_LINEAR_CHOOSE}, int{WN_LINEAR_WIDE}})
+    for (int tokens : path == WN_LINEAR_STEP || path == WN_LINEAR_WIDE ? std::vector<int>{1, 2, 8, 9, 16, 17, 32, 33, 64, 65} : std::vector<int>{1, 17, 128, 129, 300})
       for (auto [rows, cols] : {std::pair{16, 8}, {64, 64}, {33, 200}, {192, 576}, {256, 1032}, {1536, 128}}) {
         if (path == WN_LINEAR_BLAS && rows % 8 != 0) continue;
         add({tokens, rows, cols, path, WN_F32});
@@ -152,8 +154,17 @@ void add_linear_cases(Cases& cases) {
     for (auto [rows, cols] : {std::pair{64, 64}, {192, 576}, {256, 1032}, {128, 4096}, {6144, 4096}})
       cases.push_back({"linear", "normed-" + std::to_string(rows) + "-" + std::to_string(cols) + "-" + std::to_string(gate),
                        [=](Outcome& outcome) { run_normed(rows, cols, gate, outcome); }});
-  for (int gate : {int{WN_GATE_NONE}, int{WN_GATE_SILU}})
-    cases.push_back({"linear", "alone-" + std::to_string(gate), [=](Outcome& outcome) { run_alone(256, 1032, gate, outcome); }});
+  for (int path : {int{WN_LINEAR_STEP}, int{WN_LINEAR_WIDE}})
+    for (int gate : {int{WN_GATE_NONE}, int{WN_GATE_SILU}})
+      cases.push_back({"linear", (path == WN_LINEAR_WIDE ? "wide-alone-" : "alone-") + std::to_string(gate),
+                       [=](Outcome& outcome) { run_alone(path, 256, 1032, gate, outcome); }});
+  for (int split : {1, 2, 4, 8})
+    for (int how : {0, int{WN_WIDE_ALONE}, int{WN_WIDE_EARLY}})
+      for (int tokens : {3, 31, 40})
+        for (int gate : {int{WN_GATE_NONE}, int{WN_GATE_SILU}}) {
+          add({tokens, 320, 1544, WN_LINEAR_WIDE, WN_BF16, false, false, gate, split + how});
+          add({tokens, 64, 200, WN_LINEAR_WIDE, WN_F32, false, false, gate, split + how});
+        }
 }
 
 }  // namespace winnow::test

@@ -76,6 +76,7 @@ int main() {
   std::vector<RecordedRun> runs = prefill_runs();
   for (auto& run : union_runs()) runs.push_back(std::move(run));
   for (auto& run : decode_runs()) runs.push_back(std::move(run));
+  for (auto& run : wide_runs()) runs.push_back(std::move(run));
   for (const RecordedRun& run : runs) {
     const Exploration explored = explore(protocol_of(run.events));
     const std::string said = std::to_string(explored.states) + " states" + (explored.fault.empty() ? "" : ": " + explored.fault);
@@ -83,7 +84,7 @@ int main() {
   }
   const std::vector<std::string> planted = {"prefill in order, 2 groups, 2 stages, steps 5", "prefill overlapped, 2 groups, 2 stages, steps 5",
                                             "union 2 stages, blocks 10",
-                                            "decode 2 groups, 2 stages, tiles 7"};
+                                            "decode 2 groups, 2 stages, tiles 7", "wide 2 stages, steps 7"};
   for (const RecordedRun& run : runs) {
     if (std::find(planted.begin(), planted.end(), run.name) == planted.end()) continue;
     check_plants(run, "an arrival left out", leave_out);

@@ -17,6 +17,7 @@ struct RecordedRun {
 std::vector<RecordedRun> prefill_runs();
 std::vector<RecordedRun> union_runs();
 std::vector<RecordedRun> decode_runs();
+std::vector<RecordedRun> wide_runs();
 
 }  // namespace winnow::test
 

@@ -5,7 +5,9 @@
 
 /// WN_LINEAR_CHOOSE takes the step kernel for up to 16 tokens, beyond that cuBLASLt where it is loaded and no gate is asked
 /// for, else the tile kernel.
-enum { WN_LINEAR_CHOOSE = 0, WN_LINEAR_STEP = 1, WN_LINEAR_TILE = 2, WN_LINEAR_BLAS = 3 };
+enum { WN_LINEAR_CHOOSE = 0, WN_LINEAR_STEP = 1, WN_LINEAR_TILE = 2, WN_LINEAR_BLAS = 3, WN_LINEAR_WIDE = 4 };
+/// Variants of the wide path: so many blocks to a tile of rows (1, 2, 4, 8), or:
+enum { WN_WIDE_ALONE = 16, WN_WIDE_EARLY = 32 };
 enum { WN_GATE_NONE = 0, WN_GATE_SILU = 1, WN_GATE_GELU_TANH = 2 };
 /// Rows of gate and of up that take turns in a woven matrix.
 enum { WN_GATE_WEAVE = 32 };
@@ -28,6 +30,7 @@ typedef struct WnLinearParams {
   const float* norm_x;     ///< not null: x is the RMS norm of this row, and is written
   const float* norm_gain;
   float norm_epsilon, norm_gain_offset;
+  int32_t variant;  ///< of the wide path, for measuring; 0 otherwise
 } WnLinearParams;
 
 /// out (+)= x . weight^T (+ bias), or act(gate) * up of that product where gate and up are woven in groups of 32 rows.
