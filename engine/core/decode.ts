@@ -195,18 +195,15 @@ const stepPlain = (
     recall: step <= request.recallSteps,
   });
   for (const [group, error] of outcome.failures) failed.set(group, error);
+  // Before the tokens are asked for: a device works on, and when it has chosen it waits for nothing but the next step.
+  let booked = 0;
+  for (const group of groups) for (const row of group.rows) book(group, row, outcome.rows[booked++]!);
   const chosen = context.device.scope(() => {
     const fedToken = (group: Group, r: number): number => next.get(group.rows[r]!)!;
     const moment = { groups, logits: outcome.logits, phase: 'answer' as const, step, queryLen: 1, tokens, fedToken };
     return picker.next(editLogits(context, moment, failed), rows, step);
   });
-  let r = 0;
-  for (const group of groups) {
-    for (const row of group.rows) {
-      book(group, row, outcome.rows[r]!);
-      next.set(row, chosen[r++]!);
-    }
-  }
+  rows.forEach((row, r) => void next.set(row, chosen[r]!));
 };
 
 const drafts = (group: Group): boolean => group.hooks().output?.draft !== undefined;

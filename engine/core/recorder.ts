@@ -22,7 +22,7 @@ export interface Recorder {
   /** Calls are noted; what they change is there after `flush`. */
   readonly ops: StepOps;
   flush(): void;
-  /** Forgets what a pass that threw had noted. */
+  /** Before a pass: forgets what one that threw had noted, and lists, which must not change while a pass makes its calls. */
   clear(): void;
 }
 
@@ -75,7 +75,7 @@ export const createRecorder = (replay: NonNullable<Addon['replay']>): Recorder =
       try {
         replay(program, length, lists);
       } finally {
-        clear();
+        length = 0;
       }
     },
     clear,

@@ -18,7 +18,9 @@ export interface LayerScratch {
 }
 
 export interface Scratch {
-  /** i32 [tokens]. */
+  /** i32 [2 * tokens], ids and then positions, and host memory to send them from in one transfer. */
+  readonly fed: { readonly tensor: DeviceTensor; readonly values: Int32Array };
+  /** i32 [tokens], the halves of it. */
   readonly ids: DeviceTensor;
   readonly positions: DeviceTensor;
   /** f32 [tokens, D]. */
@@ -73,9 +75,11 @@ export const createScratch = (device: Device, arch: Architecture, weights: Model
         gated: buffer('gated', device.act, ffnSize),
       };
     };
+    const fed = make('i32', [2 * tokens]);
     return {
-      ids: make('i32', [tokens]),
-      positions: make('i32', [tokens]),
+      fed: { tensor: fed, values: new Int32Array(2 * tokens) },
+      ids: make.part(fed, 0, tokens),
+      positions: make.part(fed, tokens, tokens),
       hidden: make('f32', [tokens, arch.hiddenSize]),
       normed: make(device.act, [tokens, arch.hiddenSize]),
       part: hasPostNorms ? make('f32', [tokens, arch.hiddenSize]) : undefined,
@@ -101,7 +105,11 @@ export const createScratch = (device: Device, arch: Architecture, weights: Model
 const qkvWidth = ({ numQueryHeads, numKvHeads, headDim, headDimV }: LayerShape): number =>
   numQueryHeads * headDim + numKvHeads * (headDim + headDimV);
 
-type Make = (dtype: 'f32' | 'bf16' | 'i32', shape: readonly number[]) => DeviceTensor;
+interface Make {
+  (dtype: 'f32' | 'bf16' | 'i32', shape: readonly number[]): DeviceTensor;
+  /** Some rows of a tensor made before. */
+  part(t: DeviceTensor, start: number, count: number): DeviceTensor;
+}
 
 /** The sets used last, by size. */
 const createSets = <S>(device: Device) => {
@@ -119,11 +127,17 @@ const createSets = <S>(device: Device) => {
           free(tensors);
         }
         const tensors: DeviceTensor[] = [];
-        const set = build(size, (dtype, shape) => {
-          const t = device.lasting(dtype, shape);
+        const lasting = (t: DeviceTensor): DeviceTensor => {
           tensors.push(t);
           return t;
-        });
+        };
+        const make: Make = (dtype, shape) => lasting(device.lasting(dtype, shape));
+        make.part = (t, start, count) => {
+          const part = lasting(device.slice(t, start, count));
+          device.addon.keep(part.id);
+          return part;
+        };
+        const set = build(size, make);
         entry = { set, tensors };
       } else sets.delete(size);
       sets.set(size, entry);

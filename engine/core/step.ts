@@ -67,9 +67,15 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
       positions[at] = parent < 0 ? row.nextPosition : positions[r * queryLen + parent]! + 1;
     }
   });
-  for (const row of rows) for (let i = 0; i < row.slots.length; i++) row.slots[i]! += queryLen;
+  let isBooked = false;
+  /** The new slots into the books, once: for hooks that look at them, else when the device has its work. */
+  const bookSlots = (): void => {
+    if (isBooked) return;
+    isBooked = true;
+    for (const row of rows) for (let i = 0; i < row.slots.length; i++) row.slots[i]! += queryLen;
+  };
   const meters = rows.map(
-    (): RowMeter => ({ slotsRead: new Int32Array(0), bytes: 0, recallSum: 0, recallHeads: 0, selected: false }),
+    (): RowMeter => ({ slotsRead: NO_SLOTS, bytes: 0, recallSum: 0, recallHeads: 0, selected: false }),
   );
   const keep: StepKeep = {
     stepQueries: new Map(),
@@ -107,6 +113,7 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
           const [group] = members;
           if (members.length === 1 && isWatched(group!, request)) {
             source.flush();
+            bookSlots();
             attendGroup({
               context,
               transformer,
@@ -144,6 +151,7 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
       },
     });
 
+    bookSlots();
     for (const book of keep.bookings) book();
 
     const accepted = acceptedTokens(request, logits!);
@@ -182,6 +190,8 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
     };
   });
 };
+
+const NO_SLOTS = new Int32Array(0);
 
 const acceptedTokens = ({ groups, queryLen, accept }: StepRequest, logits: DeviceTensor): Map<Group, number> => {
   let first = 0;

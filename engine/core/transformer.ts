@@ -1,8 +1,9 @@
 import { WinnowError } from '../../core/errors.js';
 import type { LayerShape } from '../../methods/contract.js';
 import type { CacheId, LayoutId, TensorId, WeightId } from '../../native/addon-types.js';
+import { createAppender, type LayerCall, type RowSpan } from './append.js';
 import type { Device, DeviceTensor } from './device.js';
-import type { Pass, TokenVectors } from './pass.js';
+import type { Pass } from './pass.js';
 import { createRecorder, type StepOps } from './recorder.js';
 import { createRotaryTables, type RotaryEmbedding } from './rotary.js';
 import { createScratch, type LayerScratch, type Scratch } from './scratch.js';
@@ -83,7 +84,9 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
   );
   const scratch = createScratch(device, arch, weights);
   const rotary = createRotaryTables(device, arch.rotary);
+  const appender = createAppender({ device, arch, weights, rotary, layout });
   const recorder = addon.replay === undefined ? undefined : createRecorder(addon.replay);
+  const flush = (): void => recorder?.flush();
   /** A device works on one layer while the next is put together; the host gains by fewer calls. */
   const flushesLayers = addon.synchronise !== undefined;
   /** Where the ops of the pass under way go: steps of many small calls make them together. */
@@ -101,54 +104,22 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
 
   const runAttention = (pass: Pass, layer: number, s: Scratch, own: LayerScratch, spans: readonly RowSpan[]): void => {
     const w = weights.layers[layer]!;
-    const { numQueryHeads } = arch.layers[layer]!;
     const step = pass.isStep ? 1 : 0;
+    const call: LayerCall = { pass, layer, own, spans };
     ops.rmsNorm(s.hidden.id, w.attentionNorm, arch.normEps, 0, s.normed.id);
     ops.linear(s.normed.id, w.qkv, w.qkvBias, 0, own.qkv.id, step);
-    /** Rotates this pass's queries and keys to `positions` and appends keys and values to `caches`. */
-    const append = (to: StepOps, caches: Int32Array, positions: DeviceTensor, queries: DeviceTensor): void => {
-      for (const span of spans) {
-        const isWhole = span.rows === caches.length;
-        const cut = (t: DeviceTensor): TensorId =>
-          isWhole ? t.id : device.slice(t, span.first * pass.queryLen, span.rows * pass.queryLen).id;
-        to.ropeAppend(
-          cut(own.qkv),
-          cut(positions),
-          span.table(arch.blocks[layer]!.rotary).id,
-          numQueryHeads,
-          isWhole ? caches : caches.subarray(span.first, span.first + span.rows),
-          layer,
-          span.keepsUnrotated && caches === pass.caches ? 1 : 0,
-          w.qNorm,
-          w.kNorm,
-          arch.normEps,
-          cut(queries),
-        );
-      }
-    };
-    append(ops, pass.caches, s.positions, own.q);
-    const vectors = (isRotated: boolean): TokenVectors => {
-      const caches = Int32Array.from(pass.caches, () => addon.cacheCreate(layout));
-      try {
-        const queries = device.tensor(device.act, own.q.shape);
-        // Position 0 turns nothing.
-        append(addon, caches, isRotated ? s.positions : device.tensor('i32', s.positions.shape), queries);
-        const read = (what: 0 | 1): DeviceTensor => {
-          const first = device.wrap(addon.cacheRead(caches[0]!, layer, what), 'f32');
-          const all = device.tensor('f32', [caches.length, ...first.shape]);
-          caches.forEach((cache, row) => {
-            const one = row === 0 ? first : device.wrap(addon.cacheRead(cache, layer, what), 'f32');
-            addon.copyRows(device.reshape(one, [1, ...one.shape]).id, 0, all.id, row, 1);
-          });
-          return all;
-        };
-        return { queries, keys: read(0), values: read(1) };
-      } finally {
-        for (const cache of caches) addon.cacheFree(cache);
-      }
-    };
+    // A device that has waited for the token is to have work at once.
+    if (layer === 0 && flushesLayers) recorder?.flush();
+    appender.append(ops, call, pass.caches, s.positions, own.q);
     if (pass.defersAttention !== true) recorder?.flush();
-    pass.attend(layer, own.q, own.attended, { hidden: s.hidden, vectors, ops, flush: () => recorder?.flush() });
+    pass.attend(layer, own.q, own.attended, {
+      hidden: s.hidden,
+      ops,
+      vectors(isRotated) {
+        return appender.vectors(call, s.positions, isRotated);
+      },
+      flush,
+    });
     addPart(s, own.attended, w.output, w.postAttentionNorm, step);
   };
 
@@ -162,35 +133,6 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
       ops.gatedActivation(own.gateUp.id, activation, own.gated.id);
     }
     addPart(s, own.gated, w.down, w.postFfnNorm, step);
-  };
-
-  /** Runs of rows that rotate by one set of angles: one run, unless lengths differ and the scaling depends on them. */
-  const spansOf = (pass: Pass): RowSpan[] => {
-    const { queryLen, positions, caches } = pass;
-    const spans: (RowSpan & { key: string; last: number })[] = [];
-    for (let row = 0; row < caches.length; row++) {
-      const last = largestIn(positions, row * queryLen, queryLen);
-      const length = pass.textLength ?? last + 1;
-      const sets = arch.rotary.map((embedding) => embedding.setOf(length, queryLen === 1));
-      const keepsUnrotated = pass.keepsUnrotated?.(row) ?? false;
-      const key = `${sets.join()} ${keepsUnrotated}`;
-      const before = spans.at(-1);
-      if (before?.key === key) {
-        before.rows++;
-        before.last = Math.max(before.last, last);
-        continue;
-      }
-      const span = {
-        key,
-        first: row,
-        rows: 1,
-        last,
-        keepsUnrotated,
-        table: (embedding: number) => rotary.table(embedding, sets[embedding]!, span.last + 1),
-      };
-      spans.push(span);
-    }
-    return spans;
   };
 
   const logitsOf = (pass: Pass, s: Scratch): DeviceTensor => {
@@ -218,7 +160,7 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
     if (part === 'ffn') runFfn(own, layer, s, s.layers[layer]!);
     else {
       addon.upload(s.positions.id, positions);
-      runAttention(own, layer, s, s.layers[layer]!, spansOf(own));
+      runAttention(own, layer, s, s.layers[layer]!, appender.spansOf(own));
     }
     return s.hidden;
   };
@@ -235,9 +177,10 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
       );
     }
     const s = scratch.forTokens(tokens);
-    const spans = spansOf(pass);
-    addon.upload(s.ids.id, pass.soft === undefined ? pass.ids : pass.ids.map((id) => Math.max(id, 0)));
-    addon.upload(s.positions.id, pass.positions);
+    const spans = appender.spansOf(pass);
+    s.fed.values.set(pass.soft === undefined ? pass.ids : pass.ids.map((id) => Math.max(id, 0)));
+    s.fed.values.set(pass.positions, tokens);
+    addon.upload(s.fed.tensor.id, s.fed.values);
     addon.embed(weights.embedding, s.ids.id, arch.embeddingScale, s.hidden.id);
     // Rows of several spans cut views and may grow tables between ops.
     recorder?.clear();
@@ -282,18 +225,4 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
     },
     dispose,
   };
-};
-
-/** Neighbouring rows that share their rotary tables. */
-interface RowSpan {
-  readonly first: number;
-  rows: number;
-  readonly keepsUnrotated: boolean;
-  table(embedding: number): DeviceTensor;
-}
-
-const largestIn = (values: Int32Array, start: number, count: number): number => {
-  let most = 0;
-  for (let i = start; i < start + count; i++) if (values[i]! > most) most = values[i]!;
-  return most;
 };

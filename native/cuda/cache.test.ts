@@ -180,6 +180,15 @@ describe('caches of the CUDA backend', { skip: hostSkip }, () => {
     assert.throws(() => cuda.cacheCopy(copy), { code: 'ERR_SHAPE' });
   });
 
+  test('a cache that never held a slot keeps none', () => {
+    const layout = cuda.cacheLayout(Int32Array.of(1), Int32Array.of(24), Int32Array.of(24));
+    const cache = cuda.cacheCreate(layout);
+    const [slots, lens] = [cuda.tensor('i32', [1, 1, 4]), cuda.tensor('i32', [1, 1])];
+    cuda.cacheKeepRows(Int32Array.of(cache), 0, slots, lens);
+    assert.deepEqual(cuda.cacheLens(cache), Int32Array.of(0));
+    cuda.cacheFree(cache);
+  });
+
   test('refuse what does not fit, with both values', () => {
     const layout = cuda.cacheLayout(Int32Array.of(2), Int32Array.of(DIM), Int32Array.of(DIM));
     const cache = cuda.cacheCreate(layout);

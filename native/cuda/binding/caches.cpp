@@ -25,9 +25,11 @@ CacheList CachesOf(const Call& call, int i, int layer_argument, bool allows_none
   if (ids.size < 1) call.Refuse("caches", "at least one cache", "none");
   CacheList list;
   list.ids.assign(ids.data, ids.data + ids.size);
+  const std::string where = std::string(call.name) + ".caches";
+  list.caches.reserve(list.ids.size());
   for (int32_t id : list.ids) {
     Cache* found = nullptr;
-    call.Check(EngineOf(call).caches.Get(id, (std::string(call.name) + ".caches").c_str(), &found));
+    call.Check(EngineOf(call).caches.Get(id, where.c_str(), &found));
     list.caches.push_back(found);
   }
   list.layer = LayerOf(call, layer_argument, *list.caches[0]);

@@ -1,6 +1,7 @@
 #include "cache_batch.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "cache.h"
 
@@ -30,34 +31,48 @@ BatchViews::Batch& BatchViews::Find(const std::vector<int32_t>& ids, const Cache
   return batches_.front();
 }
 
+Status BatchViews::Send(Sent& to, size_t at, const int32_t* values, size_t count) {
+  const bool is_noted = device_->has_noted() && to.read_by == device_->list_number();
+  int32_t* target = to.buffer.as<int32_t>() + at;
+  return is_noted ? device_->CopyUp(target, values, count * 4) : device_->CopyUpAhead(target, values, count * 4);
+}
+
 Status BatchViews::SendTable(Table& table, const std::vector<Cache*>& caches, int32_t layer) {
-  const int32_t heads = caches[0]->geometry(layer).num_kv_heads;
-  bool is_known = table.versions.size() == caches.size();
-  for (size_t row = 0; is_known && row < caches.size(); row++) is_known = table.versions[row] == caches[row]->table_version(layer);
-  if (is_known) return {};
+  const auto heads = static_cast<size_t>(caches[0]->geometry(layer).num_kv_heads);
+  auto is_known = [&](size_t row) { return table.versions[row] == caches[row]->table_version(layer); };
+  bool all_known = table.versions.size() == caches.size();
+  for (size_t row = 0; all_known && row < caches.size(); row++) all_known = is_known(row);
+  if (all_known) return {};
   size_t most = 0;
   for (const Cache* cache : caches)
-    for (int32_t h = 0; h < heads; h++) most = std::max(most, cache->head(layer, h).pages.size());
+    for (size_t h = 0; h < heads; h++) most = std::max(most, cache->head(layer, static_cast<int32_t>(h)).pages.size());
   const auto needed = static_cast<int32_t>(most);
-  if (needed > table.stride || table.stride == 0) table.stride = (needed + kSpare + 15) / 16 * 16;
-  std::vector<int32_t> pages(caches.size() * static_cast<size_t>(heads) * static_cast<size_t>(table.stride), kReleasedPage);
-  size_t at = 0;
-  for (const Cache* cache : caches)
-    for (int32_t h = 0; h < heads; h++, at += static_cast<size_t>(table.stride)) {
-      const std::vector<int32_t>& own = cache->head(layer, h).pages;
-      std::copy(own.begin(), own.end(), pages.begin() + static_cast<int64_t>(at));
+  const bool is_wider = needed > table.stride || table.stride == 0;
+  if (is_wider) table.stride = (needed + kSpare + 15) / 16 * 16;
+  const auto stride = static_cast<size_t>(table.stride), size = caches.size() * heads * stride;
+  const bool is_new = is_wider || table.pages.size() != size || table.versions.size() != caches.size();
+  if (is_new) table.pages.assign(size, kReleasedPage);
+  WINNOW_TRY(table.sent.buffer.Need(size * 4));
+  size_t first = size, last = 0;
+  for (size_t row = 0; row < caches.size(); row++) {
+    if (!is_new && is_known(row)) continue;
+    for (size_t h = 0; h < heads; h++) {
+      const std::vector<int32_t>& own = caches[row]->head(layer, static_cast<int32_t>(h)).pages;
+      const auto at = table.pages.begin() + static_cast<int64_t>((row * heads + h) * stride);
+      std::fill(std::copy(own.begin(), own.end(), at), at + static_cast<int64_t>(stride), kReleasedPage);
     }
-  WINNOW_TRY(table.buffer.Need(pages.size() * 4));
-  WINNOW_TRY(device_->CopyUp(table.buffer.data(), pages.data(), pages.size() * 4));
-  table.versions.resize(caches.size());
-  for (size_t row = 0; row < caches.size(); row++) table.versions[row] = caches[row]->table_version(layer);
+    first = std::min(first, row * heads * stride);
+    last = (row + 1) * heads * stride;
+  }
+  table.versions.clear();
+  WINNOW_TRY(Send(table.sent, first, table.pages.data() + first, last - first));
+  for (const Cache* cache : caches) table.versions.push_back(cache->table_version(layer));
   return {};
 }
 
 /// Lens lie by layer, [layer][rows, H]. Behind a layer that has just grown the others are sent as they will be when they
 /// have, so that one transfer serves a step.
-Status BatchViews::SendLens(Batch& batch, const std::vector<Cache*>& caches, int32_t layer, int32_t new_slots, size_t at,
-                            const int32_t** out) {
+Status BatchViews::SendLens(Batch& batch, const std::vector<Cache*>& caches, int32_t layer, int32_t new_slots, size_t at, Lens** out) {
   const auto& layers = caches[0]->layout().layers;
   const size_t total = static_cast<size_t>(caches[0]->layout().total_heads) * caches.size();
   const int32_t heads = caches[0]->geometry(layer).num_kv_heads;
@@ -67,23 +82,50 @@ Status BatchViews::SendLens(Batch& batch, const std::vector<Cache*>& caches, int
     for (size_t row = 0; is_known && row < caches.size(); row++)
       for (int32_t h = 0; is_known && h < heads; h++) is_known = lens.values[i++] == caches[row]->head(layer, h).len - new_slots;
     if (is_known) {
-      *out = lens.buffer.as<int32_t>() + at;
+      *out = &lens;
       return {};
     }
   }
   batch.newest = 1 - batch.newest;
   Lens& lens = batch.lens[batch.newest];
-  lens.values.assign(total, 0);
+  std::vector<int32_t> values(total);
   size_t i = 0;
   for (int32_t l = 0; l < static_cast<int32_t>(layers.size()); l++) {
     int32_t added = l <= layer ? -new_slots : 0;
     if (new_slots == 0 && l > layer && batch.grown_layer == layer) added = batch.growth;
     for (const Cache* cache : caches)
-      for (int32_t h = 0; h < layers[static_cast<size_t>(l)].num_kv_heads; h++) lens.values[i++] = cache->head(l, h).len + added;
+      for (int32_t h = 0; h < layers[static_cast<size_t>(l)].num_kv_heads; h++) values[i++] = cache->head(l, h).len + added;
   }
-  WINNOW_TRY(lens.buffer.Need(std::max<size_t>(total, 1) * 4));
-  *out = lens.buffer.as<int32_t>() + at;
-  return device_->CopyUp(lens.buffer.data(), lens.values.data(), total * 4);
+  *out = &lens;
+  return SendAll(lens, std::move(values));
+}
+
+Status BatchViews::SendAll(Lens& lens, std::vector<int32_t> values) {
+  lens.values.clear();
+  WINNOW_TRY(lens.sent.buffer.Need(std::max<size_t>(values.size(), 1) * 4));
+  WINNOW_TRY(Send(lens.sent, 0, values.data(), values.size()));
+  lens.values = std::move(values);
+  return {};
+}
+
+void BatchViews::SendNextLens() {
+  if (batches_.empty()) return;
+  Batch& batch = batches_.front();
+  const std::vector<Cache*> caches = std::exchange(batch.stepped, {});
+  if (caches.empty()) return;
+  std::vector<int32_t> now, next;
+  const auto& layers = caches[0]->layout().layers;
+  now.reserve(static_cast<size_t>(caches[0]->layout().total_heads) * caches.size());
+  for (int32_t l = 0; l < static_cast<int32_t>(layers.size()); l++)
+    for (const Cache* cache : caches)
+      for (int32_t h = 0; h < layers[static_cast<size_t>(l)].num_kv_heads; h++) now.push_back(cache->head(l, h).len);
+  for (int32_t len : now) next.push_back(len + 1);
+  size_t before = 0;
+  while (before < 2 && batch.lens[before].values != now) before++;
+  // Where neither place holds them, the next step says what it needs.
+  if (before == 2 || batch.lens[1 - before].values == next) return;
+  batch.newest = 1 - before;
+  (void)SendAll(batch.lens[1 - before], std::move(next));
 }
 
 Status BatchViews::View(const std::vector<Cache*>& caches, const std::vector<int32_t>& ids, int32_t layer, int32_t new_slots,
@@ -93,12 +135,17 @@ Status BatchViews::View(const std::vector<Cache*>& caches, const std::vector<int
   Table& table = batch.tables[static_cast<size_t>(layer)];
   WINNOW_TRY(SendTable(table, caches, layer));
   const size_t at = static_cast<size_t>(shape.first_head) * caches.size();
-  const int32_t* lens = nullptr;
+  Lens* lens = nullptr;
   WINNOW_TRY(SendLens(batch, caches, layer, new_slots, at, &lens));
-  if (new_slots > 0) batch.growth = new_slots, batch.grown_layer = layer;
+  table.sent.read_by = lens->sent.read_by = device_->list_number();
+  if (new_slots > 0) {
+    batch.growth = new_slots, batch.grown_layer = layer;
+    batch.stepped.clear();
+    if (new_slots == 1 && !ids.empty() && layer == caches[0]->layout().last_with_heads) batch.stepped = caches;
+  }
   *out = {.pages = shape.pool->pages(),
-          .page_table = table.buffer.as<int32_t>(),
-          .kv_lens = lens,
+          .page_table = table.sent.buffer.as<int32_t>(),
+          .kv_lens = lens->sent.buffer.as<int32_t>() + at,
           .positions = shape.pool->positions(),
           .counts = shape.pool->counts(),
           // An append writes biases of 0 over whatever the page held; reads pass over them where all are 0.

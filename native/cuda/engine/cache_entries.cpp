@@ -100,7 +100,9 @@ Status CacheStore::ReleaseBefore(Cache& cache, int32_t layer, int32_t before) {
       changed = true;
     }
   }
-  if (changed) cache.TouchTable(layer);
+  if (!changed) return {};
+  cache.set_has_released(layer);
+  cache.TouchTable(layer);
   return {};
 }
 

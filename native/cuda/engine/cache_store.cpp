@@ -26,6 +26,7 @@ Status CacheStore::AddLayout(const std::vector<int32_t>& num_kv_heads, const std
     }
     layout->layers.push_back({num_kv_heads[layer], dim, layout->total_heads, pools_.Elements(dim, head_dim_v[layer]), &pools_});
     layout->total_heads += num_kv_heads[layer];
+    if (num_kv_heads[layer] > 0) layout->last_with_heads = static_cast<int32_t>(layer);
   }
   layouts_.push_back(std::move(layout));
   *out = static_cast<int32_t>(layouts_.size());
@@ -53,6 +54,7 @@ Status CacheStore::Fork(int32_t cache, int32_t* out) {
 Status CacheStore::Free(int32_t cache) {
   Cache* found = nullptr;
   WINNOW_TRY(Get(cache, "cacheFree.cache", &found));
+  batches_.ForgetSteps();
   caches_.erase(cache);
   return {};
 }

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -81,6 +82,11 @@ class Device : public BlockSource, protected GraphMaker {
     steps_ = StepGraphs(megabytes << 20);
     return {};
   }
+  /// Of the list that is being noted; another one when that has been issued.
+  uint64_t list_number() const { return list_number_; }
+  bool has_noted() const { return steps_.has_noted(); }
+  /// Called whenever the host is about to wait, with everything issued that it was asked for: what it does then costs nothing.
+  void set_before_wait(std::function<void()> work) { before_wait_ = std::move(work); }
   /// A noted op that was refused when it was issued by what can tell nobody; once.
   Status TakeFailure() {
     Status failure;
@@ -90,6 +96,8 @@ class Device : public BlockSource, protected GraphMaker {
 
   /// Host bytes may be reused on return; the device is not waited for.
   virtual Status CopyUp(void* to, const void* from, size_t bytes) = 0;
+  /// The same before what is noted, which must not have to do with that memory (see `list_number`).
+  virtual Status CopyUpAhead(void* to, const void* from, size_t bytes) = 0;
   /// Waits for the device; one host read.
   virtual Status CopyDown(void* to, const void* from, size_t bytes) = 0;
   virtual Status CopyAcross(void* to, const void* from, size_t bytes) = 0;
@@ -133,17 +141,26 @@ class Device : public BlockSource, protected GraphMaker {
   Status Settle() {
     WINNOW_TRY(TakeFailure());
     WINNOW_TRY(IssueHeld());
-    return steps_.has_noted() ? steps_.Settle(stream_handle(), *this, &counters_.graph_launches) : Status{};
+    return steps_.has_noted() ? IssueNoted() : Status{};
   }
   void SettleQuietly() {
     Status held = IssueHeld();
     if (!held.ok()) failure_ = std::move(held);
-    if (steps_.has_noted()) failure_ = steps_.Settle(stream_handle(), *this, &counters_.graph_launches);
+    if (steps_.has_noted()) failure_ = IssueNoted();
+  }
+  Status IssueNoted() {
+    list_number_++;
+    return steps_.Settle(stream_handle(), *this, &counters_.graph_launches);
+  }
+  void BeforeWait() const {
+    if (before_wait_) before_wait_();
   }
   DeviceCounters counters_;
   StepGraphs steps_{HeadStartOfGraphs() << 20};
   std::optional<WnRmsNormParams> held_norm_;
   Status failure_;
+  uint64_t list_number_ = 0;
+  std::function<void()> before_wait_;
   bool zeroes_blocks_ = true;
 };
 

@@ -2,6 +2,7 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "device.h"
@@ -155,6 +156,7 @@ class CudaDevice final : public Device {
     if (stream_ != nullptr) cudaStreamSynchronize(stream_);
     steps_.Drop();
     staging_.reset();
+    if (arrived_ != nullptr) cudaEventDestroy(arrived_);
     if (stream_ != nullptr) cudaStreamDestroy(stream_);
   }
 
@@ -189,6 +191,7 @@ class CudaDevice final : public Device {
     uint64_t keep = UINT64_MAX;
     WINNOW_TRY(Failed(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep), "cudaMemPoolSetAttribute"));
     WINNOW_TRY(driver_.Load());
+    WINNOW_TRY(Failed(cudaEventCreateWithFlags(&arrived_, cudaEventDisableTiming), "cudaEventCreate"));
     staging_ = std::make_unique<Staging>(stream_);
     return Failed(staging_->Open(), "cudaMallocHost");
   }
@@ -218,6 +221,9 @@ class CudaDevice final : public Device {
 
   Status CopyUp(void* to, const void* from, size_t bytes) override {
     WINNOW_TRY(Settle());
+    return CopyUpAhead(to, from, bytes);
+  }
+  Status CopyUpAhead(void* to, const void* from, size_t bytes) override {
     auto* target = static_cast<std::byte*>(to);
     auto* source = static_cast<const std::byte*>(from);
     while (bytes > 0) {
@@ -234,8 +240,17 @@ class CudaDevice final : public Device {
   Status CopyDown(void* to, const void* from, size_t bytes) override {
     counters_.host_reads++;
     WINNOW_TRY(Settle());
-    WINNOW_TRY(Failed(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_), "cuda download"));
-    return Synchronise();
+    // What goes to pinned memory does not make the host wait before it has prepared the next step.
+    const bool is_small = bytes <= Staging::kMostDown;
+    if (!is_small) BeforeWait();
+    WINNOW_TRY(Failed(cudaMemcpyAsync(is_small ? staging_->down() : to, from, bytes, cudaMemcpyDeviceToHost, stream_), "cuda download"));
+    if (!is_small) return Synchronise();
+    WINNOW_TRY(Failed(cudaEventRecord(arrived_, stream_), "cuda download"));
+    BeforeWait();
+    WINNOW_TRY(Failed(cudaEventSynchronize(arrived_), "cuda download"));
+    steps_.DeviceIsIdle();
+    std::memcpy(to, staging_->down(), bytes);
+    return {};
   }
   Status CopyAcross(void* to, const void* from, size_t bytes) override {
     WINNOW_TRY(Settle());
@@ -247,6 +262,7 @@ class CudaDevice final : public Device {
   }
   Status Synchronise() override {
     WINNOW_TRY(Settle());
+    BeforeWait();
     steps_.DeviceIsIdle();
     return Failed(cudaStreamSynchronize(stream_), "cuda synchronise");
   }
@@ -309,6 +325,7 @@ class CudaDevice final : public Device {
 
   DeviceFacts facts_;
   cudaStream_t stream_ = nullptr;
+  cudaEvent_t arrived_ = nullptr;  ///< of the last small download
   DriverMemory driver_;
   std::unique_ptr<Staging> staging_;
 };

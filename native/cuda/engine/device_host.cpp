@@ -77,10 +77,16 @@ class HostDevice final : public Device {
   size_t cache_limit() const override { return size_t{64} << 20; }
 
   Status CopyUp(void* to, const void* from, size_t bytes) override { return Move(to, from, bytes); }
+  Status CopyUpAhead(void* to, const void* from, size_t bytes) override {
+    if (bytes > 0) std::memmove(to, from, bytes);
+    return {};
+  }
   Status CopyDown(void* to, const void* from, size_t bytes) override {
     counters_.host_reads++;
+    WINNOW_TRY(Move(to, from, bytes));
+    BeforeWait();
     steps_.DeviceIsIdle();
-    return Move(to, from, bytes);
+    return {};
   }
   Status CopyAcross(void* to, const void* from, size_t bytes) override { return Move(to, from, bytes); }
   Status Fill(void* to, uint8_t byte, size_t bytes) override {
@@ -89,8 +95,10 @@ class HostDevice final : public Device {
     return {};
   }
   Status Synchronise() override {
+    WINNOW_TRY(Settle());
+    BeforeWait();
     steps_.DeviceIsIdle();
-    return Settle();
+    return {};
   }
   Status CopyBandwidth(double* rate) override {
     constexpr size_t kBytes = size_t{32} << 20;

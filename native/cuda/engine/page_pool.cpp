@@ -24,6 +24,7 @@ Status PagePool::Open() {
   const bool is_packed = geometry_.planes[0].bits != 0 || geometry_.planes[1].bits != 0;
   const int64_t limit = is_packed ? 1 << WN_PACKED_PAGE_BITS : INT32_MAX / 2;
   const int64_t most = std::min<int64_t>(device_->facts().memory_bytes / plane_bytes_, limit);
+  most_ = static_cast<int32_t>(most);
   const size_t field = static_cast<size_t>(most) * kPageSlots * 4;
   WINNOW_TRY(device_->Reserve(static_cast<size_t>(most * plane_bytes_), &pages_));
   WINNOW_TRY(device_->Reserve(field, &positions_));

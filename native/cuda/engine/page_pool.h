@@ -47,17 +47,21 @@ class PagePool {
   int64_t live_bytes() const { return live_ * page_bytes(); }
   void set_poison(bool on) { poisons_ = on; }
 
-  void* pages() const { return pages_->base(); }
-  int32_t* positions() const { return reinterpret_cast<int32_t*>(positions_->base()); }
-  int32_t* counts() const { return reinterpret_cast<int32_t*>(counts_->base()); }
-  float* bias() const { return reinterpret_cast<float*>(bias_->base()); }
+  /// Null, like the other fields, until the first page was taken.
+  void* pages() const { return BaseOf(pages_); }
+  int32_t* positions() const { return reinterpret_cast<int32_t*>(BaseOf(positions_)); }
+  int32_t* counts() const { return reinterpret_cast<int32_t*>(BaseOf(counts_)); }
+  float* bias() const { return reinterpret_cast<float*>(BaseOf(bias_)); }
   WnPageFormat format() const {
     return {pages(), positions(), counts(), bias(), {geometry_.planes[0], geometry_.planes[1]}};
   }
+  /// Pages that there are addresses for: kernels that must know an end take this one, which never moves.
+  int32_t most_pages() const { return most_; }
   /// Pages that have memory; ids are below it.
   int32_t num_pages() const { return static_cast<int32_t>(references_.size()); }
 
  private:
+  static std::byte* BaseOf(const std::unique_ptr<GrowingRange>& range) { return range == nullptr ? nullptr : range->base(); }
   std::byte* PageAt(int32_t page) const { return pages_->base() + page * plane_bytes_; }
 
   std::shared_ptr<Device> device_;
@@ -65,6 +69,7 @@ class PagePool {
   int64_t plane_bytes_;
   std::unique_ptr<GrowingRange> pages_, positions_, counts_, bias_;
   std::vector<int32_t> references_, free_, poisoned_;
+  int32_t most_ = 0;
   int64_t live_ = 0;
   bool poisons_ = false;
 };

@@ -6,12 +6,13 @@
 #include <cstring>
 
 /// Pinned memory in two halves, with a mirror on the device: a small upload is a copy into it and an asynchronous transfer,
-/// and only a half that is entered again waits for what was last sent from it.
+/// and only a half that is entered again waits for what was last sent from it. A small download goes through it as well.
 namespace winnow::gpu {
 
 class Staging {
  public:
   static constexpr size_t kMost = size_t{8} << 20;  ///< of one upload; the size of a half
+  static constexpr size_t kMostDown = size_t{64} << 10;
 
   struct Place {
     std::byte* host;    ///< null when CUDA failed
@@ -30,7 +31,7 @@ class Staging {
 
   cudaError_t Open() {
     void *host = nullptr, *device = nullptr;
-    cudaError_t error = cudaMallocHost(&host, 2 * kMost);
+    cudaError_t error = cudaMallocHost(&host, 2 * kMost + kMostDown);
     host_ = static_cast<std::byte*>(host);
     if (error == cudaSuccess) error = cudaMalloc(&device, 2 * kMost);
     device_ = static_cast<std::byte*>(device);
@@ -52,6 +53,9 @@ class Staging {
     std::memcpy(host_ + at, from, bytes);
     return {host_ + at, device_ + at};
   }
+
+  /// Pinned memory for a download of at most kMostDown bytes.
+  std::byte* down() const { return host_ + 2 * kMost; }
 
  private:
   cudaStream_t stream_;
