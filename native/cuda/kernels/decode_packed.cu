@@ -27,15 +27,13 @@ __global__ void __launch_bounds__(32 * Shape<kHeadDim, kBits>::kWarps, Shape<kHe
   extern __shared__ __align__(128) char ring[];
   __shared__ float maxima[kWarps][8], sums[kWarps][8];
   const int segment = blockIdx.y, warp = threadIdx.x / 32;
-  let_successor_start();
-  wait_for_predecessor();
+  if ((a.variant & 2) == 0) let_successor_start();
   auto range = [&](int& first, int& end) {
     const int groups = (a.kv_lens[segment] + 31) / 32, per_split = ceil_div(groups, static_cast<int>(gridDim.x));
     first = blockIdx.x * per_split + warp;
     end = min((static_cast<int>(blockIdx.x) + 1) * per_split, groups);
   };
   int first, end;
-  range(first, end);
   auto entry_of = [&](int group) { return group < end ? a.page_table[static_cast<uint32_t>(segment * a.page_table_stride) + static_cast<uint32_t>(group) / 2] : 0; };
   char* const own = ring + warp * kParts * static_cast<int>(Warp::kPartBytes);
   auto fetch = [&](auto keys, uint32_t at, uint32_t group, int32_t entry) {
@@ -50,6 +48,17 @@ __global__ void __launch_bounds__(32 * Shape<kHeadDim, kBits>::kWarps, Shape<kHe
   };
   constexpr std::true_type kKeysPart;
   constexpr std::false_type kValuesPart;
+  if (a.variant & 1) {
+    // The host writes lens and tables; of what the kernel before writes nothing is taken for more than a hint.
+    range(first, end);
+    const int lane = threadIdx.x & 31;
+    if (lane <= kAhead) {
+      const int32_t entry = entry_of(first + lane * kWarps);
+      if (entry < 0) Warp::ask_for(a, entry, static_cast<uint32_t>(first) % 2);
+    }
+  }
+  wait_for_predecessor();
+  range(first, end);
   // Entries are looked up again rather than kept: registers are dearer.
 #pragma unroll
   for (int n = 0; n < kParts; n++) {
@@ -212,6 +221,7 @@ WnStatus wn_decode_packed(const WnDecodePackedParams* params, void* stream) {
   a.page_table_stride = cache.page_table_stride;
   a.key_params_step = keys.group == 32 ? 4 * cache.head_dim : 0;
   a.key_params_bytes = 4 * cache.head_dim * 64 / keys.group;
+  a.variant = p.variant;
   a.scale_log2 = p.softmax_scale * kLog2e;
   const auto cuda_stream = static_cast<cudaStream_t>(stream);
   const WnStatus status = cache.head_dim == 64 ? dispatch<64>(keys.bits, a, splits, cuda_stream) : dispatch<128>(keys.bits, a, splits, cuda_stream);

@@ -19,7 +19,7 @@ struct PackedArgs {
   int64_t page_bytes;
   int32_t num_segments, num_kv_heads, num_query_heads, group_size, page_table_stride;
   /// Bytes: between the params of the keys of both halves of a page, 0 where they share them; of the params of all its keys.
-  int32_t key_params_step, key_params_bytes;
+  int32_t key_params_step, key_params_bytes, variant;
   float scale_log2;
 };
 
@@ -119,6 +119,15 @@ struct PackedWarp {
       async_copy_16(target + (place ^ more) + 512 * i, codes + 512 * i, true);
     }
     if (16 * lane < 4 * kHeadDim) async_copy_16(target + kParams + 16 * (kKeys ? lane ^ (lane / 8 & kParamMask) : lane), params, true);
+  }
+
+  /// Asks for both to be brought into the L2, by one thread.
+  WN_DEVICE static void ask_for(const PackedArgs& a, int32_t entry, uint32_t half) {
+    const char* page = a.pages + entry_page(entry) * a.page_bytes;
+    prefetch_l2(page + half * kParams, kParams);
+    prefetch_l2(page + 2 * kParams + half * kParams, kParams);
+    prefetch_l2(page + 4 * kParams + half * a.key_params_step, 4 * kHeadDim);
+    prefetch_l2(page + 4 * kParams + a.key_params_bytes + half * 4 * kHeadDim, 4 * kHeadDim);
   }
 
   /// Scores of slots 16 c + g (+ 8) against heads 2 t and 2 t + 1, in log2 units.
