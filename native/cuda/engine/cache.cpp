@@ -56,7 +56,6 @@ void Cache::Truncate(int32_t layer, int32_t kv_head, int32_t len) {
 
 int64_t Cache::HeadBytes(int32_t layer, int32_t kv_head) {
   const LayerGeometry& shape = geometry(layer);
-<<<<<<< HEAD
   const int64_t slot_bytes = int64_t{shape.head_dim} * 4;
   // Bytes that the page of an entry lacks, of which `used` slots count.
   auto saved_by = [&](int32_t entry, int64_t used) {
@@ -74,19 +73,6 @@ int64_t Cache::HeadBytes(int32_t layer, int32_t kv_head) {
       for (size_t i = 0; i + 1 < pages.size(); i++) state.saved[static_cast<size_t>(h)] += saved_by(pages[i], kPageSlots);
     }
     state.saved_version = state.table_version;
-=======
-  int64_t bytes = int64_t{slots.len} * shape.head_dim * 4;
-  const LayerState& state = state_[static_cast<size_t>(layer)];
-  if (!state.has_packed && !state.has_released) return bytes;
-  for (size_t index = 0; index < slots.pages.size(); index++) {
-    const int32_t entry = slots.pages[index];
-    const int64_t used = std::min(kPageSlots, slots.len - static_cast<int32_t>(index) * kPageSlots);
-    if (entry == kReleasedPage) bytes -= used * shape.head_dim * 4;
-    if (entry >= 0) continue;
-    const PageGeometry& packed = shape.pools->Of(*shape.pool, entry).geometry();
-    for (const WnPlaneFormat& plane : packed.planes)
-      if (plane.bits != 0) bytes += counted_bytes(plane, shape.head_dim) - used * shape.head_dim * 2;
->>>>>>> a70930e (The host keeps the books of a step and sends what the next needs while the device works; new pages neither split nor renew a step's graph)
   }
   const HeadSlots& slots = head(layer, kv_head);
   const int64_t bytes = slots.len * slot_bytes - state.saved[static_cast<size_t>(kv_head)];

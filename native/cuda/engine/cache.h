@@ -64,8 +64,6 @@ class Cache {
   /// Whether pages of the layer may be packed.
   bool has_packed(int32_t layer) const { return state_[static_cast<size_t>(layer)].has_packed; }
   void set_has_packed(int32_t layer) { state_[static_cast<size_t>(layer)].has_packed = true; }
-  /// Pages of the layer have been given back.
-  void set_has_released(int32_t layer) { state_[static_cast<size_t>(layer)].has_released = true; }
   /// Number of the one format that all packed pages of the layer have, kNoFormat, or kManyFormats.
   int32_t PackedFormat(int32_t layer);
   void Retain(int32_t layer, int32_t entry) const { geometry(layer).pools->Retain(*geometry(layer).pool, entry); }
@@ -82,7 +80,6 @@ class Cache {
     uint64_t table_version = 0;
     bool has_bias = false;
     bool has_packed = false;
-    bool has_released = false;
     uint64_t format_version = 0;  ///< of the tables that `format` was told from
     int32_t format = 0;
     uint64_t saved_version = 0;  ///< of the tables that `saved` was counted in

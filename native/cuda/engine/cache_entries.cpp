@@ -100,9 +100,7 @@ Status CacheStore::ReleaseBefore(Cache& cache, int32_t layer, int32_t before) {
       changed = true;
     }
   }
-  if (!changed) return {};
-  cache.set_has_released(layer);
-  cache.TouchTable(layer);
+  if (changed) cache.TouchTable(layer);
   return {};
 }
 
