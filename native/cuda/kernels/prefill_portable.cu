@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks) prefill_portable_kern
   __shared__ PortableRow see[kRows];
   __shared__ PortableEdges edges;
   __shared__ PortableWalk walk;
-  __shared__ float sums[2 * C::kTiles][kThreads];
+  __shared__ float parked[C::kParked][kThreads];
   __shared__ PortableStep ahead[kStepsKept];
   const uint32_t q_tile = shared_address(shared), k_tile = q_tile + C::kQueryBytes, v_tile = k_tile + C::kTileBytes;
   const int thread = threadIdx.x, packed = a.query_len * a.pack;
@@ -137,9 +137,9 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks) prefill_portable_kern
     async_copy_commit();
   };
 
-  PortableWarp<C> state(sums);
-  // Scores in log2 units after scaling; a cap scales them itself.
-  const float scale = C::kCap ? 1 : a.softmax_scale * kLog2e;
+  PortableWarp<C> state(parked);
+  // From what scores are after a cap, if any, to log2 units.
+  const float scale = kLog2e * (C::kCap ? a.soft_cap : a.softmax_scale);
   look_ahead(0);
   __syncthreads();
   if (walk.steps > 0) {
@@ -160,7 +160,7 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks) prefill_portable_kern
     }
     float s[C::kTiles][PortableWarp<C>::kColumns][4];
     state.scores(q_tile, k_tile + stage, s);
-    if constexpr (C::kCap) state.cap(s, a.softmax_scale * kLog2e * 2 / a.soft_cap, a.soft_cap * kLog2e);
+    if constexpr (C::kCap) state.cap(s, a.softmax_scale / a.soft_cap);
     const PortableStep step = ahead[i % kStepsKept];
     if (!step.is_plain())
       state.mask(s, see, step.place < 0 ? INT32_MAX - C::kKeys : step.block() * C::kKeys,
@@ -177,7 +177,7 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks) prefill_portable_kern
   float sum[C::kTiles][2];
   state.join_sums(sum);
 
-  const int lane = thread & 31, warp_row = thread / 32 * 16 * C::kTiles;
+  const int lane = thread_anew() & 31, warp_row = thread_anew() / 32 * 16 * C::kTiles;
 #pragma unroll
   for (int m = 0; m < C::kTiles; m++)
 #pragma unroll

@@ -18,6 +18,9 @@ struct PortableConfig {
   /// Threads that copy a row: as many as it has pieces, rounded up to a power of two.
   static constexpr int kLanes = kPieces <= 8 ? 8 : kPieces <= 16 ? 16 : 32;
   static constexpr int kTileBytes = kKeys * kRowBytes, kQueryBytes = kRows * kRowBytes;
+  /// Whether maxima rest in shared memory beside the sums: two tiles fill the registers.
+  static constexpr bool kParks = kTiles == 2;
+  static constexpr int kParked = 2 * kTiles * (kParks ? 2 : 1);
   static constexpr int kSharedBytes = kQueryBytes + 2 * kStages * kTileBytes;
 };
 
@@ -115,14 +118,15 @@ struct PortableWarp {
   static constexpr int kColumns = C::kKeys / 8, kDims = C::kDim / 8;
   float out[C::kTiles][kDims][4];
   float maximum[C::kTiles][2];
-  float (*sums)[C::kThreads];  ///< [2 * kTiles], of this lane's columns; in shared memory
+  float (*sums)[C::kThreads];  ///< in shared memory, of this lane's columns, then the maxima
 
-  WN_DEVICE explicit PortableWarp(float (*shared_sums)[C::kThreads]) : sums(shared_sums) {
+  WN_DEVICE explicit PortableWarp(float (*parked)[C::kThreads]) : sums(parked) {
 #pragma unroll
     for (int m = 0; m < C::kTiles; m++) {
 #pragma unroll
       for (int i = 0; i < 2; i++) {
         maximum[m][i] = kNoScore;
+        if (C::kParks) sums[2 * C::kTiles + 2 * m + i][thread_anew()] = kNoScore;
         sums[2 * m + i][thread_anew()] = 0;
       }
 #pragma unroll
@@ -160,14 +164,34 @@ struct PortableWarp {
     }
   }
 
-  /// cap * tanh(inner / 2 * score) in log2 units: tanh(y) = 1 - 2 / (exp(2 y) + 1) is off by a few ulp of 1, which the cap scales.
-  WN_DEVICE void cap(float (&s)[C::kTiles][kColumns][4], float inner, float cap) const {
+  /// tanh(slope * score): by an odd polynomial where all scores of the warp are so small, within 3e-6, since a cap is far from
+  /// most scores and exponentials are scarce; else 1 - 2 / (exp(2 y) + 1).
+  WN_DEVICE void cap(float (&s)[C::kTiles][kColumns][4], float slope) const {
+    float largest = 0;
 #pragma unroll
     for (int m = 0; m < C::kTiles; m++)
 #pragma unroll
       for (int c = 0; c < kColumns; c++)
 #pragma unroll
-        for (int r = 0; r < 4; r++) s[m][c][r] = cap - __fdividef(2 * cap, exp2_fast(s[m][c][r] * inner) + 1);
+        for (int r = 0; r < 4; r++) largest = fmaxf(largest, fabsf(s[m][c][r]));
+    if (__all_sync(~0u, largest * slope <= 1)) {
+#pragma unroll
+      for (int m = 0; m < C::kTiles; m++)
+#pragma unroll
+        for (int c = 0; c < kColumns; c++)
+#pragma unroll
+          for (int r = 0; r < 4; r++) {
+            const float y = s[m][c][r] * slope, z = y * y;
+            s[m][c][r] = y * fmaf(z, fmaf(z, fmaf(z, fmaf(z, 0.0083658141f, -0.0432997021f), 0.1292205489f), -0.3326581994f), 0.9999684671f);
+          }
+    } else {
+#pragma unroll
+      for (int m = 0; m < C::kTiles; m++)
+#pragma unroll
+        for (int c = 0; c < kColumns; c++)
+#pragma unroll
+          for (int r = 0; r < 4; r++) s[m][c][r] = 1 - __fdividef(2, exp2_fast(s[m][c][r] * (2 * kLog2e * slope)) + 1);
+    }
   }
 
   /// Hides what a query does not see of the 64 slots from `first` on; `positions`: of those slots, null where none slides.
@@ -213,6 +237,7 @@ struct PortableWarp {
     for (int m = 0; m < C::kTiles; m++)
 #pragma unroll
       for (int i = 0; i < 2; i++) {
+        if (C::kParks) maximum[m][i] = sums[2 * C::kTiles + 2 * m + i][thread_anew()];
         float best = s[m][0][2 * i];
 #pragma unroll
         for (int c = 0; c < kColumns; c++) best = fmaxf(best, fmaxf(s[m][c][2 * i], s[m][c][2 * i + 1]));
@@ -226,7 +251,10 @@ struct PortableWarp {
     // Maxima settle after a few steps. All lanes take one way.
     if (!__any_sync(~0u, moves)) return;
 #pragma unroll
-    for (int i = 0; i < 2 * C::kTiles; i++) sums[i][thread_anew()] *= factor[i / 2][i % 2];
+    for (int i = 0; i < 2 * C::kTiles; i++) {
+      sums[i][thread_anew()] *= factor[i / 2][i % 2];
+      if (C::kParks) sums[2 * C::kTiles + i][thread_anew()] = maximum[i / 2][i % 2];
+    }
 #pragma unroll
     for (int m = 0; m < C::kTiles; m++)
 #pragma unroll
@@ -271,11 +299,12 @@ struct PortableWarp {
   }
 
   /// Whole sums of the queries.
-  WN_DEVICE void join_sums(float (&sum)[C::kTiles][2]) const {
+  WN_DEVICE void join_sums(float (&sum)[C::kTiles][2]) {
 #pragma unroll
     for (int m = 0; m < C::kTiles; m++)
 #pragma unroll
       for (int i = 0; i < 2; i++) {
+        if (C::kParks) maximum[m][i] = sums[2 * C::kTiles + 2 * m + i][thread_anew()];
         sum[m][i] = sums[2 * m + i][thread_anew()];
         sum[m][i] += __shfl_xor_sync(~0u, sum[m][i], 1);
         sum[m][i] += __shfl_xor_sync(~0u, sum[m][i], 2);

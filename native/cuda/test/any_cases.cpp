@@ -135,6 +135,7 @@ void add_long_runs(std::vector<AnyCase>& table) {
       table.push_back({.name = "run-group", .head_dim = d, .group_size = group, .query_len = 75, .lens = {75, 203}, .variant = 1});
     table.push_back({.name = "run-batch", .head_dim = d, .rows = 3, .query_len = 40, .lens = {40, 130, 64, 400, 63}, .variant = 1});
     table.push_back({.name = "run-cap", .head_dim = d, .query_len = 100, .lens = {100, 230}, .soft_cap = 3, .variant = 1});
+    table.push_back({.name = "run-cap-far", .head_dim = d, .query_len = 70, .lens = {70, 133}, .soft_cap = 50, .variant = 1});
     table.push_back({.name = "run-windows", .head_dim = d, .group_size = 5, .query_len = 150, .lens = {150, 300}, .has_windows = true, .variant = 1});
     for (int window : {1, 50, 64, 200}) {
       table.push_back({.name = "run-sliding", .head_dim = d, .query_len = 120, .lens = {120, 411}, .sliding_window = window, .variant = 1});
