@@ -100,6 +100,10 @@ WnStatus dispatch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
   if (p.head_dim == 128) {
     if (p.block_row_ptr && p.variant == 7) return launch<PrefillConfig<128, 2, 128, 3, true, true, true, true>>(p, stream);
     if (p.block_row_ptr && (p.variant == 8 || p.variant == 10)) return launch<PrefillConfig<128, 2, 128, 3, true, true, true, true, true>>(p, stream);
+    if (p.block_row_ptr && p.variant == 11)
+      return launch<PrefillConfig<128, 2, 128, 3, true, true, true, true, true, false, true>>(p, stream);
+    if (p.block_row_ptr && p.variant == 12)
+      return launch<PrefillConfig<128, 2, 128, 3, true, true, true, true, true, true, true>>(p, stream);
     if (p.block_row_ptr && p.variant == 9) return launch<PrefillConfig<128, 2, 128, 3, true, true, true, true, true, true>>(p, stream);
     if (p.block_row_ptr) return launch<PrefillConfig<128, 2, 128, 3, true, true>>(p, stream);
     if (p.pages) return launch<PrefillConfig<128, 3, 128, 2, false, true, false>>(p, stream);

@@ -50,7 +50,9 @@ struct PrefillRows {
                     q_address + tile_byte(from, 16 * step + lane / 16 * 8, C::kRows));
   }
 
-  WN_DEVICE void issue_scores(float (&s)[kScores], uint32_t q_address, uint32_t k_address) const {
+  /// Against all keys of a step, or against its first half.
+  template <int kLength>
+  WN_DEVICE void issue_scores(float (&s)[kLength], uint32_t q_address, uint32_t k_address) const {
     pin_registers(s);
     wgmma_fence();
 #pragma unroll
@@ -65,11 +67,21 @@ struct PrefillRows {
     wgmma_commit();
     pin_registers(s);
   }
-  WN_DEVICE void issue_values(uint32_t v_address) {
+  WN_DEVICE void issue_values(uint32_t v_address, bool is_short = false) {
+    if constexpr (C::kShort) {
+      if (is_short) {
+        issue_value_steps<4>(v_address);
+        return;
+      }
+    }
+    issue_value_steps<C::kBlock / 16>(v_address);
+  }
+  template <int kSteps>
+  WN_DEVICE void issue_value_steps(uint32_t v_address) {
     pin_registers(out);
     wgmma_fence();
 #pragma unroll
-    for (int step = 0; step < C::kBlock / 16; step++)
+    for (int step = 0; step < kSteps; step++)
       wgmma_register_shared<1>(out, weights + 4 * step, operand_descriptor(v_address + step * 2048, C::kBlock * 128), 1);
     wgmma_commit();
     pin_registers(out);
@@ -79,6 +91,21 @@ struct PrefillRows {
     const int64_t low = static_cast<int64_t>(first_row) + a.q_offset;
     if (column + 63 > low || column + 64 > a.kv_len) return true;
     return C::kWindows && a.window_tokens > 0 && column + 64 > a.sink_tokens && column <= low + 63 - a.window_tokens;
+  }
+  /// Blocks of 64 keys from `first` and, where the step is whole, `second` on; without a window.
+  template <int kLength>
+  WN_DEVICE void mask_blocks(float (&s)[kLength], int2 columns) const {
+    mask_block<0>(s, columns.x);
+    if constexpr (kLength > 32) mask_block<1>(s, columns.y);
+  }
+  template <int kBlock, int kLength>
+  WN_DEVICE void mask_block(float (&s)[kLength], int column) const {
+    if (!half_needs_mask(column)) return;
+    const int from = column + 2 * (lane % 4);
+    const int end0 = min(row + a.q_offset + 1, a.kv_len) - from, end1 = min(row + 8 + a.q_offset + 1, a.kv_len) - from;
+#pragma unroll
+    for (int i = 0; i < 32; i++)
+      if (8 * (i / 4) + (i & 1) >= ((i >> 1) & 1 ? end1 : end0)) s[32 * kBlock + i] = -INFINITY;
   }
   WN_DEVICE void mask(float (&s)[kScores], int2 columns) const {
     if (!half_needs_mask(columns.x) && (C::kBlock == 64 || !half_needs_mask(columns.y)) &&
@@ -101,10 +128,11 @@ struct PrefillRows {
 
   /// Online softmax of one step: scores become weights, the running maximum and sum move on. The caller multiplies
   /// the output by the returned factors.
-  WN_DEVICE float2 soften(float (&s)[kScores]) {
+  template <int kLength>
+  WN_DEVICE float2 soften(float (&s)[kLength]) {
     float new0 = max0, new1 = max1;
 #pragma unroll
-    for (int i = 0; i < kScores; i += 4) {
+    for (int i = 0; i < kLength; i += 4) {
       new0 = fmaxf(new0, fmaxf(s[i], s[i + 1]));
       new1 = fmaxf(new1, fmaxf(s[i + 2], s[i + 3]));
     }
@@ -121,7 +149,7 @@ struct PrefillRows {
     max1 = new1;
     float step0 = 0, step1 = 0;
 #pragma unroll
-    for (int i = 0; i < kScores; i += 4) {
+    for (int i = 0; i < kLength; i += 4) {
       s[i] = exp2_fast(fmaf(s[i], a.scale_log2, -shift0));
       s[i + 1] = exp2_fast(fmaf(s[i + 1], a.scale_log2, -shift0));
       s[i + 2] = exp2_fast(fmaf(s[i + 2], a.scale_log2, -shift1));
@@ -133,9 +161,10 @@ struct PrefillRows {
     sum1 = sum1 * factor.y + step1;
     return factor;
   }
-  WN_DEVICE void pack(const float (&s)[kScores]) {
+  template <int kLength>
+  WN_DEVICE void pack(const float (&s)[kLength]) {
 #pragma unroll
-    for (int i = 0; i < C::kBlock / 4; i++) weights[i] = pack_bf16(s[2 * i], s[2 * i + 1]);
+    for (int i = 0; i < kLength / 2; i++) weights[i] = pack_bf16(s[2 * i], s[2 * i + 1]);
   }
   WN_DEVICE void rescale(float2 factor) {
 #pragma unroll
@@ -323,7 +352,7 @@ struct PrefillConsumer {
   }
 
   /// The next tile that has steps: how many, 0 after the last tile.
-  WN_DEVICE int next_tile(int* query_head) {
+  WN_DEVICE int next_tile(int* query_head, int* shorts) {
     for (;;) {
       barrier_wait(sm.q_full + rings.query(), rings.query_parity());
       // Shuffled, so that the compiler knows a warp's lanes to agree.
@@ -331,6 +360,7 @@ struct PrefillConsumer {
       const int index = __shfl_sync(~0u, sent.x, 0), count = __shfl_sync(~0u, sent.y, 0);
       if (index < 0) return 0;
       begin(__shfl_sync(~0u, sent.z, 0));
+      *shorts = index;
       *query_head = __shfl_sync(~0u, sent.w, 0);
       if (count > 0) rows.hold_queries(q_address, group * 64);
       release(sm.q_empty + rings.query());
@@ -339,6 +369,10 @@ struct PrefillConsumer {
       rows.store_nothing(*query_head);
     }
   }
+  /// Whether this group leaves out the second half of a step: the first of its tile, or with `left` to come of it.
+  WN_DEVICE bool step_is_short(int shorts, bool is_first, int left) const {
+    return C::kShort && ((is_first && (shorts & 1)) || (left == 1 && group == 0 && (shorts & 2)));
+  }
   WN_DEVICE void take_turn() const {
     if constexpr (C::kTurns) named_barrier_sync(1 + group, 256);
   }
@@ -346,53 +380,81 @@ struct PrefillConsumer {
     if constexpr (C::kTurns) named_barrier_arrive(2 - group, 256);
   }
 
+  template <int kLength>
+  WN_DEVICE void mask(float (&s)[kLength], int2 columns) const {
+    if constexpr (C::kShort)
+      rows.mask_blocks(s, columns);
+    else
+      rows.mask(s, columns);
+  }
+  template <int kLength>
+  WN_DEVICE void first_scores() {
+    const int stage = rings.stage(0);
+    float s[kLength];
+    barrier_wait(sm.k_full + stage, rings.parity(0));
+    const int2 columns = sm.columns[stage];
+    rows.issue_scores(s, q_address, shared_address(sm.k) + stage * C::kTileBytes);
+    wgmma_wait<0>();
+    pin_registers(s);
+    release(sm.k_empty + stage);
+    mask(s, columns);
+    rows.soften(s);
+    rows.pack(s);
+  }
+  /// Scores of the step that the rings stand at beside the values of the one before.
+  template <int kLength>
+  WN_DEVICE float2 step_across(bool was_short) {
+    const int stage = rings.stage(0), previous = rings.stage(-1);
+    float s[kLength];
+    barrier_wait(sm.k_full + stage, rings.parity(0));
+    const int2 columns = sm.columns[stage];
+    take_turn();
+    rows.issue_scores(s, q_address, shared_address(sm.k) + stage * C::kTileBytes);
+    barrier_wait(sm.v_full + previous, rings.parity(-1));
+    rows.issue_values(shared_address(sm.v) + previous * C::kTileBytes, was_short);
+    pass_turn();
+    wgmma_wait<1>();
+    pin_registers(s);
+    release(sm.k_empty + stage);
+    mask(s, columns);
+    const float2 factor = rows.soften(s);
+    pin_registers(s);
+    // Asked again only to keep the wait below behind the exponentials.
+    barrier_wait(sm.v_full + previous, rings.parity(-1));
+    wgmma_wait<0>();
+    pin_registers(rows.out);
+    release(sm.v_empty + previous);
+    rows.pack(s);
+    return factor;
+  }
+
   /// As run_overlapped, and the first scores of a tile are computed while the last values of the one before are multiplied.
   /// The rings stand at the step whose scores come next.
   WN_DEVICE void run_across() {
-    int query_head, left = next_tile(&query_head);
+    int query_head, shorts, left = next_tile(&query_head, &shorts);
     if (left == 0) return;
     rows.clear();
     if (group == 1) pass_turn();
-    {
-      float s[kScores];
-      const int2 columns = begin_step(s, 0);
-      wgmma_wait<0>();
-      pin_registers(s);
-      release(sm.k_empty + rings.stage(0));
-      rows.mask(s, columns);
-      rows.soften(s);
-      rows.pack(s);
-    }
+    bool is_short = step_is_short(shorts, true, left);
+    if (C::kShort && is_short)
+      first_scores<C::kShort ? 32 : kScores>();
+    else
+      first_scores<kScores>();
     PrefillSums ended;
     for (;;) {
       rings.steps_done++;
-      const bool ends = --left == 0;
+      const bool ends = --left == 0, was_short = is_short;
       if (ends) {
         ended = rows.sums(query_head);
-        left = next_tile(&query_head);
+        left = next_tile(&query_head, &shorts);
         if (left == 0) break;
       }
-      const int stage = rings.stage(0), previous = rings.stage(-1);
-      float s[kScores];
-      barrier_wait(sm.k_full + stage, rings.parity(0));
-      const int2 columns = sm.columns[stage];
-      take_turn();
-      rows.issue_scores(s, q_address, shared_address(sm.k) + stage * C::kTileBytes);
-      barrier_wait(sm.v_full + previous, rings.parity(-1));
-      rows.issue_values(shared_address(sm.v) + previous * C::kTileBytes);
-      pass_turn();
-      wgmma_wait<1>();
-      pin_registers(s);
-      release(sm.k_empty + stage);
-      rows.mask(s, columns);
-      const float2 factor = rows.soften(s);
-      pin_registers(s);
-      // Asked again only to keep the wait below behind the exponentials.
-      barrier_wait(sm.v_full + previous, rings.parity(-1));
-      wgmma_wait<0>();
-      pin_registers(rows.out);
-      release(sm.v_empty + previous);
-      rows.pack(s);
+      is_short = step_is_short(shorts, ends, left);
+      float2 factor;
+      if (C::kShort && is_short)
+        factor = step_across<C::kShort ? 32 : kScores>(was_short);
+      else
+        factor = step_across<kScores>(was_short);
       if (ends) {
         rows.store(ended);
         rows.clear();
@@ -402,7 +464,7 @@ struct PrefillConsumer {
     }
     const int last = rings.stage(-1);
     barrier_wait(sm.v_full + last, rings.parity(-1));
-    rows.issue_values(shared_address(sm.v) + last * C::kTileBytes);
+    rows.issue_values(shared_address(sm.v) + last * C::kTileBytes, is_short);
     wgmma_wait<0>();
     pin_registers(rows.out);
     release(sm.v_empty + last);
