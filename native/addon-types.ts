@@ -119,6 +119,8 @@ export interface Addon {
   resetDeviceMeters?(): void;
   /** Waits until everything asked for so far is done: before every reading of a clock. */
   synchronise?(): void;
+  /** Of the host build of cuda alone: whether the ops that take a step's time are left out, so that what remains is the host's own work. */
+  leaveOutOps?(on: 0 | 1): void;
   /** GB/s read plus written by copies on the device, the best of a few: the yardstick of decode steps. */
   deviceCopyBandwidth?(): number;
 

@@ -39,6 +39,14 @@ suite('a program of calls', () => {
     recorder.flush();
     assert.deepEqual(addon.cacheLens(caches[1499]!), Int32Array.of(1));
     assert.deepEqual(addon.cacheLens(caches[4]!), Int32Array.of(1 + rows / 2));
+    // A list that was passed before the flush is passed again; after `clear` another one may lie at its place.
+    recorder.ops.ropeAppend(qkv, positions, table, 1, caches, 0, 0, 0, 0, 1e-5, q);
+    recorder.flush();
+    assert.deepEqual(addon.cacheLens(caches[1499]!), Int32Array.of(2));
+    recorder.clear();
+    recorder.ops.ropeAppend(qkv, positions, table, 1, caches.slice().reverse(), 0, 0, 0, 0, 1e-5, q);
+    recorder.flush();
+    assert.deepEqual(addon.cacheLens(caches[1499]!), Int32Array.of(3));
     for (const cache of caches) addon.cacheFree(cache);
   });
 

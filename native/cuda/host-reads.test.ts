@@ -21,6 +21,9 @@ const settings: Record<string, Record<string, unknown>> = {
   quest: { keptFraction: 0.5 },
 };
 
+/** Those whose steps send nothing but what the model is fed. */
+const plain = new Set(['dense', 'knorm', 'snapkv']);
+
 describe('a decode step on the CUDA backend', { skip: hostSkip }, () => {
   before(() => {
     process.env.WINNOW_CUDA_BINARY = hostBinary;
@@ -28,6 +31,8 @@ describe('a decode step on the CUDA backend', { skip: hostSkip }, () => {
 
   for (const [id, budget] of Object.entries(settings)) {
     test(`${id} waits once, for the token`, async () => {
+      // Values that each upload sent, by the download that they were made before.
+      const sent: number[][] = [[]];
       const path = writeTinyModel(join(folder, id), { layers: 3, queryHeads: 4, kvHeads: 2, headDim: 64, seed: 3 });
       const engine = openLocal(path, {
         backend: 'cuda',
@@ -37,6 +42,17 @@ describe('a decode step on the CUDA backend', { skip: hostSkip }, () => {
         prefillChunk: 64,
         resolveMethod,
         cancelled: () => {},
+        wrapAddon: (addon) => ({
+          ...addon,
+          upload(t, values) {
+            sent.at(-1)!.push(values.length);
+            addon.upload(t, values);
+          },
+          download(t) {
+            sent.push([]);
+            return addon.download(t);
+          },
+        }),
       });
       try {
         const text =
@@ -58,6 +74,8 @@ describe('a decode step on the CUDA backend', { skip: hostSkip }, () => {
           setting: { key: id, method: { id, params: id === 'quest' ? { denseLayers: 0 } : {} }, ...budget },
         });
         assert.equal(outcome.hostReadsPerStep, 1);
+        // Id and position of a step together.
+        if (plain.has(id)) assert.deepEqual(sent.slice(-4), [[2], [2], [2], []]);
       } finally {
         engine.close();
       }

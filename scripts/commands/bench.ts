@@ -10,7 +10,18 @@ import { choices, flag, json, required, text } from '../flags.js';
 import type { PeerRowsName } from '../peers/rows.js';
 import type { Terminal } from '../terminal.js';
 
-const kinds = ['gemm', 'attention', 'kernels', 'prefill', 'decode', 'matrix', 'load', 'suites', 'site'] as const;
+const kinds = [
+  'gemm',
+  'attention',
+  'kernels',
+  'prefill',
+  'decode',
+  'matrix',
+  'load',
+  'suites',
+  'site',
+  'steps',
+] as const;
 const flags = {
   model: text('The model of prefill, decode, matrix, load and suites. Default: the default model.', 'M'),
   traces: text(
@@ -26,7 +37,7 @@ const flags = {
 export const bench = defineCommand({
   name: 'bench',
   summary:
-    'Measure kernels (gemm, attention, and kernels for the primitives of methods), the engine (prefill, decode, matrix, load) the generators of tasks (suites) and a large leaderboard (site) on this machine.',
+    'Measure kernels (gemm, attention, and kernels for the primitives of methods), the engine (prefill, decode, matrix, load, and steps: what the host does in steps on a GPU), the generators of tasks (suites) and a large leaderboard (site) on this machine.',
   positionals: { what: required(choices('What to measure.', kinds)) },
   required: 1,
   flags,
@@ -123,8 +134,9 @@ async function* measure(
     const { path } = await findOrPullModel(values.model, terminal);
     yield* benchSuites(path);
   }
+  if (what.includes('steps')) yield* (await import('../bench-steps.js')).benchSteps();
   if (what.includes('site')) yield* (await import('../bench-site.js')).benchSite(terminal.note);
-  const whole = what.filter((kind) => kind !== 'suites' && kind !== 'site' && !isKernel(kind));
+  const whole = what.filter((kind) => kind !== 'suites' && kind !== 'site' && kind !== 'steps' && !isKernel(kind));
   if (whole.length === 0) return;
   const [{ openModel }, engineBenches] = await Promise.all([import('../open-model.js'), import('../bench-engine.js')]);
   const { engine } = await openModel(values, terminal);
@@ -149,6 +161,7 @@ const peerRowsOf = {
   load: ['load'],
   suites: [],
   site: [],
+  steps: [],
 } as const satisfies Record<(typeof kinds)[number], readonly PeerRowsName[]>;
 
 /** Nothing when no peer is installed; npm run bench:peers installs them. */

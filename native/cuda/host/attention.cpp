@@ -4,6 +4,7 @@
 using namespace winnow;
 
 WnStatus wn_prefill_attention(const WnPrefillAttentionParams* params, void*) {
+  if (leaves_out_ops) return {};
   const WnPrefillAttentionParams& p = *params;
   std::vector<double> out(static_cast<std::size_t>(p.query_len) * p.num_query_heads * p.head_dim);
   std::vector<double> lse(p.lse == nullptr ? 0 : static_cast<std::size_t>(p.query_len) * p.num_query_heads);
@@ -14,6 +15,7 @@ WnStatus wn_prefill_attention(const WnPrefillAttentionParams* params, void*) {
 }
 
 WnStatus wn_decode_attention(const WnDecodeAttentionParams* params, void*) {
+  if (leaves_out_ops) return {};
   const WnDecodeAttentionParams& p = *params;
   std::vector<double> out(static_cast<std::size_t>(p.batch) * p.num_query_heads * p.head_dim);
   std::vector<double> lse(p.lse == nullptr ? 0 : static_cast<std::size_t>(p.batch) * p.num_query_heads);
@@ -26,6 +28,7 @@ WnStatus wn_decode_attention(const WnDecodeAttentionParams* params, void*) {
 int64_t wn_decode_attention_workspace_bytes(const WnDecodeAttentionParams*) { return 0; }
 
 WnStatus wn_decode_packed(const WnDecodePackedParams* params, void*) {
+  if (leaves_out_ops) return {};
   const WnDecodePackedParams& p = *params;
   const auto rows = static_cast<std::size_t>(p.cache.rows) * p.num_query_heads;
   std::vector<double> out(rows * p.cache.head_dim), lse(p.lse == nullptr ? 0 : rows);

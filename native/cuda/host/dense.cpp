@@ -21,6 +21,7 @@ WnStatus wn_embed(const WnEmbedParams* p, void*) {
 }
 
 WnStatus wn_rms_norm(const WnRmsNormParams* p, void*) {
+  if (leaves_out_ops) return {};
   std::vector<double> out(size_of(p->num_rows, p->width));
   rms_norm_ref(*p, out.data());
   round_elements(p->out, p->out_type, out);
@@ -28,6 +29,7 @@ WnStatus wn_rms_norm(const WnRmsNormParams* p, void*) {
 }
 
 WnStatus wn_linear(const WnLinearParams* p, void* stream) {
+  if (leaves_out_ops) return {};
   if (p->norm_x) {
     const WnRmsNormParams norm{p->norm_x, p->norm_gain, const_cast<void*>(p->x), p->num_tokens, p->cols, WN_BF16, 0, p->norm_epsilon, p->norm_gain_offset};
     wn_rms_norm(&norm, stream);
@@ -44,6 +46,7 @@ WnStatus wn_linear_load_blas(const char*, int64_t* version) {
 }
 
 WnStatus wn_gated_activation(const WnGatedActivationParams* p, void*) {
+  if (leaves_out_ops) return {};
   std::vector<double> out(size_of(p->num_rows, p->width));
   gated_activation_ref(*p, out.data());
   round_elements(p->out, p->out_type, out);
@@ -58,6 +61,7 @@ WnStatus wn_elementwise(const WnElementwiseParams* p, void*) {
 }
 
 WnStatus wn_rope_append(const WnRopeAppendParams* p, void*) {
+  if (leaves_out_ops) return {};
   const WnCacheView& cache = p->cache;
   std::vector<double> heads(size_of(int64_t{cache.rows} * p->num_tokens, int64_t{p->num_query_heads + 2 * cache.num_kv_heads} * cache.head_dim));
   rope_append_ref(*p, heads.data());

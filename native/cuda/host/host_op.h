@@ -9,6 +9,9 @@
 /// Params are taken as valid, as the references take them; `stream` means nothing.
 namespace winnow {
 
+/// Whether the ops that take a step's time are left out, their outputs as they were: what remains is the host's own work.
+extern bool leaves_out_ops;
+
 inline void round_to(uint16_t* out, const std::vector<double>& values) {
   for (std::size_t i = 0; i < values.size(); i++) out[i] = to_bf16(values[i]);
 }
