@@ -54,12 +54,8 @@ WnKeyLists upload_lists(Bench& bench, const std::vector<std::vector<int32_t>>& l
 void run_sets(Bench& bench, const std::string& name, WnAttendSetsParams p) {
   p.num_pages = p.cache.page_table_stride * kKvHeads;
   p.scheduler = static_cast<int32_t*>(bench.zeroed(8));
-  WnAttendSetsParams planned = p;
-  planned.variant = 1;
-  p.workspace_bytes = std::max(wn_attend_sets_workspace_bytes(&p), wn_attend_sets_workspace_bytes(&planned));
+  p.workspace_bytes = wn_attend_sets_workspace_bytes(&p);
   p.workspace = bench.zeroed(p.workspace_bytes);
-  planned.workspace_bytes = p.workspace_bytes;
-  planned.workspace = p.workspace;
   wn_attend_sets(&p, nullptr);
   int64_t pairs[2] = {0, 0};
   cudaMemcpy(pairs, p.results, sizeof(pairs), cudaMemcpyDeviceToHost);
@@ -70,8 +66,7 @@ void run_sets(Bench& bench, const std::string& name, WnAttendSetsParams p) {
   std::vector<Job> rivals{{name, "winnow", shape, 4.0 * kDim * static_cast<double>(pairs[0]), 0, 1, "does not matter",
                            [=](int, cudaStream_t stream) { return wn_attend_sets(&p, stream); }}};
   if (p.query_len > 1) {
-    rivals.push_back({name, "winnow-plan", shape, rivals[0].flop, 0, 1, "does not matter",
-                      [=](int, cudaStream_t stream) { return wn_attend_sets(&planned, stream); }});
+    WnAttendSetsParams planned = p;
     planned.variant = 2;
     rivals.push_back({name, "winnow-plan-only", shape, rivals[0].flop, 0, 1, "does not matter",
                       [=](int, cudaStream_t stream) { return wn_attend_sets(&planned, stream); }});

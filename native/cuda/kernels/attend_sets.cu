@@ -1,6 +1,7 @@
 #include "winnow_cuda/attend_sets.h"
 
 #include "attention_any.cuh"
+#include "block_scan.cuh"
 #include "key_plan.cuh"
 #include "lse_merge.cuh"
 
@@ -17,7 +18,6 @@ struct SetsArgs {
   WnAttentionAnyParams any;  ///< what a warp's products need of it
   float* part_out;
   float* part_lse;
-  const float* prior_lse;  ///< log-sums of what out holds already, which is gone on from; null: nothing
   int32_t split_slots;
 };
 
@@ -29,27 +29,6 @@ struct Numbered {
   int32_t ahead, old;  ///< for compact positions: keys before the window, and old ones in all
 };
 
-/// Sum over the block of a number of each thread, and the sum over those before it.
-WN_DEVICE int block_scan(int value, int32_t* of_warp, int* total) {
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  int sum = value;
-#pragma unroll
-  for (int step = 1; step < 32; step *= 2) {
-    const int other = __shfl_up_sync(~0u, sum, step);
-    if (lane >= step) sum += other;
-  }
-  __syncthreads();
-  if (lane == 31) of_warp[warp] = sum;
-  __syncthreads();
-  int ahead = 0, all = 0;
-  for (int w = 0; w < kAnyThreads / 32; w++) {
-    if (w < warp) ahead += of_warp[w];
-    all += of_warp[w];
-  }
-  *total = all;
-  return ahead + sum - value;
-}
-
 /// Numbers the keys among [begin, end); returns how many there are. Every thread of the block calls it.
 WN_DEVICE int number_keys(const KeyReader& keys, int first_token, int last_token, int begin, int end, Numbered& out) {
   int count = 0, total = 0;
@@ -60,7 +39,7 @@ WN_DEVICE int number_keys(const KeyReader& keys, int first_token, int last_token
     out.words[i] = word;
     count += __popc(word);
   }
-  int before = block_scan(count, out.of_warp, &total);
+  int before = block_scan<kAnyThreads>(count, out.of_warp, &total);
 #pragma unroll 1
   for (int i = threadIdx.x * kWordsEach; i < (threadIdx.x + 1) * kWordsEach; i++) {
     out.before[i] = before;
@@ -75,7 +54,7 @@ WN_DEVICE int count_keys(const KeyReader& keys, int first_token, int last_token,
 #pragma unroll 1
   for (int s = threadIdx.x * 32; s < end; s += kAnyThreads * 32)
     count += __popc(keys.any(first_token, last_token, s) & range_word(s, 0, end));
-  block_scan(count, of_warp, &total);
+  block_scan<kAnyThreads>(count, of_warp, &total);
   return total;
 }
 /// Offset in its window of key i.
@@ -120,7 +99,7 @@ WN_DEVICE void turn_pair(char* tile, int row, int i, const WnAttendSetsParams& p
 
 /// The queries of a block, packed by token and head, and the slots that it looks through.
 struct BlockShare {
-  int first_packed, packed, first_token, last_token, begin_slot, end_slot, keys_read;
+  int first_packed, packed, first_token, last_token, begin_slot, end_slot;
 };
 
 /// Bias by slot of a place's heads.
@@ -162,7 +141,6 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
   if (thread == 0) {
     place = key_place(a.sets, blockIdx.z);
     bias = bias_of(a.sets, place);
-    mine.keys_read = 0;
     // The last queries have most keys: they go first.
     mine.first_packed = static_cast<int>(gridDim.y - 1 - blockIdx.y) * kRows;
     mine.packed = p.query_len * pack;
@@ -193,26 +171,6 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
     (kFew ? state.first_column : state.first_row) = own / 32 * 16;
     state.queries = forgotten(q_tile);
   };
-  if constexpr (!kFew) {
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
-      const int packed_row = mine.first_packed + state.first_row + state.g + 8 * i;
-      if (!a.prior_lse || packed_row >= mine.packed) continue;
-      const int64_t row = query_row(packed_row);
-      const float lse = a.prior_lse[row];
-      if (lse == -INFINITY) continue;
-      state.maximum[i] = lse * kLog2e;
-      state.sum[i] = state.t == 0 ? 1 : 0;
-      const auto* words = reinterpret_cast<const uint32_t*>(static_cast<const __nv_bfloat16*>(p.out) + row * p.cache.head_dim);
-#pragma unroll
-      for (int c = 0; c < kDim / 8; c++) {
-        if (8 * c >= p.cache.head_dim) break;
-        const uint32_t word = words[4 * c + state.t];
-        state.out[c][2 * i] = low_bf16(word);
-        state.out[c][2 * i + 1] = high_bf16(word);
-      }
-    }
-  }
 #pragma unroll 1
   for (int pass_index = 0; pass_index < (p.positions == WN_POSITIONS_CLAMP ? 2 : 1); pass_index++) {
     const Pass pass = p.positions == WN_POSITIONS_CLAMP && pass_index == 0 ? Pass::kFar
@@ -369,15 +327,11 @@ __global__ void __launch_bounds__(kAnyThreads, kDim <= 128 ? 2 : 1) attend_sets_
         state.add_values(forgotten(v_tile), s);
       }
       __syncthreads();  // the next window numbers its keys anew
-      if (thread == 0) {
-        numbered.ahead += count;
-        mine.keys_read += count;
-      }
+      if (thread == 0) numbered.ahead += count;
     }
     async_copy_wait<0>();
   }
   __syncthreads();
-  if (a.prior_lse && mine.keys_read == 0) return;
   recall();
   state.join_sums();
 
@@ -535,52 +489,6 @@ WnStatus check(const WnAttendSetsParams& p) {
   return ok();
 }
 
-/// What Hopper's kernel needs: its lists, and log-sums where nobody asked for them.
-struct HopperSpace {
-  int64_t row_ptr = 0, ids = 0, lse = 0;  ///< in words
-  HopperSpace(const WnAttendSetsParams& p, const KeySetsArgs& sets) {
-    if (sets.whole < 0) return;
-    const int64_t lists = static_cast<int64_t>(p.num_query_heads) * sets.tiles;
-    row_ptr = ceil_div(lists + 1, int64_t{4}) * 4;
-    ids = lists * ceil_div(p.max_slots, int64_t{64});
-    lse = p.lse ? 0 : static_cast<int64_t>(p.query_len) * p.num_query_heads;
-  }
-  int64_t words() const { return row_ptr + ids + lse; }
-};
-
-/// Blocks that all queries of a tile see, by Hopper's kernel.
-WnStatus attend_whole_blocks(SetsArgs& a, uint32_t* space, cudaStream_t stream) {
-  const WnAttendSetsParams& p = a.sets.p;
-  const HopperSpace sizes(p, a.sets);
-  auto* row_ptr = reinterpret_cast<int32_t*>(space);
-  int32_t* ids = row_ptr + sizes.row_ptr;
-  float* lse = p.lse ? p.lse : reinterpret_cast<float*>(ids + sizes.ids);
-  const WnStatus status = launch_block_lists(a.sets, row_ptr, ids, stream);
-  if (status.code) return status;
-  WnPrefillAttentionParams whole{};
-  whole.q = p.q;
-  whole.out = p.out;
-  whole.lse = lse;
-  whole.lse_by_token = 1;
-  whole.num_query_heads = p.num_query_heads;
-  whole.num_kv_heads = p.cache.num_kv_heads;
-  whole.head_dim = p.cache.head_dim;
-  whole.query_len = p.query_len;
-  whole.kv_len = static_cast<int32_t>(p.max_slots);
-  whole.q_offset = whole.kv_len - p.query_len;
-  whole.softmax_scale = p.softmax_scale;
-  whole.block_row_ptr = row_ptr;
-  whole.block_ids = ids;
-  whole.pages = p.cache.pages;
-  whole.page_table = p.cache.page_table;
-  whole.scheduler = p.scheduler;
-  whole.num_pages = p.num_pages;
-  whole.page_table_stride = p.cache.page_table_stride;
-  a.prior_lse = lse;
-  a.sets.leaves_whole = true;
-  return wn_prefill_attention(&whole, stream);
-}
-
 int64_t all_rows(const WnAttendSetsParams& p) { return static_cast<int64_t>(p.cache.rows) * p.query_len * p.num_query_heads; }
 int64_t part_floats(const WnAttendSetsParams& p, int splits) { return splits > 1 ? splits * all_rows(p) * (p.cache.head_dim + 1) : 0; }
 
@@ -595,7 +503,7 @@ int64_t wn_attend_sets_workspace_bytes(const WnAttendSetsParams* p) {
   KeySetsArgs sets{};
   if (!plan_key_sets(*p, &sets)) return 0;
   if (sets.is_planned) return (sets.num_words + lay_out_plan(sets, nullptr).words) * 4;
-  return (sets.num_words + part_floats(*p, num_splits(*p, sets.pack)) + HopperSpace(*p, sets).words()) * 4;
+  return (sets.num_words + part_floats(*p, num_splits(*p, sets.pack))) * 4;
 }
 
 WnStatus wn_attend_sets(const WnAttendSetsParams* params, void* stream) {
@@ -629,10 +537,6 @@ WnStatus wn_attend_sets(const WnAttendSetsParams* params, void* stream) {
     const KeyPlan plan = lay_out_plan(a.sets, a.sets.words + a.sets.num_words);
     status = launch_key_plan(a.sets, plan, cuda_stream);
     return status.code || p.variant == 2 ? status : attend_plan(a.sets, plan, cuda_stream);
-  }
-  if (a.sets.whole >= 0) {
-    status = attend_whole_blocks(a, a.sets.words + a.sets.num_words, cuda_stream);
-    if (status.code) return status;
   }
   const int64_t packed = static_cast<int64_t>(p.query_len) * a.sets.pack;
   const bool few = packed <= 16;

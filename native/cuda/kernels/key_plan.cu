@@ -1,33 +1,13 @@
 #include "key_plan.cuh"
 
+#include "block_scan.cuh"
+
 namespace winnow {
 namespace {
 
 constexpr int kThreads = 256;
 /// All pairs that causality leaves lie on diagonals.
 constexpr int32_t kEveryPair = 1 << 30;
-
-/// Sum over the block of a number of each thread, and the sum over those before it. Every thread calls it.
-WN_DEVICE int scan(int value, int32_t* of_warp, int* total) {
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  int sum = value;
-#pragma unroll
-  for (int step = 1; step < 32; step *= 2) {
-    const int other = __shfl_up_sync(~0u, sum, step);
-    if (lane >= step) sum += other;
-  }
-  __syncthreads();
-  if (lane == 31) of_warp[warp] = sum;
-  __syncthreads();
-  int ahead = 0, all = 0;
-#pragma unroll
-  for (int w = 0; w < kThreads / 32; w++) {
-    if (w < warp) ahead += of_warp[w];
-    all += of_warp[w];
-  }
-  *total = all;
-  return ahead + sum - value;
-}
 
 /// The diagonals of a list, window included, once their ranks are known.
 struct Diagonals {
@@ -63,7 +43,7 @@ __global__ void __launch_bounds__(kThreads) distances_kernel(const __grid_consta
     words[i] |= names_all ? ~0u : range_word(32 * i, a.top() + 1 - a.recent, a.top() + 1);
     count += __popc(words[i]);
   }
-  int before = scan(count, of_warp, &total);
+  int before = block_scan<kThreads>(count, of_warp, &total);
   for (int i = begin; i < end; i++) {
     ranks[i] = before;
     before += __popc(words[i]);
@@ -138,8 +118,8 @@ __global__ void __launch_bounds__(kThreads) pack_columns_kernel(const __grid_con
     count += bits;
     blocks += bits > 0;
   }
-  scan(blocks, of_warp, &all_blocks);
-  int before = scan(count, of_warp, &total);
+  block_scan<kThreads>(blocks, of_warp, &all_blocks);
+  int before = block_scan<kThreads>(count, of_warp, &total);
   const int room = 64 * plan.packed_blocks;
   const bool is_worth = ceil_div(min(total, room), 64) < all_blocks;
   if (threadIdx.x == 0) len = 0;
@@ -255,7 +235,7 @@ __global__ void __launch_bounds__(kThreads) plan_tiles_kernel(const __grid_const
     }
     const uint32_t votes = __ballot_sync(~0u, is_read);
     if (lane == 0) visited[(base + threadIdx.x) / 32] = votes;
-    const int at_entry = len + scan(is_read, of_warp, &total);
+    const int at_entry = len + block_scan<kThreads>(is_read, of_warp, &total);
     len += total;
     if (!is_read) continue;
     codes[at_entry] = code;
@@ -278,7 +258,7 @@ __global__ void __launch_bounds__(kThreads) plan_tiles_kernel(const __grid_const
     __syncthreads();
     const int q = threadIdx.x;
     const uint64_t seen = q < plan.packed_blocks ? packed[q] : 0;
-    const int at_entry = len + scan(seen != 0, of_warp, &total);
+    const int at_entry = len + block_scan<kThreads>(seen != 0, of_warp, &total);
     len += total;
     if (seen) {
       codes[at_entry] = q | kBlockPacked | (seen != ~0ull ? kBlockMasked : 0);

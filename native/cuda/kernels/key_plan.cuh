@@ -16,7 +16,6 @@ constexpr uint32_t kBlockNothing = 1u << 31, kBlockPacked = 1u << 30, kBlockMask
 constexpr uint32_t kBlockNumber = (1u << 24) - 1;
 /// A list of columns has at most so many blocks of packed ones; a block with so many columns of its own is read as it lies.
 constexpr int kMaxPackedBlocks = 64, kManyColumns = 32;
-constexpr int kMaxPlanSlots = 1 << 20;
 
 struct KeyPlan {
   uint32_t* codes;  ///< [groups * tiles, capacity]

@@ -100,25 +100,14 @@ __global__ void __launch_bounds__(128) count_kernel(const __grid_constant__ KeyS
   const KeyReader keys(a, key_place(a, blockIdx.y));
   const int s = (blockIdx.x * 128 + threadIdx.x) * 32, heads = keys.active_heads();
   const int begin = blockIdx.z * tokens_per_block, end = min(begin + tokens_per_block, a.p.query_len);
-  uint32_t any = 0, every = ~0u;
+  uint32_t any = 0;
   int pairs = 0;
   if (heads > 0)
     for (int token = begin; token < end; token++) {
       const uint32_t bits = keys.word(token, s);
       pairs += __popc(bits);
       any |= bits;
-      every &= bits | ~range_word(s, 0, keys.first_new + token + 1);
     }
-  if (a.whole >= 0) {
-    // Two lanes have a block.
-    const uint32_t both = every & __shfl_xor_sync(~0u, every, 1), either = any | __shfl_xor_sync(~0u, any, 1);
-    const uint32_t votes = __ballot_sync(~0u, both == ~0u && either != 0);
-    uint32_t halved = 0;
-    for (int i = 0; i < 16; i++) halved |= (votes >> (2 * i) & 1) << i;
-    const int64_t tile = static_cast<int64_t>(blockIdx.y) * a.tiles + blockIdx.z;
-    if (threadIdx.x % 32 == 0 && s < a.block_words * 2048)
-      reinterpret_cast<uint16_t*>(a.words + a.whole + tile * a.block_words)[s / 1024] = static_cast<uint16_t>(halved);
-  }
   int64_t total = static_cast<int64_t>(pairs) * heads;
   int entries = __popc(any) * keys.runs();
 #pragma unroll
@@ -138,73 +127,18 @@ __global__ void __launch_bounds__(128) count_kernel(const __grid_constant__ KeyS
   }
 }
 
-/// Whole blocks of list i, one for each query head and tile.
-struct WholeBlocks {
-  const uint32_t* words;
-  int count = 0;
-  WN_DEVICE WholeBlocks(const KeySetsArgs& a, int64_t i) {
-    const int head = static_cast<int>(i / a.tiles);
-    words = a.words + a.whole + (head / a.pack * static_cast<int64_t>(a.tiles) + i % a.tiles) * a.block_words;
-    count = a.p.heads[head / 32] >> (head % 32) & 1 ? a.block_words : 0;
-  }
-};
-
-/// One block: where each list begins.
-__global__ void __launch_bounds__(256) list_begins_kernel(const __grid_constant__ KeySetsArgs a, int32_t* row_ptr) {
-  __shared__ int32_t sums[256];
-  const int64_t lists = static_cast<int64_t>(a.p.num_query_heads) * a.tiles, each = ceil_div(lists, int64_t{256});
-  const int64_t begin = threadIdx.x * each, end = begin + each < lists ? begin + each : lists;
-  int mine = 0;
-  for (int64_t i = begin; i < end; i++) {
-    const WholeBlocks blocks(a, i);
-    for (int w = 0; w < blocks.count; w++) mine += __popc(blocks.words[w]);
-  }
-  sums[threadIdx.x] = mine;
-  __syncthreads();
-  int at = 0;
-  for (int t = 0; t < 256; t++) at += t < static_cast<int>(threadIdx.x) ? sums[t] : 0;
-  for (int64_t i = begin; i < end; i++) {
-    row_ptr[i] = at;
-    const WholeBlocks blocks(a, i);
-    for (int w = 0; w < blocks.count; w++) at += __popc(blocks.words[w]);
-  }
-  if (threadIdx.x == 255) row_ptr[lists] = at;
-}
-
-/// One block of a warp a list.
-__global__ void __launch_bounds__(32) fill_lists_kernel(const __grid_constant__ KeySetsArgs a, const int32_t* row_ptr, int32_t* ids) {
-  const int lane = threadIdx.x;
-  const WholeBlocks blocks(a, blockIdx.x);
-  int at = row_ptr[blockIdx.x];
-  for (int base = 0; base < blocks.count; base += 32) {
-    uint32_t bits = base + lane < blocks.count ? blocks.words[base + lane] : 0;
-    int before = 0, total = 0;
-    const int own = __popc(bits);
-    for (int j = 0; j < 32; j++) {
-      const int other = __shfl_sync(~0u, own, j);
-      if (j < lane) before += other;
-      total += other;
-    }
-    for (int next = at + before; bits; bits &= bits - 1) ids[next++] = (base + lane) * 32 + __ffs(static_cast<int>(bits)) - 1;
-    at += total;
-  }
-}
-
 bool has_lists(const WnKeySet& set) { return set.kind >= WN_SET_SLOTS; }
 
-/// What Hopper's kernel can do: plain causal attention of at least a tile that is not worth splitting.
-bool takes_whole_blocks(const WnAttendSetsParams& p, int pack) {
-  const int dim = p.cache.head_dim;
-  const bool is_plain = p.visible == WN_VISIBLE_CAUSAL && !p.old_only && !p.queries.values && !p.bias && !p.cache.log_bias &&
-                        p.positions == WN_POSITIONS_KEEP && p.keys_rotated && p.sliding_window == 0 && p.soft_cap == 0;
-  return p.num_pages > 0 && is_plain && p.cache.rows == 1 && !p.out_f32 && !p.counts && !p.seen &&
-         (dim == 64 || dim == 128 || dim == 256) && p.query_len >= kTileTokens && p.query_len * pack > kMaxSplitQueries;
-}
-/// What it can do by a plan: sets that do not change within 64 queries but by diagonals.
+/// What Hopper's kernel can do by a plan: plain causal attention of at least 128 tokens that is not worth splitting, over sets
+/// that do not change within 64 of them but by diagonals.
 bool takes_plan(const WnAttendSetsParams& p, int pack) {
   for (int i = 0; i < p.num_sets; i++)
     if (has_lists(p.sets[i]) && p.sets[i].query_block % 64 != 0) return false;
-  return p.variant > 0 && takes_whole_blocks(p, pack) && p.max_slots <= (1 << 20);
+  const int dim = p.cache.head_dim;
+  const bool is_plain = p.visible == WN_VISIBLE_CAUSAL && !p.old_only && !p.queries.values && !p.bias && !p.cache.log_bias &&
+                        p.positions == WN_POSITIONS_KEEP && p.keys_rotated && p.sliding_window == 0 && p.soft_cap == 0;
+  return p.num_pages > 0 && is_plain && p.cache.rows == 1 && !p.counts && !p.seen && (dim == 64 || dim == 128 || dim == 256) &&
+         p.query_len >= 128 && p.query_len * pack > kMaxSplitQueries && p.max_slots <= kMaxPlanSlots;
 }
 
 }  // namespace
@@ -256,9 +190,6 @@ bool plan_key_sets(const WnAttendSetsParams& p, KeySetsArgs* a) {
   a->queries = p.queries.values ? take(lists * a->query_words) : -1;
   a->ancestors = p.visible == WN_VISIBLE_TREE ? take(static_cast<int64_t>(p.cache.rows) * p.query_len * (a->query_words + 1)) : -1;
   a->bias_by_slot = p.bias && p.bias_by_entry ? take(p.cache.rows * p.bias_heads * p.max_slots) : -1;
-  a->tiles = ceil_div(p.query_len, kTileTokens);
-  a->block_words = static_cast<int32_t>(ceil_div(p.max_slots, 2048));
-  a->whole = !a->is_planned && takes_whole_blocks(p, a->pack) ? take(static_cast<int64_t>(p.num_query_heads / a->pack) * a->tiles * a->block_words) : -1;
   a->num_words = ceil_div(at, int64_t{4}) * 4;
   return true;
 }
@@ -305,16 +236,10 @@ WnStatus launch_key_sets(const KeySetsArgs& a, cudaStream_t stream) {
   }
   const WnStatus status = launch_status("attend_sets: lists");
   if (status.code || a.is_planned) return status;
-  const int per_block = a.whole >= 0 ? kTileTokens : p.counts || p.seen || p.query_len <= 64 ? p.query_len : 64;
+  const int per_block = p.counts || p.seen || p.query_len <= 64 ? p.query_len : 64;
   const dim3 grid(ceil_div(a.slot_words, 128), p.cache.rows * (p.num_query_heads / a.pack), ceil_div(p.query_len, per_block));
   count_kernel<<<grid, 128, 0, stream>>>(a, per_block);
   return launch_status("attend_sets: counts");
-}
-
-WnStatus launch_block_lists(const KeySetsArgs& a, int32_t* row_ptr, int32_t* ids, cudaStream_t stream) {
-  list_begins_kernel<<<1, 256, 0, stream>>>(a, row_ptr);
-  fill_lists_kernel<<<static_cast<unsigned>(a.p.num_query_heads * a.tiles), 32, 0, stream>>>(a, row_ptr, ids);
-  return launch_status("attend_sets: block lists");
 }
 
 }  // namespace winnow

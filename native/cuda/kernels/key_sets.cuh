@@ -4,13 +4,10 @@
 
 #include "device.cuh"
 #include "winnow_cuda/attend_sets.h"
-#include "winnow_cuda/prefill_attention.h"
 
 namespace winnow {
 
-constexpr int kMaxPlanes = 3;
-/// Tokens of a tile whose whole blocks of 64 slots Hopper's kernel reads.
-constexpr int kTileTokens = WN_PREFILL_ROW_BLOCK;
+constexpr int kMaxPlanes = 3, kMaxPlanSlots = 1 << 20;
 /// More packed queries than this fill the device without splits.
 constexpr int kMaxSplitQueries = 256;
 /// Flags in the first word of a list: it names everything, or the new slots too.
@@ -28,15 +25,11 @@ struct KeySetsArgs {
   KeyPlane planes[kMaxPlanes];
   /// Where diagonals (backwards: bit top - d is distance d), listed queries, ancestors and the bias by slot begin; -1: none.
   int64_t diagonals, queries, ancestors, bias_by_slot;
-  /// Bits of blocks that every query of a tile sees, [groups][tiles][block_words]; -1: nobody asks.
-  int64_t whole;
   int64_t num_words;
   int32_t num_planes, lists, slot_words, query_words;
   int32_t sink, recent, names_all;
   int32_t pack;  ///< query heads that share their sets
-  int32_t tiles, block_words;
-  bool leaves_whole;  ///< readers leave whole blocks out
-  bool is_planned;    ///< Hopper's kernel reads all of the union, by a plan (key_plan.cuh)
+  bool is_planned;  ///< Hopper's kernel reads all of the union, by a plan (key_plan.cuh)
   WN_HD int32_t plane_stride() const { return slot_words + 1; }
   WN_HD int32_t diagonal_stride() const { return slot_words + 9; }
   WN_HD int32_t top() const { return slot_words * 32 - 1; }
@@ -132,12 +125,6 @@ struct KeyReader : KeyPlace {
     return p.visible == WN_VISIBLE_CAUSAL || p.visible == WN_VISIBLE_SEGMENTS ? first_new + token + 1 : n;
   }
 
-  /// Whether Hopper's kernel reads the block of slot s for a token.
-  WN_DEVICE bool is_whole(int token, int s) const {
-    const int64_t tile = static_cast<int64_t>(head / a.pack) * a.tiles + token / kTileTokens;
-    return a.words[a.whole + tile * a.block_words + s / 2048] >> (s / 64 % 32) & 1;
-  }
-
   /// What the lists of query blocks first .. last name among slots s .. s + 31, s a multiple of 32.
   WN_DEVICE uint32_t listed(int first_token, int last_token, int s) const {
     uint32_t bits = a.names_all ? ~0u : range_word(s, 0, a.sink);
@@ -162,7 +149,6 @@ struct KeyReader : KeyPlace {
   WN_DEVICE uint32_t word(int token, int s) const {
     const int own = first_new + token;
     if (s >= n || table[s / WN_PAGE_SIZE] < 0 || !attends(token)) return 0;
-    if (a.leaves_whole && is_whole(token, s)) return 0;
     uint32_t bits = listed(token, token, s);
     if (a.recent > 0) bits |= range_word(s, own - a.recent + 1, own + 1);
     if (a.diagonals >= 0 && s <= own && own <= a.top()) {
@@ -189,7 +175,6 @@ struct KeyReader : KeyPlace {
   WN_DEVICE uint32_t any(int first_token, int last_token, int s) const {
     if (s >= n || table[s / WN_PAGE_SIZE] < 0) return 0;
     if (first_token == last_token) return word(first_token, s);
-    if (a.leaves_whole && is_whole(first_token, s) && is_whole(last_token, s)) return 0;
     const int first_own = first_new + first_token, last_own = first_new + last_token;
     uint32_t bits = listed(first_token, last_token, s);
     if (a.recent > 0) bits |= range_word(s, first_own - a.recent + 1, last_own + 1);
@@ -208,10 +193,8 @@ struct KeyReader : KeyPlace {
 
 /// Lays out the workspace's words and what all sets say together; false: sets of too many query blocks.
 bool plan_key_sets(const WnAttendSetsParams& p, KeySetsArgs* a);
-/// Fills the words, counts pairs, entries and slots, finds whole blocks.
+/// Fills the words; counts pairs, entries and slots, but for a plan.
 WnStatus launch_key_sets(const KeySetsArgs& a, cudaStream_t stream);
-/// Whole blocks as prefill_attention takes them: row_ptr [num_query_heads * tiles + 1], ids.
-WnStatus launch_block_lists(const KeySetsArgs& a, int32_t* row_ptr, int32_t* ids, cudaStream_t stream);
 
 }  // namespace winnow
 

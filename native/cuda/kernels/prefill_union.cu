@@ -48,7 +48,10 @@ WnStatus launch(const KeySetsArgs& sets, const KeyPlan& plan, cudaStream_t strea
   if (status.code) return status;
 
   UnionArgs a{};
-  a.rows.out = static_cast<__nv_bfloat16*>(p.out);
+  if (p.out_f32)
+    a.out_f32 = static_cast<float*>(p.out);
+  else
+    a.rows.out = static_cast<__nv_bfloat16*>(p.out);
   a.rows.lse = p.lse;
   a.rows.page_table = p.cache.page_table;
   a.rows.scheduler = p.scheduler;

@@ -15,6 +15,7 @@ struct UnionArgs {
   const int32_t* lens;
   const uint64_t* masks;
   const uint32_t* diagonals;  ///< null: none
+  float* out_f32;             ///< null: rows.out
   uint32_t heads[WN_MAX_SETS_HEADS / 32];
   int32_t capacity, halves, pack, packed_blocks;
   int32_t lists, top, diagonal_stride;
@@ -157,7 +158,10 @@ struct UnionConsumer {
         barrier_arrive(sm.q_empty + rings.query());
       else
         run_steps(sent.y);
-      rows.store(tile.query_head(group));
+      if (a.out_f32)
+        store_f32(rows.sums(tile.query_head(group)));
+      else
+        rows.store(tile.query_head(group));
       rings.finish(sent.y);
     }
   }
@@ -166,6 +170,27 @@ struct UnionConsumer {
     q_address = shared_address(sm.q) + rings.query() * C::kQueryBytes + group * (C::kQueryBytes / 2);
     list = tile.list;
     diagonal_list = a.lists == 1 ? 0 : a.lists == a.rows.num_kv_heads ? tile.kv_head : tile.head;
+  }
+
+  WN_DEVICE void store_f32(PrefillSums of) const {
+#pragma unroll
+    for (int step = 1; step <= 2; step *= 2) {
+      of.sum0 += __shfl_xor_sync(~0u, of.sum0, step);
+      of.sum1 += __shfl_xor_sync(~0u, of.sum1, step);
+    }
+#pragma unroll
+    for (int second = 0; second < 2; second++) {
+      const float sum = second ? of.sum1 : of.sum0, inverse = sum > 0 ? 1 / sum : 0;
+      const int token = of.row + 8 * second;
+      if (token >= a.rows.query_len) continue;
+      const int64_t row = static_cast<int64_t>(token) * a.rows.num_query_heads + of.query_head;
+      float* target = a.out_f32 + row * C::kHeadDim + 2 * (rows.lane % 4);
+#pragma unroll
+      for (int i = 0; i < Rows::kOut; i += 4)
+        *reinterpret_cast<float2*>(target + 2 * i) = {rows.out[i + 2 * second] * inverse, rows.out[i + 2 * second + 1] * inverse};
+      if (a.rows.lse && rows.lane % 4 == 0)
+        a.rows.lse[row] = sum > 0 ? (second ? of.max1 : of.max0) * a.rows.scale_log2 * kLn2 + logf(sum) : -INFINITY;
+    }
   }
 
   /// Asked for while the scores are under way.

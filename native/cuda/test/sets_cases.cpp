@@ -21,7 +21,7 @@ struct SetsCase {
   int bias = 0;  ///< 1 by slot and query head, 2 by entry, 3 by slot for all
   float soft_cap = 0;
   int sliding_window = 0;
-  bool out_f32 = false, whole_blocks = false, is_planned = false;
+  bool out_f32 = false, is_planned = false;
 };
 
 /// Lists drawn at random, one of nothing, one of everything; entries of the shortest head that reads them.
@@ -184,10 +184,9 @@ void run_sets(const SetsCase& c, Outcome& outcome) {
     if (p.sets[i].diagonals.values) p.sets[i].diagonals = drawn[2 * i + 1].on(device);
   }
   if (p.queries.values) p.queries = drawn.back().on(device);
-  p.counts = c.whole_blocks ? nullptr : device.poisoned<int32_t>(segments);
-  p.seen = c.whole_blocks ? nullptr : device.poisoned<uint8_t>(seen_size);
-  p.num_pages = c.whole_blocks ? cache.num_pages : 0;
-  p.variant = c.is_planned;
+  p.counts = c.is_planned ? nullptr : device.poisoned<int32_t>(segments);
+  p.seen = c.is_planned ? nullptr : device.poisoned<uint8_t>(seen_size);
+  p.num_pages = c.is_planned ? cache.num_pages : 0;
   p.scheduler = device.zeroed<int32_t>(2);
   p.results = device.poisoned<int64_t>(2);
   p.workspace_bytes = wn_attend_sets_workspace_bytes(&p);
@@ -201,7 +200,7 @@ void run_sets(const SetsCase& c, Outcome& outcome) {
   if (want_results[1]) return;
   compare(outcome, device.elements(c.out_f32 ? WN_F32 : WN_BF16, p.out, q.size()), want, turns ? 1.2e-2 : 6e-3);
   compare_lse(outcome, device.download(p.lse, queries), want_lse, turns ? 2e-2 : 2e-3);
-  if (c.whole_blocks) return;
+  if (c.is_planned) return;
   compare_exact(outcome, device.download(p.counts, want_counts.size()), want_counts, "counts");
   compare_exact(outcome, device.download(p.seen, seen_size), want_seen, "seen");
 }
@@ -256,33 +255,12 @@ std::vector<SetsCase> table() {
     cases.push_back({.name = "slash-blocks" + d, .head_dim = dim, .group_size = 2, .num_kv_heads = 2, .query_len = 80, .lens = {200}, .kinds = {kSlash, kPages}, .page_size = 64, .query_block = 64, .density = 0.1});
     cases.push_back({.name = "clamp" + d, .head_dim = dim, .group_size = 2, .num_kv_heads = 1, .query_len = 20, .lens = {150}, .positions = WN_POSITIONS_CLAMP});
   }
-  // Whole blocks by Hopper's kernel, the rest joined to them.
-  for (int dim : {64, 128, 256}) {
-    const SetsCase whole{.name = "whole-all-d" + std::to_string(dim), .head_dim = dim, .group_size = 2, .num_kv_heads = 2, .query_len = 150, .lens = {407}, .whole_blocks = true};
-    cases.push_back(whole);
-    const auto add = [&](const char* name, K kinds, int page_size, int query_block, double density, bool some_heads, int scope) {
-      SetsCase c = whole;
-      c.name = std::string("whole-") + name + "-d" + std::to_string(dim);
-      c.kinds = kinds;
-      c.page_size = page_size;
-      c.query_block = query_block;
-      c.density = density;
-      c.some_heads = some_heads;
-      c.scope = scope;
-      if (scope == 2) c.query_len = 300;  // a group of one head
-      cases.push_back(c);
-    };
-    add("blocks-128", {kPages}, 64, 128, 0.4, false, 1);
-    add("blocks-64", {kPages}, 64, 64, 0.5, false, 2);
-    add("window-some-heads", {kWindow, kPages}, 64, 0, 0.5, true, 1);
-    add("slash-blocks", {kSlash, kPages}, 128, 128, 0.1, false, 2);
-  }
   // All of a union by Hopper's kernel: whole blocks, masked ones, diagonals, columns packed together.
   for (int dim : {64, 128, 256}) {
     const auto add = [&](const char* name, SetsCase c) {
       c.name = std::string("plan-") + name + "-d" + std::to_string(dim);
       c.head_dim = dim;
-      c.whole_blocks = c.is_planned = true;
+      c.is_planned = true;
       cases.push_back(c);
     };
     add("all", {.group_size = 2, .num_kv_heads = 2, .query_len = 150, .lens = {407}});
@@ -290,13 +268,15 @@ std::vector<SetsCase> table() {
     add("blocks-64", {.group_size = 4, .num_kv_heads = 2, .query_len = 300, .lens = {556}, .kinds = {kPages}, .page_size = 64, .query_block = 64, .density = 0.3});
     add("blocks-64-by-query-head", {.group_size = 2, .num_kv_heads = 2, .query_len = 300, .lens = {556}, .kinds = {kPages}, .scope = 2, .page_size = 64, .query_block = 64, .density = 0.3});
     add("blocks-64-some-heads", {.group_size = 2, .num_kv_heads = 2, .query_len = 140, .lens = {300}, .kinds = {kPages, kWindow}, .page_size = 24, .query_block = 64, .some_heads = true});
-    add("slash", {.group_size = 2, .num_kv_heads = 2, .query_len = 300, .lens = {1100}, .kinds = {kSlash}, .density = 0.02});
-    add("slash-by-query-head", {.group_size = 2, .num_kv_heads = 2, .query_len = 300, .lens = {1100}, .kinds = {kSlash}, .scope = 2, .density = 0.02});
-    add("slash-few-diagonals", {.group_size = 2, .num_kv_heads = 2, .query_len = 330, .lens = {1900}, .kinds = {kSlash}, .scope = 2, .density = 0.03, .diagonal_density = 0.001});
-    add("slash-few-diagonals-window", {.group_size = 2, .num_kv_heads = 2, .query_len = 330, .lens = {1700}, .kinds = {kSlash, kWindow}, .density = 0.1, .diagonal_density = 0.002});
-    add("slash-blocks-window", {.group_size = 3, .num_kv_heads = 2, .query_len = 290, .lens = {800}, .kinds = {kSlash, kPages, kWindow}, .scope = 2, .page_size = 32, .query_block = 192, .density = 0.05});
-    add("slots", {.group_size = 2, .num_kv_heads = 2, .query_len = 200, .lens = {2000}, .kinds = {kSlots}, .with_new = true, .density = 0.02});
+    add("slash", {.group_size = 2, .num_kv_heads = 1, .query_len = 300, .lens = {900}, .kinds = {kSlash}, .density = 0.02});
+    add("slash-by-query-head", {.group_size = 2, .num_kv_heads = 1, .query_len = 300, .lens = {900}, .kinds = {kSlash}, .scope = 2, .density = 0.02});
+    add("slash-few-diagonals", {.group_size = 2, .num_kv_heads = 1, .query_len = 330, .lens = {1500}, .kinds = {kSlash}, .scope = 2, .density = 0.03, .diagonal_density = 0.001});
+    add("slash-few-diagonals-window", {.group_size = 2, .num_kv_heads = 1, .query_len = 330, .lens = {1500}, .kinds = {kSlash, kWindow}, .density = 0.1, .diagonal_density = 0.002});
+    add("slash-blocks-window", {.group_size = 3, .num_kv_heads = 1, .query_len = 290, .lens = {600}, .kinds = {kSlash, kPages, kWindow}, .scope = 2, .page_size = 32, .query_block = 192, .density = 0.05});
+    add("slots", {.group_size = 2, .num_kv_heads = 1, .query_len = 200, .lens = {1800}, .kinds = {kSlots}, .with_new = true, .density = 0.02});
     add("slots-window-given-back", {.group_size = 3, .num_kv_heads = 2, .query_len = 200, .lens = {700}, .kinds = {kSlots, kWindow}, .density = 0.3, .gives_back = true});
+    add("some-heads-f32", {.group_size = 2, .num_kv_heads = 2, .query_len = 150, .lens = {407}, .kinds = {kWindow, kPages}, .page_size = 64, .density = 0.5, .some_heads = true, .out_f32 = true});
+    add("slash-f32", {.group_size = 4, .num_kv_heads = 1, .query_len = 200, .lens = {500}, .kinds = {kSlash}, .density = 0.05, .out_f32 = true});
     add("window", {.group_size = 2, .num_kv_heads = 1, .query_len = 260, .lens = {450}, .kinds = {kWindow}});
   }
   // Unions drawn at random.

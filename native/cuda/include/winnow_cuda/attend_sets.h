@@ -83,8 +83,9 @@ typedef struct WnAttendSetsParams {
 ///           counts    [rows, num_kv_heads]  int32: entries read, once per list and run of heads that reads it; null
 ///           seen      [rows, num_kv_heads, seen_width]  uint8, 1 where any query reads the slot; null
 ///           results   [2]  int64: query-key pairs over rows, heads and tokens (a sliding window is not taken off), WN_SETS_*
-///           num_pages 0, or pages of the arena where the device is Hopper's and all heads hold max_slots slots: blocks of 64 slots
-///                     that every query of 128 sees up to its own then go through prefill_attention, the rest is joined to it
+///           num_pages 0, or pages of the arena where the device is Hopper's and all heads hold max_slots slots: plain causal
+///                     attention of one row's 128 or more queries, over sets whose query blocks are multiples of 64, is then
+///                     a plan of blocks with masks for Hopper's kernel (head_dim 64, 128 or 256, neither counts nor seen)
 ///           scheduler as in prefill_attention, may be null
 ///           workspace wn_attend_sets_workspace_bytes; contents need no preparation; one per stream
 /// Limits    head_dim a multiple of 16 up to 256; max_slots >= every length; sets of at most three different query_block (0
@@ -93,10 +94,11 @@ typedef struct WnAttendSetsParams {
 /// Error     relative RMS against the fp64 reference <= 6e-3, rotating 1.2e-2; lse <= 2e-3 absolute, rotating 2e-2
 /// Numerics  the bits of a row depend neither on other rows nor on the run; a query that sees nothing gives 0 and -inf
 /// Cost      4 * head_dim FLOP per pair that any query of a tile of 64 packed queries sees; keys are gathered, so that single
-///           slots cost what they are. One pass over bits of slots, 32 a word, for each tile and list
+///           slots cost what they are. One pass over bits of slots, 32 a word, for each tile and list. With a plan: blocks of 64
+///           keys that any of 64 queries of two heads (where heads share their sets; else 128 queries of one) sees, and lone
+///           columns side by side
 /// Returns   Status with code and message; never throws, prints or exits
-/// `variant` 0 chooses; 1 = all of the union by a plan, where num_pages is given and query blocks are multiples of 64;
-/// 2 = its plan alone
+/// `variant` 0 attends; 2 = where there is a plan, no more than that, for timing
 WN_API WnStatus wn_attend_sets(const WnAttendSetsParams* params, void* stream);
 
 /// Bytes of workspace: depends on shapes and strides alone.
