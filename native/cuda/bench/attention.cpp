@@ -274,45 +274,6 @@ void bench_any(Bench& bench, const PrefillShape& s, const std::vector<int>& vari
   bench.release();
 }
 
-void bench_int4(Bench& bench, const DecodeShape& s) {
-  const std::string name = "decode-int4-d" + text(s.head_dim) + "-h" + text(s.group_size * s.kv_heads) + "/" +
-                           text(s.kv_heads) + "-b" + text(s.batch) + "-" + text(s.tokens);
-  if (!bench.wants(name)) return;
-  const int segments = s.batch * s.kv_heads, pages = s.tokens / 64 * segments;
-  WnKvQuantiseParams quantise{};
-  std::vector<int32_t> all(pages);
-  for (int i = 0; i < pages; i++) all[i] = i;
-  quantise.pages = bench.random_bf16(static_cast<int64_t>(pages) * 128 * s.head_dim);
-  quantise.source_pages = quantise.target_pages = bench.upload(all);
-  quantise.quantised = bench.zeroed(pages * wn_quantised_page_bytes(s.head_dim));
-  quantise.num_jobs = pages;
-  quantise.head_dim = s.head_dim;
-  const std::string shape = "{\"headDim\":" + text(s.head_dim) + ",\"numQueryHeads\":" + text(s.group_size * s.kv_heads) +
-                            ",\"numKvHeads\":" + text(s.kv_heads) + ",\"batch\":" + text(s.batch) + ",\"kvLen\":" +
-                            text(s.tokens) + "}";
-  bench.run({name + "-quantise", "winnow", shape, 0, static_cast<double>(pages) * 336 * s.head_dim, 1,
-             "inputs exceed the L2", [&](int, cudaStream_t stream) { return wn_kv_quantise(&quantise, stream); }});
-  wn_kv_quantise(&quantise, nullptr);
-  WnDecodeAttentionInt4Params p{};
-  p.batch = s.batch;
-  p.num_kv_heads = s.kv_heads;
-  p.num_query_heads = s.kv_heads * s.group_size;
-  p.head_dim = s.head_dim;
-  p.num_pages = pages;
-  p.page_table_stride = s.tokens / 64;
-  p.softmax_scale = 1 / std::sqrt(static_cast<float>(s.head_dim));
-  p.q = bench.random_bf16(static_cast<int64_t>(s.batch) * p.num_query_heads * s.head_dim);
-  p.pages = quantise.quantised;
-  p.page_table = bench.upload(shuffled_table(segments, s.tokens / 64));
-  p.kv_lens = bench.upload(std::vector<int32_t>(segments, s.tokens));
-  p.out = bench.zeroed(static_cast<int64_t>(s.batch) * p.num_query_heads * s.head_dim * 2);
-  p.workspace_bytes = wn_decode_attention_int4_workspace_bytes(&p);
-  p.workspace = bench.zeroed(p.workspace_bytes);
-  bench.run({name, "winnow", shape, 0, static_cast<double>(pages) * 80 * s.head_dim, 4, "inputs exceed the L2",
-             [&](int, cudaStream_t stream) { return wn_decode_attention_int4(&p, stream); }});
-  bench.release();
-}
-
 }  // namespace
 
 void bench_attention(Bench& bench) {
@@ -333,7 +294,6 @@ void bench_attention(Bench& bench) {
   bench_decode(bench, {128, 4, 8, 8, 131072}, WN_SELECT_PAGES, 0.05);
   bench_decode(bench, {128, 4, 8, 8, 131072}, WN_SELECT_TOKENS, 0.05);
   bench_decode(bench, {128, 4, 8, 16, 8192, 16}, WN_SELECT_PAGES, 0.5);
-  bench_int4(bench, {128, 4, 8, 1, 131072});
   bench_any(bench, {64, 32, 8, 16384}, {2, 1, 3});
   bench_any(bench, {96, 32, 32, 16384}, {2, 1});
   bench_any(bench, {128, 32, 8, 16384}, {2, 1, 3});

@@ -110,27 +110,6 @@ void bench_packed(Bench& bench, const PackedShape& s) {
       rivals.push_back({name + "-" + std::to_string(bits) + "-v" + std::to_string(variant), "winnow", shape, 0, (pages - tail) * bytes + tail * 256 * s.head_dim, 4,
                         "inputs exceed the L2", [=](int, cudaStream_t stream) { return wn_decode_packed(&other, stream); }});
     }
-    if (bits == 4) {
-      WnDecodeAttentionInt4Params other{};
-      std::vector<int32_t> plain(table.size());
-      for (size_t i = 0; i < table.size(); i++) plain[i] = entry_page(table[i]);
-      other.q = q;
-      other.pages = format.pages;
-      other.page_table = bench.upload(plain);
-      other.kv_lens = lens;
-      other.out = out;
-      other.batch = s.batch;
-      other.num_query_heads = p.num_query_heads;
-      other.num_kv_heads = s.kv_heads;
-      other.head_dim = s.head_dim;
-      other.num_pages = pages;
-      other.page_table_stride = per_head;
-      other.softmax_scale = scale;
-      other.workspace_bytes = wn_decode_attention_int4_workspace_bytes(&other);
-      other.workspace = bench.zeroed(other.workspace_bytes);
-      rivals.push_back({name + "-int4-kernel", "winnow", shape, 0, static_cast<double>(pages) * bytes, 4, "inputs exceed the L2",
-                        [=](int, cudaStream_t stream) { return wn_decode_attention_int4(&other, stream); }});
-    }
   }
   bench.run(rivals);
   bench.release();

@@ -7,6 +7,27 @@
 
 namespace winnow {
 
+double half_value(uint16_t bits) {
+  const int exponent = (bits >> 10) & 31, fraction = bits & 1023;
+  const double magnitude = exponent == 0    ? std::ldexp(fraction, -24)
+                           : exponent == 31 ? (fraction ? std::nan("") : INFINITY)
+                                            : std::ldexp(1024 + fraction, exponent - 25);
+  return bits & 0x8000 ? -magnitude : magnitude;
+}
+
+uint16_t to_half(double x) {
+  const uint16_t sign = std::signbit(x) ? 0x8000 : 0;
+  const double magnitude = std::fabs(x);
+  if (magnitude == 0) return sign;
+  int exponent = 0;
+  std::frexp(magnitude, &exponent);
+  const int unit = std::max(exponent - 11, -24);
+  const double steps = std::nearbyint(std::ldexp(magnitude, -unit));
+  // Subnormals have unit -24; a carry into the next binade is right because the encodings are consecutive.
+  if (unit == -24) return sign | static_cast<uint16_t>(steps);
+  return static_cast<uint16_t>(sign | (((unit + 24) << 10) + static_cast<int>(steps)));
+}
+
 namespace {
 
 /// One page as its parts, each a plane of its own.

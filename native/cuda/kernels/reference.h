@@ -50,7 +50,6 @@ void column_stats_ref(const WnColumnStatsParams& p, double* state);
 void finish_column_stats_ref(const WnFinishColumnStatsParams& p, double* out);
 void decode_attention_ref(const WnDecodeAttentionParams& p, double* out, double* lse);
 void decode_packed_ref(const WnDecodePackedParams& p, double* out, double* lse);
-void decode_attention_int4_ref(const WnDecodeAttentionInt4Params& p, double* out, double* lse);
 void window_scores_ref(const WnWindowScoresParams& p, double* scores);
 void top_k_ref(const WnTopKParams& p, int32_t* indices, int32_t* lens);
 /// Number (slot, channel) of a plane of a page.
@@ -59,7 +58,6 @@ double packed_value(const WnPlaneFormat& plane, const uint8_t* codes, const uint
 double page_value(const WnPageFormat& format, int64_t page, int what, int head_dim, int head_dim_v, int slot, int channel);
 /// Writes into the pages of p (host pointers).
 void page_convert_ref(const WnPageConvertParams& p);
-void kv_quantise_ref(const WnKvQuantiseParams& p, uint8_t* quantised);
 void gather_compact_ref(const WnGatherCompactParams& p, uint16_t* target, float* target_bias);
 /// Moves inside p.cache itself.
 void compact_slots_ref(const WnCompactSlotsParams& p);

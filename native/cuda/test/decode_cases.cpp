@@ -100,65 +100,6 @@ void run_decode(const DecodeCase& c, Outcome& outcome) {
   }
 }
 
-struct Int4Case {
-  int head_dim, group_size, num_kv_heads;
-  std::vector<int32_t> lens;
-  bool is_uneven = false;  ///< an eighth of the key channels four times as large, and all values eight times
-};
-
-void run_int4(const Int4Case& c, Outcome& outcome) {
-  const int segments = static_cast<int>(c.lens.size()), batch = segments / c.num_kv_heads;
-  const int heads = c.num_kv_heads * c.group_size;
-  // Full pages of moderate values: quantising the huge filler of a cache would only test f16 range.
-  std::vector<int32_t> full;
-  for (int32_t len : c.lens) full.push_back((len + 63) / 64 * 64);
-  PagedCache cache(21, full, c.head_dim, 0);
-  if (c.is_uneven)
-    for (size_t i = 0; i < cache.pages.size(); i++) {
-      const size_t channel = i % c.head_dim;
-      const bool is_value = i / c.head_dim % 128 >= 64;
-      if (cache.pages[i] & 0x7f80) cache.pages[i] += is_value ? 3 << 7 : channel % 8 == 3 ? 2 << 7 : 0;
-    }
-  const int pages = std::max(cache.num_pages, 1);
-  std::vector<uint8_t> quantised(pages * wn_quantised_page_bytes(c.head_dim));
-  std::vector<int32_t> all(pages);
-  for (int i = 0; i < pages; i++) all[i] = i;
-  WnKvQuantiseParams quantise{cache.pages.data(), all.data(), all.data(), nullptr, cache.num_pages, c.head_dim};
-  kv_quantise_ref(quantise, quantised.data());
-  const auto q = normal_bf16(22, static_cast<size_t>(batch) * heads * c.head_dim, 2);
-
-  WnDecodeAttentionInt4Params p{};
-  p.batch = batch;
-  p.num_query_heads = heads;
-  p.num_kv_heads = c.num_kv_heads;
-  p.head_dim = c.head_dim;
-  p.num_pages = pages;
-  p.page_table_stride = cache.stride;
-  p.softmax_scale = 1 / std::sqrt(static_cast<float>(c.head_dim));
-  WnDecodeAttentionInt4Params host = p;
-  host.q = q.data();
-  host.pages = quantised.data();
-  host.page_table = cache.table.data();
-  host.kv_lens = c.lens.data();
-  std::vector<double> want(q.size()), want_lse(static_cast<size_t>(batch) * heads);
-  decode_attention_int4_ref(host, want.data(), want_lse.data());
-
-  Device device(outcome);
-  p.q = device.upload(q);
-  p.pages = device.upload(quantised);
-  p.page_table = device.upload(cache.table);
-  p.kv_lens = device.upload(c.lens);
-  p.workspace_bytes = wn_decode_attention_int4_workspace_bytes(&p);
-  p.workspace = device.poisoned<char>(p.workspace_bytes);
-  auto* out = device.poisoned<uint16_t>(q.size());
-  auto* lse = device.poisoned<float>(want_lse.size());
-  p.out = out;
-  p.lse = lse;
-  if (!device.finish(wn_decode_attention_int4(&p, nullptr))) return;
-  compare(outcome, widen(device.download(out, q.size())), want, 6e-3);
-  compare_lse(outcome, device.download(lse, want_lse.size()), want_lse, 5e-3);
-}
-
 }  // namespace
 
 void add_decode_cases(Cases& cases) {
@@ -196,14 +137,6 @@ void add_decode_cases(Cases& cases) {
   int i = 0;
   for (const auto& c : table)
     cases.push_back({"decode_attention", name_of(c, i++), [c](Outcome& outcome) { run_decode(c, outcome); }});
-
-  for (int d : {64, 128})
-    for (const Int4Case& c : {Int4Case{d, 4, 1, {1}}, {d, 4, 1, {31}}, {d, 4, 1, {32}}, {d, 4, 1, {33}}, {d, 4, 1, {65}},
-                              {d, 1, 2, {300, 64}}, {d, 7, 2, {0, 129, 1000, 2}}, {d, 8, 1, {5000}}, {d, 4, 2, {700, 90}, true}})
-      cases.push_back({"decode_attention_int4",
-                       "d" + std::to_string(d) + "-g" + std::to_string(c.group_size) + "-len" + std::to_string(c.lens[0]) +
-                           "-segments" + std::to_string(c.lens.size()) + (c.is_uneven ? "-uneven" : ""),
-                       [c](Outcome& outcome) { run_int4(c, outcome); }});
 }
 
 }  // namespace winnow::test

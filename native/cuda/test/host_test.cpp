@@ -12,7 +12,6 @@
 #include "decode_partition.h"
 #include "decode_selection.h"
 #include "index.h"
-#include "quantised_page.h"
 #include "reference.h"
 
 namespace winnow::test {
@@ -227,27 +226,6 @@ void check_keys() {
   report("bf16 rounds half to even", rounds);
 }
 
-void check_int4() {
-  // The reference's own error: half a step of 15 over the range of a group.
-  uint64_t state = 6;
-  const int d = 64;
-  std::vector<uint16_t> page(128 * d);
-  for (auto& x : page) x = to_bf16((random_word(state) % 2001 - 1000.0) / 500);
-  const int32_t zero = 0;
-  std::vector<uint8_t> quantised(quantised_page_bytes(d));
-  kv_quantise_ref({page.data(), &zero, &zero, nullptr, 1, d}, quantised.data());
-  double worst = 0;
-  for (int token = 0; token < 64; token++)
-    for (int channel = 0; channel < d; channel++) {
-      const uint8_t pair = quantised[quantised_value_codes(d) + token * (d / 2) + channel / 2];
-      const auto* params = reinterpret_cast<const uint16_t*>(quantised.data() + quantised_value_params(d));
-      const int index = token * (d / 32) + channel / 32;
-      const double got = half_value(params[2 * index + 1]) + half_value(params[2 * index]) * (channel % 2 ? pair >> 4 : pair & 15);
-      worst = std::max(worst, std::fabs(got - bf16_value(page.data(), (64 + token) * d + channel)));
-    }
-  report("4-bit values lie within half a step", worst <= 4.0 / 15 / 2 + 4e-3, "worst " + std::to_string(worst));
-}
-
 }  // namespace
 }  // namespace winnow::test
 
@@ -258,7 +236,6 @@ int main() {
   check_partition();
   check_selection();
   check_keys();
-  check_int4();
   std::printf("{\"summary\":{\"failed\":%d}}\n", failures);
   return failures ? 1 : 0;
 }

@@ -141,6 +141,7 @@ void run_convert(int dim, int dim_v, WnPlaneFormat keys, WnPlaneFormat values, O
 struct PackedDecode {
   int head_dim, bits, key_group, group_size, kv_heads, nth;
   std::vector<int32_t> lens;
+  bool is_uneven = false;  ///< an eighth of the key channels four times as large, and all values eight times; of whole pages
 };
 
 void run_decode(const PackedDecode& c, Outcome& outcome) {
@@ -159,6 +160,11 @@ void run_decode(const PackedDecode& c, Outcome& outcome) {
       entry = target.back();
     }
   std::vector<uint16_t> pages = cache.pages;
+  if (c.is_uneven)
+    for (size_t i = 0; i < pages.size(); i++) {
+      const bool is_value = i / c.head_dim % 128 >= 64;
+      if (pages[i] & 0x7f80) pages[i] += is_value ? 3 << 7 : i % c.head_dim % 8 == 3 ? 2 << 7 : 0;
+    }
   std::vector<int32_t> fields(static_cast<size_t>(page_count + 1) * 64);
   std::vector<float> bias(fields.size());
   const WnPageFormat format = packed.host();
@@ -230,6 +236,7 @@ void add_packed_cases(Cases& cases) {
       decodes.push_back({d, bits, 32, 7, 2, 2, {0, 129, 1000, 2}});
       decodes.push_back({d, bits, 32, 1, 1, 1, {100}});
       decodes.push_back({d, bits, 32, 4, 1, 3, {5000}});
+      if (bits != 2) decodes.push_back({d, bits, 32, 4, 2, 99, {704, 128}, true});
       // Of so many heads each is one block's, and a warp's share of the first goes around its ring more than once.
       std::vector<int32_t> lens(256, 40);
       lens[0] = 1900;
@@ -238,7 +245,7 @@ void add_packed_cases(Cases& cases) {
   for (const PackedDecode& c : decodes)
     cases.push_back({"decode_packed",
                      "d" + std::to_string(c.head_dim) + "-" + std::to_string(c.bits) + "bits-k" + std::to_string(c.key_group) + "-g" + std::to_string(c.group_size) + "-len" + std::to_string(c.lens[0]) + "-every" +
-                         std::to_string(c.nth),
+                         std::to_string(c.nth) + (c.is_uneven ? "-uneven" : ""),
                      [c](Outcome& outcome) { run_decode(c, outcome); }});
 }
 

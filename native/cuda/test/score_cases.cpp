@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "quantised_page.h"
 #include "support.h"
 
 namespace winnow::test {
@@ -233,43 +232,6 @@ void run_cache_write(int head_dim, int tokens, Outcome& outcome) {
   compare_exact(outcome, device.download(pages, want.size()), want, "pages");
 }
 
-void run_quantise(int head_dim, Outcome& outcome) {
-  const int jobs = 5;
-  auto pages = normal_bf16(71, static_cast<size_t>(jobs + 2) * 128 * head_dim);
-  // A constant page: scale 0.
-  std::fill(pages.begin() + 128 * head_dim, pages.begin() + 256 * head_dim, to_bf16(1.5));
-  const std::vector<int32_t> sources = {0, 1, 3, 4, 6}, targets = {2, 0, 4, 1, 3};
-  WnKvQuantiseParams p{};
-  p.num_jobs = jobs;
-  p.head_dim = head_dim;
-  WnKvQuantiseParams host = p;
-  host.pages = pages.data();
-  host.source_pages = sources.data();
-  host.target_pages = targets.data();
-  const size_t bytes = jobs * quantised_page_bytes(head_dim);
-  std::vector<uint8_t> want(bytes);
-  kv_quantise_ref(host, want.data());
-  Device device(outcome);
-  p.pages = device.upload(pages);
-  p.source_pages = device.upload(sources);
-  p.target_pages = device.upload(targets);
-  auto* quantised = device.poisoned<uint8_t>(bytes);
-  p.quantised = quantised;
-  if (!device.finish(wn_kv_quantise(&p, nullptr))) return;
-  const auto got = device.download(quantised, bytes);
-  const size_t page = quantised_page_bytes(head_dim), codes = quantised_key_params(head_dim);
-  size_t rounding = 0;
-  for (size_t i = 0; i < bytes; i++) {
-    if (got[i] == want[i]) continue;
-    const int low = std::abs((got[i] & 15) - (want[i] & 15)), high = std::abs((got[i] >> 4) - (want[i] >> 4));
-    if (i % page >= codes || low > 1 || high > 1) outcome.status = "incorrect";
-    rounding++;
-  }
-  outcome.error = static_cast<double>(rounding) / static_cast<double>(bytes);
-  outcome.bound = 1e-3;
-  if (outcome.error > outcome.bound) outcome.status = "incorrect";
-}
-
 }  // namespace
 
 void add_score_cases(Cases& cases) {
@@ -318,8 +280,6 @@ void add_score_cases(Cases& cases) {
     for (int tokens : {1, 65})
       cases.push_back({"cache_write", text(d, tokens), [=](Outcome& outcome) { run_cache_write(d, tokens, outcome); }});
   }
-  for (int d : {64, 128})
-    cases.push_back({"kv_quantise", text(d), [=](Outcome& outcome) { run_quantise(d, outcome); }});
 }
 
 }  // namespace winnow::test
