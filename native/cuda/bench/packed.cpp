@@ -103,13 +103,6 @@ void bench_packed(Bench& bench, const PackedShape& s) {
     const double tail = static_cast<double>(s.tail) * segments;
     rivals.push_back({name + "-" + std::to_string(bits), "winnow", shape, 0, (pages - tail) * bytes + tail * 256 * s.head_dim, 4,
                       "inputs exceed the L2", [=](int, cudaStream_t stream) { return wn_decode_packed(&p, stream); }});
-    for (int variant : {1, 2, 3}) {
-      if (bits == 8) break;
-      WnDecodePackedParams other = p;
-      other.variant = variant;
-      rivals.push_back({name + "-" + std::to_string(bits) + "-v" + std::to_string(variant), "winnow", shape, 0, (pages - tail) * bytes + tail * 256 * s.head_dim, 4,
-                        "inputs exceed the L2", [=](int, cudaStream_t stream) { return wn_decode_packed(&other, stream); }});
-    }
   }
   bench.run(rivals);
   bench.release();

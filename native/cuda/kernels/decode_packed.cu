@@ -1,7 +1,5 @@
 #include "winnow_cuda/decode_packed.h"
 
-#include <type_traits>
-
 #include "decode_packed.cuh"
 #include "lse_merge.cuh"
 
@@ -9,88 +7,58 @@ namespace winnow {
 namespace {
 
 /// Bytes of 128 channels fill the shared memory of a processor with one block of more warps; all others leave room for two.
-/// Rings hold as many parts as there is room for: what a warp waits for is asked for long before.
 template <int kHeadDim, int kBits>
 struct Shape {
   static constexpr bool kIsLarge = kHeadDim == 128 && kBits == 8;
   static constexpr int kWarps = kIsLarge ? 12 : 8, kBlocksPerProcessor = kIsLarge ? 1 : 2;
-  static constexpr int kParts = kIsLarge ? 4 : kHeadDim == 128 && kBits == 4 ? 5 : kBits == 8 ? 6 : 8;
 };
 
-/// Each warp has a ring of its own, of keys and values of half pages by turns, so warps need no barrier while they run.
-template <int kHeadDim, int kBits, int kParts>
+/// Each warp has a ring of two half pages of its own, so warps need no barrier while they run. The kernel behind is not let in
+/// before this one has ended: what follows the join would crowd the multiprocessors that are free first, and run on those alone.
+template <int kHeadDim, int kBits>
 __global__ void __launch_bounds__(32 * Shape<kHeadDim, kBits>::kWarps, Shape<kHeadDim, kBits>::kBlocksPerProcessor)
     decode_packed_kernel(const __grid_constant__ PackedArgs a) {
   using Warp = PackedWarp<kHeadDim, kBits>;
-  constexpr int kWarps = Shape<kHeadDim, kBits>::kWarps, kAhead = kParts / 2;
-  static_assert(kWarps % 2 == 0, "a warp takes the same half of all its pages");
+  constexpr int kWarps = Shape<kHeadDim, kBits>::kWarps;
   extern __shared__ __align__(128) char ring[];
   __shared__ float maxima[kWarps][8], sums[kWarps][8];
   const int segment = blockIdx.y, warp = threadIdx.x / 32;
-  if ((a.variant & 2) == 0) let_successor_start();
+  wait_for_predecessor();
   auto range = [&](int& first, int& end) {
     const int groups = (a.kv_lens[segment] + 31) / 32, per_split = ceil_div(groups, static_cast<int>(gridDim.x));
     first = blockIdx.x * per_split + warp;
     end = min((static_cast<int>(blockIdx.x) + 1) * per_split, groups);
   };
   int first, end;
-  auto entry_of = [&](int group) { return group < end ? a.page_table[static_cast<uint32_t>(segment * a.page_table_stride) + static_cast<uint32_t>(group) / 2] : 0; };
-  char* const own = ring + warp * kParts * static_cast<int>(Warp::kPartBytes);
-  auto fetch = [&](auto keys, uint32_t at, uint32_t group, int32_t entry) {
-    constexpr bool kKeys = decltype(keys)::value;
-    const uint32_t half = group % 2;
-    if (entry < 0) {
-      Warp::template fetch<kKeys>(a, shared_address(own) + at, entry, half);
-    } else if (entry > 0 && (threadIdx.x & 31) == 0) {  // elements are read when the codes are done with
-      prefetch_l2(a.elements + (static_cast<int64_t>(entry) * 128 + (kKeys ? 0 : 64) + half * 32) * kHeadDim, 64 * kHeadDim);
-    }
+  range(first, end);
+  auto entry_of = [&](int group) {
+    return group < end ? a.page_table[static_cast<uint32_t>(segment * a.page_table_stride) + static_cast<uint32_t>(group) / 2] : 0;
+  };
+  char* const own = ring + warp * 2 * static_cast<int>(Warp::kHalfBytes);
+  auto fetch = [&](uint32_t group, int32_t entry, uint32_t stage) {
+    if (entry < 0) Warp::fetch(a, shared_address(own) + stage * Warp::kHalfBytes, entry, group % 2);
     async_copy_commit();
   };
-  constexpr std::true_type kKeysPart;
-  constexpr std::false_type kValuesPart;
-  if (a.variant & 1) {
-    // The host writes lens and tables; of what the kernel before writes nothing is taken for more than a hint.
-    range(first, end);
-    const int lane = threadIdx.x & 31;
-    if (lane <= kAhead) {
-      const int32_t entry = entry_of(first + lane * kWarps);
-      if (entry < 0) Warp::ask_for(a, entry, static_cast<uint32_t>(first) % 2);
-    }
-  }
-  wait_for_predecessor();
-  range(first, end);
-  // Entries are looked up again rather than kept: registers are dearer.
-#pragma unroll
-  for (int n = 0; n < kParts; n++) {
-    const int32_t entry = entry_of(first + n / 2 * kWarps);
-    if (n % 2 == 0) fetch(kKeysPart, n * Warp::kPartBytes, first, entry);
-    else fetch(kValuesPart, n * Warp::kPartBytes, first, entry);
-  }
+  fetch(first, entry_of(first), 0);
+  int32_t next = entry_of(first + kWarps);
   Warp state(a, segment);
   bool has_elements = false;
-  uint32_t at = 0;
-  auto advance = [&] { at = at == (kParts - 1) * Warp::kPartBytes ? 0 : at + Warp::kPartBytes; };
 #pragma unroll 1
-  for (int i = first; i < end; i += kWarps) {
-    float s[2][4];
-    const bool is_packed = entry_of(i) < 0;
-    async_copy_wait<kParts - 1>();
+  for (int i = first, stage = 0; i < end; i += kWarps, stage ^= 1) {
+    fetch(i + kWarps, next, stage ^ 1);
+    next = entry_of(i + 2 * kWarps);
+    async_copy_wait<1>();
     __syncwarp();
-    if (is_packed) state.scores(own + at, s);
+    if (entry_of(i) < 0) {  // looked up again, as is the length below: a register is dearer
+      const char* half_page = own + stage * Warp::kHalfBytes;
+      float s[2][4];
+      state.scores(half_page, s);
+      state.weigh(s, a.kv_lens[segment] - 32 * i);
+      state.values(half_page + Warp::kPartBytes, s);
+    } else {
+      has_elements = true;
+    }
     __syncwarp();
-    // What takes the keys' place in an odd ring is values.
-    if constexpr (kParts % 2 == 0) fetch(kKeysPart, at, i, entry_of(i + kAhead * kWarps));
-    else fetch(kValuesPart, at, i, entry_of(i + kAhead * kWarps));
-    advance();
-    if (is_packed) state.weigh(s, a.kv_lens[segment] - 32 * i);
-    async_copy_wait<kParts - 1>();
-    __syncwarp();
-    if (is_packed) state.values(own + at, s);
-    has_elements = has_elements || !is_packed;
-    __syncwarp();
-    if constexpr (kParts % 2 == 0) fetch(kValuesPart, at, i, entry_of(i + kAhead * kWarps));
-    else fetch(kKeysPart, at, i, entry_of(i + (kAhead + 1) * kWarps));
-    advance();
   }
   // In a loop of their own, and with the range looked up again, elements do not compete with codes for registers.
   if (has_elements) {
@@ -162,12 +130,12 @@ int num_splits(const WnDecodePackedParams& p) {
   return splits < 1 ? 1 : splits > 256 ? 256 : splits;
 }
 
-template <int kHeadDim, int kBits, int kParts = Shape<kHeadDim, kBits>::kParts>
+template <int kHeadDim, int kBits>
 WnStatus launch(const PackedArgs& a, int splits, cudaStream_t stream) {
   constexpr int kWarps = Shape<kHeadDim, kBits>::kWarps;
-  constexpr int kRing = kWarps * kParts * static_cast<int>(PackedWarp<kHeadDim, kBits>::kPartBytes), kOuts = kWarps * 8 * (kHeadDim + 1) * 4;
+  constexpr int kRing = kWarps * 2 * static_cast<int>(PackedWarp<kHeadDim, kBits>::kHalfBytes), kOuts = kWarps * 8 * (kHeadDim + 1) * 4;
   constexpr int kShared = kRing > kOuts ? kRing : kOuts;
-  const auto kernel = decode_packed_kernel<kHeadDim, kBits, kParts>;
+  const auto kernel = decode_packed_kernel<kHeadDim, kBits>;
   cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared);
   if (error != cudaSuccess) return cuda_status(error, "decode_packed: shared memory");
   error = launch_early(kernel, dim3(splits, a.num_segments), dim3(32 * kWarps), kShared, stream, a);
@@ -221,7 +189,6 @@ WnStatus wn_decode_packed(const WnDecodePackedParams* params, void* stream) {
   a.page_table_stride = cache.page_table_stride;
   a.key_params_step = keys.group == 32 ? 4 * cache.head_dim : 0;
   a.key_params_bytes = 4 * cache.head_dim * 64 / keys.group;
-  a.variant = p.variant;
   a.scale_log2 = p.softmax_scale * kLog2e;
   const auto cuda_stream = static_cast<cudaStream_t>(stream);
   const WnStatus status = cache.head_dim == 64 ? dispatch<64>(keys.bits, a, splits, cuda_stream) : dispatch<128>(keys.bits, a, splits, cuda_stream);

@@ -19,7 +19,7 @@ struct PackedArgs {
   int64_t page_bytes;
   int32_t num_segments, num_kv_heads, num_query_heads, group_size, page_table_stride;
   /// Bytes: between the params of the keys of both halves of a page, 0 where they share them; of the params of all its keys.
-  int32_t key_params_step, key_params_bytes, variant;
+  int32_t key_params_step, key_params_bytes;
   float scale_log2;
 };
 
@@ -55,7 +55,7 @@ struct PackedWarp {
   static constexpr int kGroups = kHeadDim / 32;
   static constexpr int kRowPieces = kRow / 16;
   /// Keys or values of half a page as they lie in shared memory: codes, then params.
-  static constexpr uint32_t kParams = 32 * kRow, kPartBytes = kParams + 4 * kHeadDim;
+  static constexpr uint32_t kParams = 32 * kRow, kPartBytes = kParams + 4 * kHeadDim, kHalfBytes = 2 * kPartBytes;
   /// 16-byte pieces of rows lie swizzled, so that lanes that read at once meet different banks.
   static constexpr bool kTurnsKeys = kRowPieces == 8;
   static constexpr int kParamMask = kHeadDim == 128 && kWords <= 4 ? 3 : 1;
@@ -104,30 +104,21 @@ struct PackedWarp {
     }
   }
 
-  /// Starts the copy of the keys or the values of slots 32 * half .. + 31 of a page.
-  template <bool kKeys>
+  /// Starts the copy of slots 32 * half .. + 31 of a page: keys, and values behind them.
   WN_DEVICE static void fetch(const PackedArgs& a, uint32_t target, int32_t entry, uint32_t half) {
     const uint32_t lane = threadIdx.x & 31;
     const char* page = a.pages + entry_page(entry) * a.page_bytes + 16 * lane;
-    const char* codes = page + (kKeys ? 0 : 2 * kParams) + half * kParams;
-    const char* params = page + 4 * kParams + (kKeys ? half * a.key_params_step : a.key_params_bytes + half * 4 * kHeadDim);
-    // Pieces of a row that lies behind another by whole swizzles turn alike.
-    const uint32_t turn = kKeys ? (kTurnsKeys ? lane / 8 % 2 * 4 : 0) : value_turn(lane / kRowPieces / 2 % 4), place = 16 * (lane ^ turn);
+    const char* codes = page + half * kParams;
+    // Pieces of rows that whole swizzles lie between turn alike.
+    const uint32_t key_place = 16 * (kTurnsKeys ? lane ^ lane / 8 % 2 * 4 : lane), value_place = 16 * (lane ^ value_turn(lane / kRowPieces / 2 % 4));
 #pragma unroll
     for (uint32_t i = 0; i < kParams / 512; i++) {
-      const uint32_t more = !kKeys && kRowPieces == 8 ? i % 2 * 64 : 0;
-      async_copy_16(target + (place ^ more) + 512 * i, codes + 512 * i, true);
+      async_copy_16(target + key_place + 512 * i, codes + 512 * i, true);
+      async_copy_16(target + kPartBytes + (value_place ^ (kRowPieces == 8 ? i % 2 * 64 : 0)) + 512 * i, codes + 2 * kParams + 512 * i, true);
     }
-    if (16 * lane < 4 * kHeadDim) async_copy_16(target + kParams + 16 * (kKeys ? lane ^ (lane / 8 & kParamMask) : lane), params, true);
-  }
-
-  /// Asks for both to be brought into the L2, by one thread.
-  WN_DEVICE static void ask_for(const PackedArgs& a, int32_t entry, uint32_t half) {
-    const char* page = a.pages + entry_page(entry) * a.page_bytes;
-    prefetch_l2(page + half * kParams, kParams);
-    prefetch_l2(page + 2 * kParams + half * kParams, kParams);
-    prefetch_l2(page + 4 * kParams + half * a.key_params_step, 4 * kHeadDim);
-    prefetch_l2(page + 4 * kParams + a.key_params_bytes + half * 4 * kHeadDim, 4 * kHeadDim);
+    if (16 * lane >= 4 * kHeadDim) return;
+    async_copy_16(target + kParams + 16 * (lane ^ (lane / 8 & kParamMask)), page + 4 * kParams + half * a.key_params_step, true);
+    async_copy_16(target + kPartBytes + kParams + 16 * lane, page + 4 * kParams + a.key_params_bytes + half * 4 * kHeadDim, true);
   }
 
   /// Scores of slots 16 c + g (+ 8) against heads 2 t and 2 t + 1, in log2 units.

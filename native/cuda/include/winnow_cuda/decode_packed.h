@@ -13,7 +13,6 @@ typedef struct WnDecodePackedParams {
   int64_t workspace_bytes;
   int32_t num_query_heads;
   float softmax_scale;
-  int32_t variant;  ///< 0; for the benchmark: + 1 asks for first pages early, + 2 lets the join begin at the end alone
 } WnDecodePackedParams;
 
 /// Decode attention of one query token per row over a cache of packed pages of one format and pages of elements, in any order.
