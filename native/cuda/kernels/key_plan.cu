@@ -106,39 +106,38 @@ __global__ void __launch_bounds__(kThreads) pack_columns_kernel(const __grid_con
   __shared__ int32_t len;
   const KeyPlace at = key_place(a, blockIdx.x);
   const Columns columns{a, at};
-  const int each = ceil_div(plan.block_words(), kThreads) * 32, begin = threadIdx.x * each, end = min(begin + each, plan.blocks);
+  const int room = 64 * plan.packed_blocks, lane = threadIdx.x % 32;
   auto alone = [&](int block) {
-    if (at.table[block] < 0) return uint64_t{0};
+    if (block >= plan.blocks || at.table[block] < 0) return uint64_t{0};
     const uint64_t bits = columns.of_all(block) & Columns::range(64 * block, 0, at.n);
     return count_bits(bits) < kManyColumns ? bits : 0;
   };
-  int count = 0, blocks = 0, total = 0, all_blocks = 0;
-  for (int block = begin; block < end; block++) {
-    const int bits = count_bits(alone(block));
-    count += bits;
-    blocks += bits > 0;
+  int count = 0, blocks = 0, total = 0;
+  for (int block = threadIdx.x; block < plan.blocks; block += kThreads) {
+    const int own = count_bits(alone(block));
+    count += own;
+    blocks += own > 0;
   }
-  block_scan<kThreads>(blocks, of_warp, &all_blocks);
-  int before = block_scan<kThreads>(count, of_warp, &total);
-  const int room = 64 * plan.packed_blocks;
+  block_scan<kThreads>(blocks, of_warp, &total);
+  const int all_blocks = total;
+  block_scan<kThreads>(count, of_warp, &total);
   const bool is_worth = ceil_div(min(total, room), 64) < all_blocks;
   if (threadIdx.x == 0) len = 0;
   __syncthreads();
-  uint32_t word = 0;
-  for (int block = begin; block < end; block++) {
+  int ahead = 0;
+  for (int base = 0; base < plan.blocks; base += kThreads) {
+    const int block = base + static_cast<int>(threadIdx.x);
     uint64_t bits = alone(block);
-    const int own = count_bits(bits);
-    if (is_worth && own > 0 && before + own <= room) {
-      word |= 1u << (block % 32);
+    const int own = count_bits(bits), before = ahead + block_scan<kThreads>(own, of_warp, &total);
+    ahead += total;
+    const bool is_packed = is_worth && own > 0 && before + own <= room;
+    const uint32_t votes = __ballot_sync(~0u, is_packed);
+    if (lane == 0 && block < plan.blocks) plan.is_packed[blockIdx.x * static_cast<int64_t>(plan.block_words()) + block / 32] = votes;
+    if (is_packed) {
       int32_t* slots = plan.packed_slots + blockIdx.x * static_cast<int64_t>(room) + before;
-      for (int j = 0; bits; j++, bits >>= 1)
-        if (bits & 1) *slots++ = 64 * block + j;
+      for (; bits; bits &= bits - 1) *slots++ = 64 * block + lowest_bit(bits);
       atomicMax(&len, before + own);
     }
-    before += own;
-    if (block % 32 != 31 && block + 1 != end) continue;
-    plan.is_packed[blockIdx.x * static_cast<int64_t>(plan.block_words()) + block / 32] = word;
-    word = 0;
   }
   __syncthreads();
   if (threadIdx.x == 0) plan.packed_lens[blockIdx.x] = len;
@@ -237,10 +236,11 @@ __global__ void __launch_bounds__(kThreads) plan_tiles_kernel(const __grid_const
     if (lane == 0) visited[(base + threadIdx.x) / 32] = votes;
     const int at_entry = len + block_scan<kThreads>(is_read, of_warp, &total);
     len += total;
-    if (!is_read) continue;
-    codes[at_entry] = code;
-    masks[at_entry * plan.halves] = columns[0];
-    if (plan.halves == 2) masks[at_entry * 2 + 1] = columns[1];
+    if (is_read) {
+      codes[at_entry] = code;
+      masks[at_entry * plan.halves] = columns[0];
+      if (plan.halves == 2) masks[at_entry * 2 + 1] = columns[1];
+    }
   }
   __syncthreads();
   if (plan.packed_blocks > 0) {

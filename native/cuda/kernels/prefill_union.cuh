@@ -202,15 +202,16 @@ struct UnionConsumer {
       const uint32_t code = half ? codes.y : codes.x;
       const int column = 64 * (code & kBlockNumber);
       const bool is_cut = !(code & kBlockPacked) && column + 63 > low;
-      mask.is_needed = mask.is_needed || is_cut || (code & (kBlockMasked | kBlockNothing));
       uint64_t named = ~0ull;
       if (code & kBlockMasked) named = a.masks[(static_cast<int64_t>(list) * a.capacity + C::kBlocks * i + half) * a.halves + (a.halves == 1 ? 0 : group)];
       if (code & kBlockNothing) named = 0;
+      // Another half's mask may leave this one all of its columns.
+      mask.is_needed = mask.is_needed || is_cut || named != ~0ull;
 #pragma unroll
       for (int second = 0; second < 2; second++) {
         const int own = min(rows.row + 8 * second + a.rows.q_offset, a.rows.kv_len - 1);
         uint64_t bits = named;
-        if (code & kBlockDiagonals) {
+        if (named != ~0ull && (code & kBlockDiagonals)) {
           const int at = a.top - own + column, shift = at & 31;
           const uint32_t* words = a.diagonals + static_cast<int64_t>(diagonal_list) * a.diagonal_stride + 1 + (at >> 5);
           const uint64_t low_word = words[0], middle = words[1], high = words[2];
