@@ -33,9 +33,9 @@ interface Trace {
 
 /**
  * Greedy steps of `rows` texts, each a token shorter than the one before, with the head start of `Addon.stepGraphs`. `copies` of the first
- * one's cache hold pages beside them.
+ * one's cache hold pages beside them. Of `samples` one behind the other the last is told.
  */
-const trace = (headStart: number, rows: number, copies = 0): Trace => {
+const trace = (headStart: number, rows: number, { copies = 0, samples = 1 } = {}): Trace => {
   const addon = openHostBackend();
   addon.stepGraphs!(headStart);
   const device = createDevice(addon, 'bf16');
@@ -88,6 +88,7 @@ const trace = (headStart: number, rows: number, copies = 0): Trace => {
     head: table,
   });
   const caches: CacheId[] = [];
+  const held: CacheId[] = [];
   const pass = (ids: number[], queryLen: number, first: (row: number) => number, own: Int32Array): Float32Array => {
     const isStep = queryLen === 1;
     const attend: Pass['attend'] = (index, q, out, { ops }) => {
@@ -110,26 +111,28 @@ const trace = (headStart: number, rows: number, copies = 0): Trace => {
     const own = logits.subarray(row * VOCAB, (row + 1) * VOCAB);
     return own.indexOf(Math.max(...own));
   };
-  let ids = Array.from({ length: rows }, (_, row) => {
-    const cache = transformer.newCache();
-    caches.push(cache);
-    const prompt = Array.from({ length: PROMPT - row }, (_, i) => (i * 7 + row * 3) % VOCAB);
-    return argmaxOf(
-      pass(prompt, prompt.length, () => 0, Int32Array.of(cache)),
-      0,
-    );
-  });
-  const held = Array.from({ length: copies }, () => addon.cacheCopy(caches[0]!));
-  const all = Int32Array.from(caches);
-  const result: Trace = { logits: [], graphs: [], hostReads: [] };
-  for (let step = 0; step < STEPS; step++) {
-    addon.resetDeviceMeters!();
-    const logits = pass(ids, 1, (row) => PROMPT - row + step, all);
-    result.logits.push([...logits]);
-    const meters = addon.deviceMeters!();
-    result.graphs.push(meters.graphLaunches);
-    result.hostReads.push(meters.hostReads);
-    ids = ids.map((_, row) => argmaxOf(logits, row));
+  let result: Trace = { logits: [], graphs: [], hostReads: [] };
+  for (let sample = 0; sample < samples; sample++) {
+    for (const cache of caches.splice(0)) addon.cacheFree(cache);
+    result = { logits: [], graphs: [], hostReads: [] };
+    let ids = Array.from({ length: rows }, (_, row) => {
+      const cache = transformer.newCache();
+      caches.push(cache);
+      const prompt = Array.from({ length: PROMPT - row }, (_, i) => (i * 7 + row * 3) % VOCAB);
+      const logits = pass(prompt, prompt.length, () => 0, Int32Array.of(cache));
+      return argmaxOf(logits, 0);
+    });
+    while (held.length < copies) held.push(addon.cacheCopy(caches[0]!));
+    const all = Int32Array.from(caches);
+    for (let step = 0; step < STEPS; step++) {
+      addon.resetDeviceMeters!();
+      const logits = pass(ids, 1, (row) => PROMPT - row + step, all);
+      result.logits.push([...logits]);
+      const meters = addon.deviceMeters!();
+      result.graphs.push(meters.graphLaunches);
+      result.hostReads.push(meters.hostReads);
+      ids = ids.map((_, row) => argmaxOf(logits, row));
+    }
   }
   for (const cache of [...caches, ...held]) addon.cacheFree(cache);
   addon.cacheTrim?.();
@@ -151,10 +154,16 @@ describe('decode steps as graphs', { skip: hostSkip }, () => {
       assert.deepEqual(graphs.graphs, GRAPHS);
     });
 
+  test('the next texts of as many rows go by the graphs of those before', () => {
+    const graphs = trace(0, 3, { samples: 2 });
+    assert.deepEqual(graphs.logits, trace(-1, 3).logits);
+    assert.deepEqual(graphs.graphs, new Array(STEPS).fill(1));
+  });
+
   test('a pool that grows changes no graph', () => {
     // Memory comes for 256 pages at a time: copies that hold so many but for a few make the first new pages of the steps ask for more.
     const copies = Math.floor(256 / (LAYERS * KV_HEADS)) - 1;
-    const graphs = trace(0, 1, copies);
+    const graphs = trace(0, 1, { copies });
     assert.deepEqual(graphs.logits, trace(-1, 1).logits);
     assert.deepEqual(graphs.graphs, GRAPHS);
   });

@@ -1,6 +1,7 @@
 #include "cache_batch.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "cache.h"
@@ -18,6 +19,18 @@ constexpr int32_t kSpare = 16;
 
 BatchViews::Batch& BatchViews::Find(const std::vector<int32_t>& ids, const Cache& first) {
   auto found = std::find_if(batches_.begin(), batches_.end(), [&](const Batch& batch) { return batch.ids == ids; });
+  if (found == batches_.end() && !ids.empty()) {
+    // The one used first: a sample whose prompt and steps go by two lists finds theirs in that order.
+    const auto gone = std::find_if(batches_.rbegin(), batches_.rend(), [&](const Batch& batch) { return batch.is_gone && batch.ids.size() == ids.size(); });
+    if (gone != batches_.rend()) {
+      found = std::prev(gone.base());
+      found->ids = ids;
+      found->is_gone = false;
+      found->grown_layer = -1;
+      for (Lens& lens : found->lens) lens.values.clear();
+      for (Table& table : found->tables) table.versions.clear();
+    }
+  }
   if (found == batches_.end()) {
     if (batches_.size() >= kRemembered) batches_.pop_back();
     batches_.emplace_front();
@@ -29,6 +42,14 @@ BatchViews::Batch& BatchViews::Find(const std::vector<int32_t>& ids, const Cache
   }
   while (found->tables.size() < first.layout().layers.size()) found->tables.emplace_back(device_);
   return batches_.front();
+}
+
+void BatchViews::Forget(int32_t id) {
+  for (Batch& batch : batches_) {
+    if (std::find(batch.ids.begin(), batch.ids.end(), id) == batch.ids.end()) continue;
+    batch.is_gone = true;
+    batch.stepped.clear();
+  }
 }
 
 Status BatchViews::Send(Sent& to, size_t at, const int32_t* values, size_t count) {

@@ -28,10 +28,8 @@ class BatchViews {
   /// The layer of these caches as kernels see it, valid until the next call. `new_slots` > 0: lens as they were before
   /// that many slots were appended. `ids` tells lists of caches apart; empty for one that is not worth remembering.
   Status View(const std::vector<Cache*>& caches, const std::vector<int32_t>& ids, int32_t layer, int32_t new_slots, WnCacheView* out);
-  /// A cache is about to go.
-  void ForgetSteps() {
-    for (Batch& batch : batches_) batch.stepped.clear();
-  }
+  /// The cache of this id is about to go.
+  void Forget(int32_t id);
 
  private:
   /// Memory on the device that ops read, and the number of the list that those may be noted in which read it last.
@@ -59,8 +57,11 @@ class BatchViews {
     size_t newest = 0;
     int32_t growth = 0, grown_layer = -1;  ///< of the last append
     std::vector<Table> tables;
+    bool is_gone = false;         ///< a cache of it is no more
     std::vector<Cache*> stepped;  ///< all, when every layer has grown by one slot, until the next lens were sent
   };
+  /// A new list of caches takes the memory of one that is gone and had as many rows: arguments of its steps are those of before, and
+  /// graphs of them serve on.
   Batch& Find(const std::vector<int32_t>& ids, const Cache& first);
   /// Before ops that are noted where none of them reads that memory, so that a list stays whole.
   Status Send(Sent& to, size_t at, const int32_t* values, size_t count);

@@ -54,7 +54,7 @@ Status CacheStore::Fork(int32_t cache, int32_t* out) {
 Status CacheStore::Free(int32_t cache) {
   Cache* found = nullptr;
   WINNOW_TRY(Get(cache, "cacheFree.cache", &found));
-  batches_.ForgetSteps();
+  batches_.Forget(cache);
   caches_.erase(cache);
   return {};
 }
