@@ -87,21 +87,22 @@ void bench_tile(Bench& bench, const char* what, int rows, int cols, int tokens) 
 
 void bench_dense(Bench& bench) {
   const Way step{"winnow", WN_LINEAR_STEP}, wide{"winnow-wide", WN_LINEAR_WIDE};
-  // Other numbers of blocks to a tile than the kernel chooses, longer rings, early successors.
+  // Other numbers of blocks to a tile than the kernel chooses, taller tiles, early successors.
   const auto variants = [&](std::vector<int> numbers) {
     std::vector<Way> ways{step, wide};
     for (int number : numbers) ways.push_back({"winnow-wide-v" + std::to_string(number), WN_LINEAR_WIDE, number});
     return ways;
   };
-  for (int tokens : {1, 8, 9, 16, 24, 32, 48, 64}) {
-    const bool is_varied = tokens == 16 || tokens == 64;
+  for (int tokens : {1, 8, 16, 24, 32, 64}) {
+    const bool is_varied = tokens == 32 || tokens == 64;
     const std::vector<Way> plain{step, wide};
-    bench_product(bench, "qkv", 6144, 4096, tokens, WN_GATE_NONE, is_varied ? variants({2, 2 + WN_WIDE_ALONE, 8, WN_WIDE_EARLY}) : plain);
-    bench_product(bench, "output", 4096, 4096, tokens, WN_GATE_NONE, is_varied ? variants({2, 8, WN_WIDE_ALONE, WN_WIDE_EARLY}) : plain);
-    bench_product(bench, "gate-up", 28672, 4096, tokens, WN_GATE_SILU, is_varied ? variants({2, 4, WN_WIDE_EARLY}) : plain);
-    bench_product(bench, "down", 4096, 14336, tokens, WN_GATE_NONE, is_varied ? variants({2, 8, WN_WIDE_ALONE, WN_WIDE_EARLY}) : plain);
+    bench_product(bench, "qkv", 6144, 4096, tokens, WN_GATE_NONE, is_varied ? variants({3, 16, 16 + 3, 32}) : plain);
+    bench_product(bench, "output", 4096, 4096, tokens, WN_GATE_NONE, is_varied ? variants({3, 6, 16 + 4, 16 + 6, 32}) : plain);
+    bench_product(bench, "gate-up", 28672, 4096, tokens, WN_GATE_SILU, is_varied ? variants({16, 32}) : plain);
+    bench_product(bench, "down", 4096, 14336, tokens, WN_GATE_NONE, is_varied ? variants({3, 6, 16 + 4, 16 + 6, 32}) : plain);
   }
-  for (int tokens : {1, 16, 64}) bench_product(bench, "head", 128256, 4096, tokens, WN_GATE_NONE, {step, wide});
+  for (int tokens : {1, 16, 64})
+    bench_product(bench, "head", 128256, 4096, tokens, WN_GATE_NONE, tokens == 64 ? variants({16}) : std::vector<Way>{step, wide});
   for (int tokens : {512, 2048}) {
     bench_tile(bench, "qkv", 6144, 4096, tokens);
     bench_tile(bench, "down", 4096, 14336, tokens);

@@ -183,7 +183,7 @@ void bench_step(Bench& bench) {
     Chain batch = llama_8b;
     batch.rows = rows;
     bench_chain(bench, "8b", batch,
-                {ways[1], {"winnow-wide", false, true, WN_LINEAR_WIDE}, {"winnow-wide-early", false, true, WN_LINEAR_WIDE, WN_WIDE_EARLY}});
+                {{"winnow-step", false, true}, {"winnow", false, true, WN_LINEAR_CHOOSE_STEP}, {"winnow-wide-early", false, true, WN_LINEAR_WIDE, 32}});
   }
 }
 

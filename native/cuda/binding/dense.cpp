@@ -89,7 +89,7 @@ void Product(Call& call, WnLinearParams params, const DeviceWeight& w, const Ten
   params.rows = static_cast<int32_t>(w.rows);
   params.cols = static_cast<int32_t>(w.cols);
   params.out_type = TypeOf(out);
-  params.path = step ? WN_LINEAR_STEP : WN_LINEAR_CHOOSE;
+  params.path = step ? WN_LINEAR_CHOOSE_STEP : WN_LINEAR_CHOOSE;
   // Every block of 16 or 32 rows norms again, so a head of very many leaves it to the norm's own op.
   if (call.numbers != nullptr && step && w.rows <= (1 << 15)) {
     if (const auto norm = DeviceOf(call).TakeNorm(params.x)) {

@@ -121,6 +121,8 @@ Warp& warp_of(const Fiber& fiber) { return block->warps[fiber.rank * kWarpsOfBlo
   block->live--;
   block->blocks[self.rank].leave();
   block->cluster.leave();
+  // Nobody may read what a block that has ended held.
+  if (block->blocks[self.rank].live == 0 && block->cluster.live > 0) std::memset(shared_of(self.rank), 0xff, kSharedBytes);
   give_way();
   std::abort();
 }

@@ -11,9 +11,17 @@ namespace {
 /// What one product without its gate and bias may use of cuBLASLt's own scratch.
 constexpr int64_t kBlasBytes = int64_t{32} << 20;
 
+/// Fewest tokens that the wide path serves where the device has it.
+constexpr int64_t kWideFrom = 17;
+/// Most tokens of a call that is not a step's for which weights are what it waits for.
+constexpr int64_t kMostOfStep = 64;
+
 int path_of(const WnLinearParams& p) {
-  if (p.path != WN_LINEAR_CHOOSE) return p.path;
-  if (p.num_tokens <= 16) return WN_LINEAR_STEP;
+  if (p.path != WN_LINEAR_CHOOSE && p.path != WN_LINEAR_CHOOSE_STEP) return p.path;
+  if (p.num_tokens >= kWideFrom && (p.path == WN_LINEAR_CHOOSE_STEP || p.num_tokens <= kMostOfStep) &&
+      device_attribute(cudaDevAttrComputeCapabilityMajor) == 9)
+    return WN_LINEAR_WIDE;
+  if (p.path == WN_LINEAR_CHOOSE_STEP || p.num_tokens <= 16) return WN_LINEAR_STEP;
   return has_blas() && aligned(p.out, 16) ? WN_LINEAR_BLAS : WN_LINEAR_TILE;
 }
 /// The product before the gate, bf16, rounded up to a whole number of lines.
@@ -56,7 +64,7 @@ WnStatus wn_linear(const WnLinearParams* params, void* stream) {
   WN_REQUIRE(is_float_type(p.out_type) && (!p.accumulate || p.out_type == WN_F32), "linear: out_type");
   WN_REQUIRE(p.gate >= WN_GATE_NONE && p.gate <= WN_GATE_GELU_TANH, "linear: unknown gate");
   WN_REQUIRE(!p.gate || (p.rows % 64 == 0 && !p.accumulate && !p.bias), "linear: gate with bias, sum, or rows no multiple of 64");
-  WN_REQUIRE(p.path >= WN_LINEAR_CHOOSE && p.path <= WN_LINEAR_WIDE, "linear: unknown path");
+  WN_REQUIRE(p.path >= WN_LINEAR_CHOOSE && p.path <= WN_LINEAR_CHOOSE_STEP, "linear: unknown path");
   const int path = path_of(p);
   WN_REQUIRE(!p.norm_x || (path == WN_LINEAR_STEP && p.num_tokens == 1 && p.cols <= WN_LINEAR_NORM_COLS && p.norm_gain &&
                            aligned(p.norm_x, 16) && aligned(p.norm_gain, 16)),

@@ -7,12 +7,12 @@
 namespace winnow {
 namespace {
 
-/// A block makes 128 rows for kTokens tokens: two warp groups of 64 rows multiply what one thread fetches, kStages steps of 64
-/// columns in flight. Two blocks share a multiprocessor, or one with a longer ring has it alone.
-template <int kTokensT, int kStagesT, int kBlocksT = 2>
+/// A block makes 64 kGroups rows for kTokens tokens: warp groups of 64 rows multiply what one thread fetches, kStages steps of 64
+/// columns in flight. kBlocks blocks share a multiprocessor.
+template <int kTokensT, int kStagesT, int kBlocksT = 2, int kGroupsT = 2>
 struct WideConfig {
   static constexpr int kTokens = kTokensT, kStages = kStagesT, kBlocks = kBlocksT;
-  static constexpr int kRows = 128, kStep = 64, kConsumers = 256, kThreads = kConsumers + 32;
+  static constexpr int kRows = 64 * kGroupsT, kStep = 64, kConsumers = 128 * kGroupsT, kThreads = kConsumers + 32;
   static constexpr int kWeightBytes = kRows * kStep * 2, kStageBytes = kWeightBytes + kTokens * kStep * 2;
   /// Floats from one token's sums to the next: lanes of a warp then write to different banks.
   static constexpr int kSumStride = kRows + 4;
@@ -24,7 +24,7 @@ struct WideConfig {
 struct WideArgs {
   WnLinearParams p;
   int32_t first_token, split;
-  int32_t starts_early;  ///< the kernel behind may start with this one, not when the last weights are asked for
+  int32_t starts_early;  ///< the kernel behind may start when half of the weights are asked for, not all
 };
 
 template <typename C>
@@ -51,21 +51,26 @@ struct WideSteps {
   }
 };
 
+/// One thread's. Weights never change, so the first of them are asked for while the kernel ahead still writes the tokens.
 template <typename C>
-WN_DEVICE void fetch_wide(const WideArgs& a, const WideShared<C>& sm, WideSteps steps, int first_row, const CUtensorMap* weight_map,
+WN_DEVICE void fetch_first_weights(const WideShared<C>& sm, WideSteps steps, int first_row, const CUtensorMap* map) {
+  const uint64_t once = evict_first_policy();
+#pragma unroll 1
+  for (int i = 0; i < min(steps.count, C::kStages); i++) {
+    barrier_expect(sm.full + i, C::kStageBytes);
+    tma_load_4d_hinted(sm.weight(i), map, sm.full + i, (steps.first + i) * C::kStep, first_row, 0, 0, once);
+  }
+}
+/// The tokens that belong to them, then everything else.
+template <typename C>
+WN_DEVICE void fetch_rest(const WideArgs& a, const WideShared<C>& sm, WideSteps steps, int first_row, const CUtensorMap* weight_map,
                           const CUtensorMap* x_map) {
   const uint64_t once = evict_first_policy();
-  const int ahead = min(steps.count, C::kStages);
-  if (a.starts_early) let_successor_start();
-  // Weights never change, so the first of them are asked for while the kernel ahead still writes the tokens.
-#pragma unroll 1
-  for (int i = 0; i < ahead; i++) {
-    barrier_expect(sm.full + i, C::kStageBytes);
-    tma_load_4d_hinted(sm.weight(i), weight_map, sm.full + i, (steps.first + i) * C::kStep, first_row, 0, 0, once);
-  }
+  const int ahead = min(steps.count, C::kStages), let_go = a.starts_early ? steps.count / 2 : steps.count;
   wait_for_predecessor();
 #pragma unroll 1
   for (int i = 0; i < ahead; i++) tma_load_4d(sm.x(i), x_map, sm.full + i, (steps.first + i) * C::kStep, a.first_token, 0, 0);
+  if (let_go <= ahead) let_successor_start();
   int stage = 0, parity = 0;
 #pragma unroll 1
   for (int i = ahead; i < steps.count; i++) {
@@ -73,12 +78,12 @@ WN_DEVICE void fetch_wide(const WideArgs& a, const WideShared<C>& sm, WideSteps 
     barrier_expect(sm.full + stage, C::kStageBytes);
     tma_load_4d_hinted(sm.weight(stage), weight_map, sm.full + stage, (steps.first + i) * C::kStep, first_row, 0, 0, once);
     tma_load_4d(sm.x(stage), x_map, sm.full + stage, (steps.first + i) * C::kStep, a.first_token, 0, 0);
+    if (i + 1 == let_go) let_successor_start();
     if (++stage == C::kStages) {
       stage = 0;
       parity ^= 1;
     }
   }
-  if (!a.starts_early) let_successor_start();
 }
 
 /// Sums of 64 rows by the tokens, in the order of the columns.
@@ -169,13 +174,15 @@ WN_DEVICE void join_wide(const WideArgs& a, const WideShared<C>& sm, int first_r
     } else {
       const int row = first_row + 4 * quad, count = p.rows - row;
       if (count <= 0) continue;
-      Quad y = joined_quad<kSplit>(sums + 4 * quad);
+      Quad bias{}, before{};  // asked for first, so that they come beside the sums
 #pragma unroll
       for (int j = 0; j < 4; j++) {
-        if (j >= count) continue;
-        if (p.bias) y.v[j] += p.bias[row + j];
-        if (p.accumulate) y.v[j] += static_cast<const float*>(p.out)[at * p.rows + row + j];
+        if (p.bias && j < count) bias.v[j] = p.bias[row + j];
+        if (p.accumulate && j < count) before.v[j] = static_cast<const float*>(p.out)[at * p.rows + row + j];
       }
+      Quad y = joined_quad<kSplit>(sums + 4 * quad);
+#pragma unroll
+      for (int j = 0; j < 4; j++) y.v[j] = y.v[j] + bias.v[j] + before.v[j];
       store_quad(p, at * p.rows + row, count, y);
     }
   }
@@ -189,19 +196,22 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
   const WideShared<C> sm(raw);
   const int rank = blockIdx.x % a.split, first_row = blockIdx.x / a.split * C::kRows;
   const WideSteps steps(a.p.cols, rank, a.split);
-  if (threadIdx.x == 0) {
+  if (threadIdx.x == C::kConsumers) {
+    prefetch_tensor_map(&x_map);
     for (int i = 0; i < C::kStages; i++) {
       barrier_init(sm.full + i, 1);
       barrier_init(sm.empty + i, C::kConsumers);
     }
     barrier_init_fence();
+    fetch_first_weights<C>(sm, steps, first_row, &weight_map);
   }
+  __syncwarp();
   __syncthreads();
   float sums[C::kTokens / 2] = {};
   if (threadIdx.x < C::kConsumers)
     multiply_wide<C>(sm, steps.count, threadIdx.x / 128, sums);
   else if (threadIdx.x == C::kConsumers)
-    fetch_wide<C>(a, sm, steps, first_row, &weight_map, &x_map);
+    fetch_rest<C>(a, sm, steps, first_row, &weight_map, &x_map);
   __syncwarp();
   __syncthreads();  // nobody reads the ring any more
   if (threadIdx.x < C::kConsumers) {
@@ -217,15 +227,17 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
   }
   cluster_sync();
   if (a.split == 2) join_wide<C, 2>(a, sm, first_row, rank);
+  if (a.split == 3) join_wide<C, 3>(a, sm, first_row, rank);
   if (a.split == 4) join_wide<C, 4>(a, sm, first_row, rank);
+  if (a.split == 6) join_wide<C, 6>(a, sm, first_row, rank);
   if (a.split == 8) join_wide<C, 8>(a, sm, first_row, rank);
   cluster_sync();  // others may still read the sums of this block
 }
 
-/// Blocks that share the columns of 128 rows: the fewest that give most multiprocessors one. Of the shape alone, so that a
+/// Blocks that share the columns of a tile of rows: the fewest that give most multiprocessors one. Of the shape alone, so that a
 /// token's bits do not depend on how many are in the call.
-int split_of(const WnLinearParams& p) {
-  const int tiles = ceil_div(p.rows, 128), wanted = device_attribute(cudaDevAttrMultiProcessorCount) * 5 / 6;
+int split_of(const WnLinearParams& p, int rows_of_tile) {
+  const int tiles = ceil_div(p.rows, rows_of_tile), wanted = device_attribute(cudaDevAttrMultiProcessorCount) * 5 / 6;
   int split = 1;
   while (split < 8 && tiles * split < wanted) split *= 2;
   return split;
@@ -240,8 +252,8 @@ WnStatus launch(const WnLinearParams& p, int64_t first_token, cudaStream_t strea
   const auto kernel = linear_wide_kernel<C>;
   cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::kSharedBytes);
   if (error != cudaSuccess) return cuda_status(error, "linear: shared memory");
-  const int split = p.variant & 15 ? p.variant & 15 : split_of(p);
-  const WideArgs args{p, static_cast<int32_t>(first_token), split, p.variant & WN_WIDE_EARLY ? 1 : 0};
+  const int split = p.variant & 15 ? p.variant & 15 : split_of(p, C::kRows);
+  const WideArgs args{p, static_cast<int32_t>(first_token), split, p.variant & 32 ? 1 : 0};
   const auto blocks = static_cast<unsigned>(ceil_div(p.rows, C::kRows) * split);
   error = launch_clusters(kernel, dim3(blocks), dim3(C::kThreads), C::kSharedBytes, static_cast<unsigned>(split), stream, weight_map,
                           x_map, args);
@@ -259,13 +271,13 @@ WnStatus linear_wide(const WnLinearParams& p, void* stream) {
   for (int64_t first = 0; first < p.num_tokens && status.code == WN_OK; first += kMost) {
     const int64_t tokens = p.num_tokens - first;
     const auto s = static_cast<cudaStream_t>(stream);
-    const bool is_alone = p.variant & WN_WIDE_ALONE;
+    const bool is_tall = p.variant & 16;
     if (tokens <= 16)
-      status = is_alone ? launch<WideConfig<16, 10, 1>>(p, first, s) : launch<WideConfig<16, 6>>(p, first, s);
+      status = is_tall ? launch<WideConfig<16, 6, 1, 4>>(p, first, s) : launch<WideConfig<16, 6>>(p, first, s);
     else if (tokens <= 32)
-      status = is_alone ? launch<WideConfig<32, 9, 1>>(p, first, s) : launch<WideConfig<32, 5>>(p, first, s);
+      status = is_tall ? launch<WideConfig<32, 6, 1, 4>>(p, first, s) : launch<WideConfig<32, 5>>(p, first, s);
     else
-      status = is_alone ? launch<WideConfig<64, 8, 1>>(p, first, s) : launch<WideConfig<64, 4>>(p, first, s);
+      status = is_tall ? launch<WideConfig<64, 5, 1, 4>>(p, first, s) : launch<WideConfig<64, 4>>(p, first, s);
   }
   return status;
 }

@@ -134,7 +134,7 @@ void run_normed(int rows, int cols, int gate, Outcome& outcome) {
 
 void add_linear_cases(Cases& cases) {
   auto add = [&](const LinearCase& c) {
-    const char* paths[] = {"choose", "step", "tile", "blas", "wide"};
+    const char* paths[] = {"choose", "step", "tile", "blas", "wide", "choose-step"};
     std::string name = paths[c.path];
     for (int part : {c.tokens, c.rows, c.cols, c.out_type, int{c.accumulate}, int{c.has_bias}, c.gate}) name += "-" + std::to_string(part);
     if (c.variant) name += "-v" + std::to_string(c.variant);
@@ -158,8 +158,8 @@ void add_linear_cases(Cases& cases) {
     for (int gate : {int{WN_GATE_NONE}, int{WN_GATE_SILU}})
       cases.push_back({"linear", (path == WN_LINEAR_WIDE ? "wide-alone-" : "alone-") + std::to_string(gate),
                        [=](Outcome& outcome) { run_alone(path, 256, 1032, gate, outcome); }});
-  for (int split : {1, 2, 4, 8})
-    for (int how : {0, int{WN_WIDE_ALONE}, int{WN_WIDE_EARLY}})
+  for (int split : {1, 2, 3, 4, 6, 8})
+    for (int how : {0, 16, 32})
       for (int tokens : {3, 31, 40})
         for (int gate : {int{WN_GATE_NONE}, int{WN_GATE_SILU}}) {
           add({tokens, 320, 1544, WN_LINEAR_WIDE, WN_BF16, false, false, gate, split + how});

@@ -3,11 +3,10 @@
 
 #include "status.h"
 
-/// WN_LINEAR_CHOOSE takes the step kernel for up to 16 tokens, beyond that cuBLASLt where it is loaded and no gate is asked
-/// for, else the tile kernel.
-enum { WN_LINEAR_CHOOSE = 0, WN_LINEAR_STEP = 1, WN_LINEAR_TILE = 2, WN_LINEAR_BLAS = 3, WN_LINEAR_WIDE = 4 };
-/// Variants of the wide path: so many blocks to a tile of rows (1, 2, 4, 8), or:
-enum { WN_WIDE_ALONE = 16, WN_WIDE_EARLY = 32 };
+/// WN_LINEAR_CHOOSE takes the step kernel for up to 16 tokens, on Hopper the wide one for up to 64, beyond that cuBLASLt where
+/// it is loaded, else the tile kernel. WN_LINEAR_CHOOSE_STEP takes the step kernel, or from 17 tokens on the wide one where the
+/// device has it.
+enum { WN_LINEAR_CHOOSE = 0, WN_LINEAR_STEP = 1, WN_LINEAR_TILE = 2, WN_LINEAR_BLAS = 3, WN_LINEAR_WIDE = 4, WN_LINEAR_CHOOSE_STEP = 5 };
 enum { WN_GATE_NONE = 0, WN_GATE_SILU = 1, WN_GATE_GELU_TANH = 2 };
 /// Rows of gate and of up that take turns in a woven matrix.
 enum { WN_GATE_WEAVE = 32 };
@@ -30,7 +29,7 @@ typedef struct WnLinearParams {
   const float* norm_x;     ///< not null: x is the RMS norm of this row, and is written
   const float* norm_gain;
   float norm_epsilon, norm_gain_offset;
-  int32_t variant;  ///< of the wide path, for measuring; 0 otherwise
+  int32_t variant;  ///< 0; for measuring the wide path: blocks to a tile of rows, 16 more for tiles of 256 rows
 } WnLinearParams;
 
 /// out (+)= x . weight^T (+ bias), or act(gate) * up of that product where gate and up are woven in groups of 32 rows.
@@ -45,10 +44,12 @@ typedef struct WnLinearParams {
 ///           workspace  wn_linear_workspace_bytes, 256-byte aligned, one per stream; null where that is 0
 ///           norm_x, norm_gain  [cols]  f32, 16-byte aligned: x = norm_x / sqrt(mean(norm_x^2) + norm_epsilon) * (norm_gain +
 ///                      norm_gain_offset) in bf16, with the bits of wn_rms_norm; gains as there
-/// Limits    a norm: one token, the step path, cols <= WN_LINEAR_NORM_COLS
+/// Limits    the wide path: compute capability 9.0, WN_UNSUPPORTED elsewhere
+///           a norm: one token, the step path, cols <= WN_LINEAR_NORM_COLS
 ///           cols a multiple of 8; accumulate only into f32 without a gate; gate: rows a multiple of 64, no bias
 /// Error     f32 sums of exact products: relative RMS against the fp64 reference <= 1e-5 (f32 out), 4e-3 (bf16 out)
-/// Cost      step: weights read once per 64 tokens; a token's bits do not depend on what it shares the call with.
+/// Cost      step, wide: weights read once per 64 tokens; a token's bits are one path's and do not depend on what it shares the
+///           call with. The wide path splits the columns by the shape and the device's multiprocessors.
 ///           Otherwise 2 * num_tokens * rows * cols FLOP; cuBLASLt chooses by shape, so bits depend on num_tokens there
 /// Returns   Status with code and message; never throws, prints or exits
 WN_API WnStatus wn_linear(const WnLinearParams* params, void* stream);
