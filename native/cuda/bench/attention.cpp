@@ -185,8 +185,7 @@ void bench_decode(Bench& bench, const DecodeShape& s, int selection, double shar
   const int calls = std::max(sets, 4);
   const std::string l2 = "cold: " + text(sets) + " input sets in turn";
   std::vector<Job> rivals;
-  const bool is_short = s.head_dim == 128 && s.batch == 1 && selection != WN_SELECT_TOKENS && s.tokens * share < 10000;
-  for (int variant : is_short ? std::vector<int>{0, 1, 2, 3, 4} : std::vector<int>{0, 1})
+  for (int variant : {0, 1})
     rivals.push_back({name, variant ? "winnow-v" + text(variant) : "winnow", shape, 0, bytes, calls, l2,
                       [=](int call, cudaStream_t stream) {
                         WnDecodeAttentionParams set = p;

@@ -14,6 +14,8 @@ struct BlockSummaryArgs {
 /// A CUDA block per block of slots; a thread per pair of channels.
 __global__ void __launch_bounds__(kThreads) block_summary_kernel(const __grid_constant__ BlockSummaryArgs args) {
   const WnBlockSummaryParams& p = args.p;
+  let_successor_start();
+  wait_for_predecessor();
   const int64_t list = static_cast<int64_t>(blockIdx.z) * p.cache.num_kv_heads + blockIdx.y;
   const int block = p.from_block + blockIdx.x, d = p.cache.head_dim, len = p.cache.kv_lens[list];
   const int64_t first = static_cast<int64_t>(block) * p.block_len;
@@ -44,6 +46,6 @@ WnStatus wn_block_summary(const WnBlockSummaryParams* params, void* stream) {
   WN_REQUIRE(p.block_len > 0 && p.from_block >= 0 && p.num_blocks >= 0, "block_summary: block counts");
   if (p.from_block >= p.num_blocks) return ok();
   const dim3 grid(p.num_blocks - p.from_block, p.cache.num_kv_heads, p.cache.rows);
-  block_summary_kernel<<<grid, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(BlockSummaryArgs{p});
-  return launch_status("block_summary");
+  return cuda_status(launch_early(block_summary_kernel, grid, dim3(kThreads), 0, static_cast<cudaStream_t>(stream), BlockSummaryArgs{p}),
+                     "block_summary");
 }

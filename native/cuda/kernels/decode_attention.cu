@@ -6,31 +6,6 @@
 namespace winnow {
 namespace {
 
-/// What the threads of a block do with its share.
-template <typename C, typename Slots>
-WN_DEVICE void run_roles(const DecodeArgs& a, const DecodeShared<C>& sm, const Slots& slots, const DecodeShare& share, const CUtensorMap* map) {
-  DecodeWalk<Slots> walk(slots, share, blockIdx.x);
-  if (threadIdx.x < 128) {
-    if constexpr (C::kGather) {
-      produce_tokens<C>(a, sm, walk);
-    } else if (threadIdx.x < 32) {
-      if (a.slots.page_size == 16) produce_pages<C, 16>(a, sm, walk, map);
-      else if (a.slots.page_size == 32) produce_pages<C, 32>(a, sm, walk, map);
-      else produce_pages<C, 64>(a, sm, walk, map);
-    }
-    return;
-  }
-  DecodeConsumer<C> consumer(a, sm, threadIdx.x / 128 - 1, share.payload);
-  DecodePiece piece;
-  int j = 0;
-  while (walk.next(piece)) {
-    consumer.begin(piece);
-    for (int tile = piece.first_tile; tile < piece.last_tile; tile++, j++)
-      if (j % C::kGroups == consumer.group) consumer.consume(j);
-    consumer.finish(piece);
-  }
-}
-
 template <typename C>
 __global__ void __launch_bounds__(C::kThreads, 1)
     decode_attention_kernel(const __grid_constant__ CUtensorMap map, const __grid_constant__ DecodeArgs a) {
@@ -41,35 +16,39 @@ __global__ void __launch_bounds__(C::kThreads, 1)
       barrier_init(sm.full + i, C::kGather ? 128 : 1);
       barrier_init(sm.empty + i, 128);
     }
-    if (C::kVariant == 0) barrier_init(sm.share_full, 1);
     barrier_init_fence();
     prefetch_tensor_map(&map);
   }
+  prefetch_tables(a);
+  __syncthreads();
   // Launched early (see below): before wait_for_predecessor nothing may be read that an earlier kernel wrote. The kernel behind
   // is not let in before this one has ended: its blocks would crowd the multiprocessors that are free first, and run on those alone.
-  if constexpr (C::kVariant > 0) {
-    prefetch_tables(a);
-    wait_for_predecessor();
-    if constexpr (C::kVariant == 2) return;
-    for (int segment = threadIdx.x; segment < min(a.num_segments, SegmentTable::kSegments); segment += C::kThreads)
-      sm.slots[SegmentTable::place(segment)] = max(a.slots(segment), 0);
+  wait_for_predecessor();
+  const SegmentSlots slots{a, sm.slots};
+  if (slots.has_table()) {
+    slots.fill();
     __syncthreads();
-    const TabledSlots slots{a, sm.slots};
-    const DecodeShare share = share_of_block(a.num_segments, slots);
-    if constexpr (C::kVariant == 3) {
-      if (share.segment >= a.num_segments) a.tickets[0] = 0;  // never: the partition must not be left out
-      return;
+  }
+  const DecodeShare share = find_share(slots);
+  DecodeWalk<SegmentSlots> walk(slots, share, blockIdx.x);
+  if (threadIdx.x < 128) {
+    if constexpr (C::kGather) {
+      produce_tokens<C>(a, sm, walk);
+    } else if (threadIdx.x < 32) {
+      if (a.slots.page_size == 16) produce_pages<C, 16>(a, sm, walk, &map);
+      else if (a.slots.page_size == 32) produce_pages<C, 32>(a, sm, walk, &map);
+      else produce_pages<C, 64>(a, sm, walk, &map);
     }
-    run_roles<C>(a, sm, slots, share, &map);
-  } else {
-    __syncthreads();
-    wait_for_predecessor();
-    if (threadIdx.x < 32) {
-      find_share(a, SegmentSlots{a}, sm.share);
-      if (threadIdx.x == 0) barrier_arrive(sm.share_full);
-    }
-    barrier_wait(sm.share_full, 0);
-    run_roles<C>(a, sm, SegmentSlots{a}, *sm.share, &map);
+    return;
+  }
+  DecodeConsumer<C> consumer(a, sm, threadIdx.x / 128 - 1, share.parts);
+  DecodePiece piece;
+  int j = 0;
+  while (walk.next(piece)) {
+    consumer.begin(piece);
+    for (int tile = piece.first_tile; tile < piece.last_tile; tile++, j++)
+      if (j % C::kGroups == consumer.group) consumer.consume(j);
+    consumer.finish(piece);
   }
 }
 
@@ -104,6 +83,7 @@ WnStatus launch(const WnDecodeAttentionParams& p, int parts, cudaStream_t stream
   a.num_pages = p.num_pages;
   a.page_table_stride = p.page_table_stride;
   a.scale_log2 = p.softmax_scale * kLog2e;
+  a.variant = p.variant;
   a.tickets = static_cast<int32_t*>(p.workspace);
   a.part_sum = reinterpret_cast<float2*>(static_cast<char*>(p.workspace) + ceil_div(a.num_segments * 4, 256) * 256);
   a.part_out = reinterpret_cast<float*>(a.part_sum + static_cast<int64_t>(parts) * 2 * C::kHeads);
@@ -127,19 +107,12 @@ WnStatus launch(const WnDecodeAttentionParams& p, int parts, cudaStream_t stream
 
 template <int kHeadDim>
 WnStatus dispatch(const WnDecodeAttentionParams& p, int parts, cudaStream_t stream) {
-  const bool gather = p.selection == WN_SELECT_TOKENS, is_small = padded_heads(p.num_query_heads / p.num_kv_heads) == 8;
-  // Being tried: slots looked up by all threads; and what a call without its attention, partition or join takes.
-  if constexpr (kHeadDim == 128)
-    if (p.variant > 0 && is_small) {
-      if (gather) return launch<DecodeConfig<128, 8, true, 1>>(p, parts, stream);
-      if (p.variant == 1) return launch<DecodeConfig<128, 8, false, 1>>(p, parts, stream);
-      if (p.variant == 2) return launch<DecodeConfig<128, 8, false, 2>>(p, parts, stream);
-      if (p.variant == 3) return launch<DecodeConfig<128, 8, false, 3>>(p, parts, stream);
-      return launch<DecodeConfig<128, 8, false, 4>>(p, parts, stream);
-    }
-  if (is_small)
-    return gather ? launch<DecodeConfig<kHeadDim, 8, true>>(p, parts, stream) : launch<DecodeConfig<kHeadDim, 8, false>>(p, parts, stream);
-  return gather ? launch<DecodeConfig<kHeadDim, 16, true>>(p, parts, stream) : launch<DecodeConfig<kHeadDim, 16, false>>(p, parts, stream);
+  const bool gather = p.selection == WN_SELECT_TOKENS;
+  if (padded_heads(p.num_query_heads / p.num_kv_heads) == 8)
+    return gather ? launch<DecodeConfig<kHeadDim, 8, true>>(p, parts, stream)
+                  : launch<DecodeConfig<kHeadDim, 8, false>>(p, parts, stream);
+  return gather ? launch<DecodeConfig<kHeadDim, 16, true>>(p, parts, stream)
+                : launch<DecodeConfig<kHeadDim, 16, false>>(p, parts, stream);
 }
 
 }  // namespace

@@ -14,14 +14,15 @@ struct DecodeConsumer {
   static constexpr int kScores = C::kHeads / 2, kPairs = C::kHeads / 4;  // pairs: heads held by a thread
   const DecodeArgs& a;
   const DecodeShared<C>& sm;
-  int group, thread, lane, warp, payload;
+  const DecodeParts parts;
+  int group, thread, lane, warp;
   char *q, *weights;
   float* exchange;
   float out[C::kChunks][kScores];
   float maximum[kPairs], sum[kPairs];
 
-  WN_DEVICE DecodeConsumer(const DecodeArgs& args, const DecodeShared<C>& shared, int g, int tiles_of_part)
-      : a(args), sm(shared), group(g), payload(tiles_of_part) {
+  WN_DEVICE DecodeConsumer(const DecodeArgs& args, const DecodeShared<C>& shared, int g, const DecodeParts& all_parts)
+      : a(args), sm(shared), parts(all_parts), group(g) {
     thread = threadIdx.x & 127;
     lane = thread & 31;
     warp = thread / 32;
@@ -152,26 +153,24 @@ struct DecodeConsumer {
     named_barrier_sync(kScratchFull, 128 * C::kGroups);
     join();
 
-    const DecodeUnits units(piece, payload);
+    const DecodeUnits units(piece, parts);
     const int64_t query = static_cast<int64_t>(piece.segment / a.num_kv_heads) * a.num_query_heads +
                           piece.segment % a.num_kv_heads * a.group_size;
-    if (units.arrivals == 1 || C::kVariant == 4) {
+    if (units.arrivals == 1) {
       store(query);
       return;
     }
     leave_partial(DecodeUnits::unit_of(blockIdx.x, piece.first_tile == 0));
-    if (C::kVariant == 0) __threadfence();
+    __threadfence();
     sync();
     if (thread == 0) {
-      if (C::kVariant > 0) __threadfence();  // of the whole group's writes, which the barrier has put before it
       const bool is_last = atomicAdd(a.tickets + piece.segment, 1) == units.arrivals - 1;
       if (is_last) a.tickets[piece.segment] = 0;
-      if (C::kVariant > 0) __threadfence();
       *sm.flag = is_last;
     }
     sync();
     if (*sm.flag) {
-      if (C::kVariant == 0) __threadfence();
+      __threadfence();
       merge(query, units);
     }
   }

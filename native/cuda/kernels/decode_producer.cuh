@@ -25,6 +25,7 @@ struct DecodeArgs {
   int32_t* tickets;
   int32_t num_segments, num_kv_heads, num_query_heads, group_size, num_pages, page_table_stride;
   float scale_log2;
+  int32_t variant;
 };
 
 /// Slots of the first segments, looked up once by all threads of a block. Each sixteenth place is left out, so that lanes
@@ -34,9 +35,8 @@ struct SegmentTable {
   WN_HD static int place(int segment) { return segment + segment / 16; }
 };
 
-template <int kHeadDimT, int kHeadsT, bool kGatherT, int kVariantT = 0>
+template <int kHeadDimT, int kHeadsT, bool kGatherT>
 struct DecodeConfig {
-  static constexpr int kVariant = kVariantT;
   static constexpr int kHeadDim = kHeadDimT, kHeads = kHeadsT, kChunks = kHeadDim / 64;
   /// A group's time per tile hardly depends on its size, so small tiles need more groups to keep up with the memory.
   static constexpr int kGroups = kHeadDim == 64 ? 4 : 2;
@@ -53,7 +53,7 @@ struct DecodeConfig {
   static constexpr int kRowsPerPass = 128 / (kHeadDim / 8);
   /// Copies this many tiles old have landed by the time their barrier is told: what is in flight while gathering.
   static constexpr int kLag = kStages > 4 ? 4 : kStages - 1;
-  static constexpr int kSharedBytes = 1024 + kStages * (kStageBytes + 256 + 16 + 4) + 2048 + 72 + kScratchBytes +
+  static constexpr int kSharedBytes = 1024 + kStages * (kStageBytes + 256 + 16 + 4) + 2048 + kScratchBytes +
                                       kGroups * (kQueryBytes + kWeightBytes + 4 * kHeads * 4) + 64 + SegmentTable::kBytes;
   static_assert(kSharedBytes <= 232448 && kLag < kStages && 64 % kRowsPerPass == 0 && kStages % kGroups == 0);
 };
@@ -62,8 +62,7 @@ template <typename C>
 struct DecodeShared {
   char *stage, *q, *weights;
   int64_t* rows;  ///< gather only: arena slot of each token, two pairs of tiles
-  uint64_t *full, *empty, *share_full;
-  DecodeShare* share;
+  uint64_t *full, *empty;
   float *bias, *exchange, *scratch;
   float2* scratch_sum;
   int32_t *valid, *flag, *slots;
@@ -75,10 +74,7 @@ struct DecodeShared {
     rows = reinterpret_cast<int64_t*>(bias + C::kStages * 64);
     full = reinterpret_cast<uint64_t*>(rows + 4 * 64);
     empty = full + C::kStages;
-    share_full = empty + C::kStages;
-    share = reinterpret_cast<DecodeShare*>(share_full + 1);
-    static_assert(sizeof(DecodeShare) % alignof(float2) == 0);
-    scratch_sum = reinterpret_cast<float2*>(share + 1);
+    scratch_sum = reinterpret_cast<float2*>(empty + C::kStages);
     scratch = reinterpret_cast<float*>(scratch_sum + (C::kGroups - 1) * C::kHeads);
     exchange = scratch + (C::kGroups - 1) * C::kHeads * C::kScratchRow;
     valid = reinterpret_cast<int32_t*>(exchange + C::kGroups * 4 * C::kHeads);
@@ -87,69 +83,28 @@ struct DecodeShared {
   }
 };
 
-/// Slots to visit of a segment; by reference, so that the arguments stay in constant memory.
+/// Slots to visit of a segment. By reference, so that the arguments stay in constant memory.
 struct SegmentSlots {
   const DecodeArgs& a;
-  WN_DEVICE int operator()(int segment) const { return a.slots(segment); }
-};
-
-/// Every block computes the partition from the lengths on the device, so a captured graph follows growing caches. Lengths
-/// take several lookups one behind the other; those of up to 32 segments are looked up once.
-template <typename Slots>
-WN_DEVICE void find_share(const DecodeArgs& a, const Slots& slots, DecodeShare* share) {
-  const int lane = threadIdx.x & 31;
-  auto slots_of = [&](int segment) { return segment < a.num_segments ? max(slots(segment), 0) : -1; };
-  auto tiles_of = [](int count) { return count < 0 ? 0 : segment_tiles(count); };
-  const int first_slots = slots_of(lane);
-  int total = tiles_of(first_slots);
-  for (int base = 32; base < a.num_segments; base += 32) total += tiles_of(slots_of(base + lane));
-#pragma unroll
-  for (int step = 16; step > 0; step /= 2) total += __shfl_xor_sync(~0u, total, step);
-  const int payload = ceil_div(total, static_cast<int>(gridDim.x)), begin = payload * blockIdx.x;
-  int before = 0;
-  if (lane == 0) {
-    share->payload = payload;
-    share->total = total;
-    share->segment = -1;
+  int32_t* table;
+  /// With as many segments as lanes or fewer a warp looks them up at once; a table would only be one more step.
+  WN_DEVICE bool has_table() const { return a.num_segments > 32; }
+  WN_DEVICE void fill() const {
+    for (int segment = threadIdx.x; segment < min(a.num_segments, SegmentTable::kSegments); segment += blockDim.x)
+      table[SegmentTable::place(segment)] = max(a.slots(segment), 0);
   }
-  if (begin >= total) return;
-  for (int base = 0; base < a.num_segments; base += 32) {
-    const int own = base == 0 ? first_slots : slots_of(base + lane), tiles = tiles_of(own);
-    int inclusive = tiles;
-#pragma unroll
-    for (int step = 1; step < 32; step *= 2) {
-      const int other = __shfl_up_sync(~0u, inclusive, step);
-      if (lane >= step) inclusive += other;
-    }
-    // The lane that arrives for all writes all: the race checker knows no other order.
-    const int first = before + inclusive - tiles;
-    const uint32_t lanes = __ballot_sync(~0u, tiles > 0 && begin >= first && begin < first + tiles);
-    const int from = lanes ? __ffs(lanes) - 1 : 0, found_first = __shfl_sync(~0u, first, from), found_slots = __shfl_sync(~0u, own, from);
-    if (lanes && lane == 0) {
-      share->segment = base + from;
-      share->segment_begin = found_first;
-      share->slots = found_slots;
-    }
-    before += __shfl_sync(~0u, inclusive, 31);
-    if (before > begin) return;
-  }
-}
-
-/// Slots to visit of a segment, from the table of the block where it has a place there.
-struct TabledSlots {
-  const DecodeArgs& a;
-  const int32_t* table;
   WN_DEVICE int operator()(int segment) const {
-    return segment < SegmentTable::kSegments ? table[SegmentTable::place(segment)] : max(a.slots(segment), 0);
+    return has_table() && segment < SegmentTable::kSegments ? table[SegmentTable::place(segment)] : max(a.slots(segment), 0);
   }
 };
 
-/// The partition as every warp works it out for itself: lanes take neighbouring segments.
-template <typename Slots>
-WN_DEVICE DecodeShare share_of_block(int num_segments, const Slots& slots) {
-  const int lane = threadIdx.x & 31, each = ceil_div(num_segments, 32), first = lane * each, last = min(first + each, num_segments);
-  int own = 0;
-  for (int segment = first; segment < last; segment++) own += segment_tiles(slots(segment));
+/// Every block computes the partition from the lengths on the device, so a captured graph follows growing caches; every warp
+/// does so for itself, its lanes taking neighbouring segments.
+WN_DEVICE DecodeShare find_share(const SegmentSlots& slots) {
+  const int num_segments = slots.a.num_segments, lane = threadIdx.x & 31, each = ceil_div(num_segments, 32);
+  const int first = lane * each, last = min(first + each, num_segments);
+  int count = first < last ? slots(first) : 0, own = first < last ? segment_tiles(count) : 0;
+  for (int segment = first + 1; segment < last; segment++) own += segment_tiles(slots(segment));
   int inclusive = own;
 #pragma unroll
   for (int step = 1; step < 32; step *= 2) {
@@ -158,16 +113,15 @@ WN_DEVICE DecodeShare share_of_block(int num_segments, const Slots& slots) {
   }
   DecodeShare share;
   share.total = __shfl_sync(~0u, inclusive, 31);
-  share.payload = ceil_div(share.total, static_cast<int>(gridDim.x));
-  const int begin = share.payload * blockIdx.x;
+  share.parts = DecodeParts::of(share.total, gridDim.x);
+  if (slots.a.variant == 0) share.parts = {ceil_div(share.total, static_cast<int>(gridDim.x)), 0};
+  const int begin = share.parts.begin_of(blockIdx.x);
   const bool begins_here = begin >= inclusive - own && begin < inclusive;
-  int segment = first, at = inclusive - own, count = 0;
-  if (begins_here)
-    for (; segment < last; segment++) {
-      count = slots(segment);
-      if (begin < at + segment_tiles(count)) break;
-      at += segment_tiles(count);
-    }
+  int segment = first, at = inclusive - own;
+  while (begins_here && begin >= at + segment_tiles(count)) {
+    at += segment_tiles(count);
+    count = slots(++segment);
+  }
   const uint32_t lanes = __ballot_sync(~0u, begins_here);
   const int from = lanes ? __ffs(lanes) - 1 : 0;
   segment = __shfl_sync(~0u, segment, from);
@@ -194,8 +148,8 @@ WN_DEVICE int64_t arena_slot(const DecodeArgs& a, int segment, int slot) {
 /// Whole pages, by one warp: 32 entries are looked up at once, since a chain of lookups per tile would be slower than the
 /// tiles themselves. Pages of 64 slots come as one box, keys and values; smaller ones as a box a plane and chunk, each by a
 /// lane of its own. An entry may begin inside a page (see first_slot): the rows behind it are masked.
-template <typename C, int kPage, typename Slots>
-WN_DEVICE void produce_pages(const DecodeArgs& a, const DecodeShared<C>& sm, DecodeWalk<Slots> walk, const CUtensorMap* map) {
+template <typename C, int kPage>
+WN_DEVICE void produce_pages(const DecodeArgs& a, const DecodeShared<C>& sm, DecodeWalk<SegmentSlots> walk, const CUtensorMap* map) {
   constexpr int kPerTile = 64 / kPage, kBoxes = kPage == 64 ? 1 : kPerTile * 2 * C::kChunks;
   static_assert(kBoxes <= 32);
   DecodePiece piece;
@@ -269,8 +223,8 @@ struct GatheredTokens {
 /// Single tokens: 16-byte copies into the layout TMA would have left. Lookups run ahead, the token two pairs of tiles
 /// and its page one pair, half the threads for each tile of a pair. Barriers are told kLag tiles late, when the copies
 /// have landed.
-template <typename C, typename Slots>
-WN_DEVICE void produce_tokens(const DecodeArgs& a, const DecodeShared<C>& sm, DecodeWalk<Slots> walk) {
+template <typename C>
+WN_DEVICE void produce_tokens(const DecodeArgs& a, const DecodeShared<C>& sm, DecodeWalk<SegmentSlots> walk) {
   DecodePiece piece;
   const int thread = threadIdx.x & 127, own_row = thread & 63, own_tile = thread / 64;
   const int row_in_pass = thread / (C::kHeadDim / 8), column = thread % (C::kHeadDim / 8) * 8;

@@ -61,8 +61,6 @@ std::vector<RecordedRun> decode_runs() {
   using Two = DecodeConfig<128, 8, false>;
   using Four = DecodeConfig<64, 8, false>;
   using Gather = DecodeConfig<128, 8, true>;
-  using Tabled = DecodeConfig<128, 8, false, 1>;
-  using TabledGather = DecodeConfig<128, 8, true, 1>;
   std::vector<RecordedRun> runs;
   for (int tiles : {1, 2, 3, 5, 7}) {
     const std::string n = ", tiles " + std::to_string(tiles);
@@ -71,8 +69,6 @@ std::vector<RecordedRun> decode_runs() {
     runs.push_back(record_decode<ShortRing<Four, 4>>("4 groups, 4 stages" + n, {64 * tiles}));
     runs.push_back(record_decode<ShortRing<Gather, 2>>("tokens, 2 groups, 2 stages" + n, {64 * tiles}));
     runs.push_back(record_decode<ShortRing<Gather, 4>>("tokens, 2 groups, 4 stages" + n, {64 * tiles}));
-    runs.push_back(record_decode<ShortRing<Tabled, 4>>("table, 2 groups, 4 stages" + n, {64 * tiles}));
-    runs.push_back(record_decode<ShortRing<TabledGather, 4>>("table, tokens, 2 groups, 4 stages" + n, {64 * tiles}));
   }
   runs.push_back(record_decode<ShortRing<Two, 2>>("with a bias, tiles 4", {256}, true));
   runs.push_back(record_decode<ShortRing<Two, 2>>("three sequences, tiles 2, 1, 3", {128, 0, 130}));
