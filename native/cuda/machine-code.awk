@@ -1,11 +1,12 @@
-# What the Hopper kernels compiled to, from `cuobjdump -sass`: one JSON line a check, exit code 1 if one fails.
+# What the attention kernels compiled to, from `cuobjdump -sass`: one JSON line a check, exit code 1 if one fails.
 #
 # - as many matrix products as the shape of the kernel says, no more (a loop unrolled twice) and no fewer (one folded away);
 # - copies by tensor map where pages or boxes are read, register allotment in prefill, no local memory;
 # - in loops that overlap, all exponentials (but for factors, where steps are short or whole) before the wait for the values
 #   (gsb0, 0x0): the compiler likes to hoist it above
 #   them, which undoes the overlap without a warning.
-/Function :/ { name = $3; state = 0 }
+/Function :/ { name = $3; state = 0; listings[name]++ }
+/HMMA/ { portable[name]++ }
 /HGMMA/ { matrix[name]++; if (state == 2) state = 3 }
 /UTMALDG/ { copies[name]++ }
 /USETMAXREG/ { allotments[name]++ }
@@ -52,6 +53,14 @@ END {
     if (before[name] < 34 || after[name] > late[name] + 0) undone = undone " " name
   }
   report("attention kernels have the products of their shapes", kernels >= 19 && miscounted == "" && strange == "", kernels + 0 " kernels" miscounted strange)
+  # One listing for each device that it is compiled for. Twice as many: a condition that differs by lane went around products.
+  for (name in listings) {
+    if (name !~ /PortableConfigILi/) continue
+    numbers(name, "PortableConfigILi", n)  # head_dim, tiles of a warp
+    portables++
+    if (portable[name] != n[1] * n[2] * listings[name]) odd = odd " " name ":" portable[name] + 0
+  }
+  report("the portable prefill has the products of its shapes", portables >= 8 && odd == "", portables + 0 " kernels" odd)
   report("attention kernels load by TMA", kernels > 0 && bare == "", "without UTMALDG:" (bare == "" ? " none" : bare))
   report("prefill kernels share out registers", unallotted == "", "without USETMAXREG twice:" (unallotted == "" ? " none" : unallotted))
   report("overlapped loops keep their overlap", loops >= 5 && undone == "", loops + 0 " loops, undone:" (undone == "" ? " none" : undone))

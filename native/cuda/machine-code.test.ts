@@ -1,4 +1,4 @@
-/** The look at the machine code of the Hopper kernels, over listings in which something has gone wrong. */
+/** The look at the machine code of attention kernels, over listings in which something has gone wrong. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { suite, test } from 'node:test';
@@ -36,9 +36,14 @@ const decode = (i: number, products = 16): string =>
   `Function : _ZN6winnow${i}decode_attention_kernelINS_12DecodeConfigILi128ELi8ELb0EEEEE
 UTMALDG.4D [UR8]
 ${lines(products, 'HGMMA.64x8x16.F32.BF16 R24')}`;
+/** Compiled for two devices. */
+const portable = (i: number, products = 256): string =>
+  `Function : _ZN6winnow${i}prefill_portable_kernelINS_14PortableConfigILi128ELi2ELi2ELb0EEEEE
+${lines(products, 'HMMA.16816.F32.BF16 R24')}`.repeat(2);
 
-const sound =
-  [...Array(10).keys()].map((i) => overlapped(i)).join('\n') + [...Array(10).keys()].map((i) => decode(i)).join('\n');
+const sound = [overlapped, decode, portable]
+  .flatMap((kernel) => [...Array(10).keys()].map((i) => kernel(i)))
+  .join('\n');
 
 /** The checks that fail for a listing. */
 const failing = (listing: string): readonly string[] => {
@@ -71,9 +76,16 @@ suite('the look at the machine code', { skip }, () => {
     assert.deepEqual(failing(`${sound}\n${decode(99, 17)}`), ['attention kernels have the products of their shapes']);
   });
 
+  test('finds a portable kernel whose products stand in two branches', () => {
+    assert.deepEqual(failing(`${sound}\n${portable(99, 512)}`), [
+      'the portable prefill has the products of its shapes',
+    ]);
+  });
+
   test('finds that there is nothing to look at', () => {
     assert.deepEqual(failing(''), [
       'attention kernels have the products of their shapes',
+      'the portable prefill has the products of its shapes',
       'attention kernels load by TMA',
       'overlapped loops keep their overlap',
     ]);

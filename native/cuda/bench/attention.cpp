@@ -293,10 +293,10 @@ void bench_attention(Bench& bench) {
   bench_decode(bench, {128, 4, 8, 8, 131072}, WN_SELECT_PAGES, 0.05);
   bench_decode(bench, {128, 4, 8, 8, 131072}, WN_SELECT_TOKENS, 0.05);
   bench_decode(bench, {128, 4, 8, 16, 8192, 16}, WN_SELECT_PAGES, 0.5);
-  bench_any(bench, {64, 32, 8, 16384}, {2, 1, 3});
-  bench_any(bench, {96, 32, 32, 16384}, {2, 1});
-  bench_any(bench, {128, 32, 8, 16384}, {2, 1, 3});
-  bench_any(bench, {256, 16, 8, 16384}, {2, 1, 3});
+  bench_any(bench, {64, 32, 8, 16384}, {0, 2});
+  bench_any(bench, {96, 32, 32, 16384}, {0, 2});
+  bench_any(bench, {128, 32, 8, 16384}, {0, 2});
+  bench_any(bench, {256, 16, 8, 16384}, {0, 2});
   bench_prefill(bench, {128, 32, 8, 16384}, {0, kFixedOrder}, false);
   bench_prefill(bench, {128, 32, 8, 32768}, {0, kFixedOrder}, false);
   bench_prefill(bench, {128, 32, 8, 32768}, {0}, true);

@@ -267,7 +267,7 @@ WnStatus check(const WnAttentionAnyParams& p) {
 /// Whether the kernel for long runs of queries serves: it has one block walk all keys, which must then be many blocks.
 bool is_long_run(const WnAttentionAnyParams& p) {
   if (p.list != WN_LIST_NONE || p.visible == WN_SEE_TREE || p.log_bias || p.probs) return false;
-  return p.variant == 1 || p.variant == 3;
+  return p.variant == 1 || (p.variant == 0 && static_cast<int64_t>(p.query_len) * pack_of(p) > kMaxSplitQueries);
 }
 int64_t reach_bytes(const WnAttentionAnyParams& p) {
   return p.sliding_window > 0 ? static_cast<int64_t>(p.rows) * p.num_kv_heads * p.page_table_stride * sizeof(PageReach) : 0;
@@ -298,7 +298,6 @@ WnStatus long_run(const WnAttentionAnyParams& p, void* stream) {
   a.q_offset = -1;
   a.sliding_window = p.sliding_window;
   a.sees_all = p.visible == WN_SEE_ALL;
-  a.variant = p.variant;
   a.softmax_scale = p.softmax_scale;
   a.soft_cap = p.soft_cap;
   return prefill_portable(a, stream);

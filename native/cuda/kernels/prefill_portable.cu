@@ -20,7 +20,7 @@ WN_DEVICE void begin_walk(const PrefillPortableArgs& a, PortableWalk* walk) {
 
 WN_DEVICE PortableRow row_of(const PrefillPortableArgs& a, const PortableWalk& walk, int packed_row) {
   const int own = walk.offset + packed_row / a.pack, query_head = walk.head + packed_row % a.pack;
-  PortableRow row{a.sees_all ? walk.n : min(own + 1, walk.n), INT32_MAX, 0, INT32_MIN};
+  PortableRow row{a.sees_all ? walk.n : min(own + 1, walk.n), 0, 0, INT32_MIN};
   const int sink = a.windows ? a.windows[2 * query_head] : a.sink_tokens;
   const int recent = a.windows ? a.windows[2 * query_head + 1] : a.window_tokens;
   if (a.windows ? sink >= 0 && recent >= 0 : recent > 0) {
@@ -35,8 +35,7 @@ WN_DEVICE PortableRow row_of(const PrefillPortableArgs& a, const PortableWalk& w
 }
 
 /// One block: kRows packed queries of a row and head group against every step of 64 keys that one of them sees, from the
-/// last downwards. With one stage values arrive while scores are made, and the next keys while values are weighed; with two
-/// a whole step arrives during the one before.
+/// last downwards. Values arrive while scores are made, and the next keys while values are weighed.
 template <typename C>
 __global__ void __launch_bounds__(C::kThreads, C::kBlocks) prefill_portable_kernel(const __grid_constant__ PrefillPortableArgs a) {
   constexpr int kRows = C::kRows, kThreads = C::kThreads, kPieces = C::kPieces;
@@ -60,7 +59,7 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks) prefill_portable_kern
   const int pieces = a.head_dim / 8;
   // Pieces past head_dim are zero in every tile, and no copy touches them again.
   if (pieces < kPieces)
-    for (int i = thread; i < (kRows + 2 * C::kStages * C::kKeys) * kPieces; i += kThreads)
+    for (int i = thread; i < (kRows + 2 * C::kKeys) * kPieces; i += kThreads)
       if (i % kPieces >= pieces)
         *reinterpret_cast<uint4*>(shared + portable_byte<kPieces>(i / kPieces, i % kPieces)) = uint4{0, 0, 0, 0};
 #pragma unroll 1
@@ -142,36 +141,25 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks) prefill_portable_kern
   const float scale = kLog2e * (C::kCap ? a.soft_cap : a.softmax_scale);
   look_ahead(0);
   __syncthreads();
-  if (walk.steps > 0) {
-    fetch(k_tile, a.k, 0);
-    if constexpr (C::kStages == 2) fetch(v_tile, a.v, 0);
-  }
+  if (walk.steps > 0) fetch(k_tile, a.k, 0);
 #pragma unroll 1
   for (int i = 0; i < walk.steps; i++) {
     if (i % kStepsAhead == 0) look_ahead(i + kStepsAhead);
-    const uint32_t stage = C::kStages == 2 ? (i & 1) * 2 * C::kTileBytes : 0, other = 2 * C::kTileBytes - stage;
     async_copy_wait<0>();
     __syncthreads();  // keys are here; the values of the step before are done with
-    if constexpr (C::kStages == 1) {
-      fetch(v_tile, a.v, i);
-    } else if (i + 1 < walk.steps) {
-      fetch(k_tile + other, a.k, i + 1);
-      fetch(v_tile + other, a.v, i + 1);
-    }
+    fetch(v_tile, a.v, i);
     float s[C::kTiles][PortableWarp<C>::kColumns][4];
-    state.scores(q_tile, k_tile + stage, s);
+    state.scores(q_tile, k_tile, s);
     if constexpr (C::kCap) state.cap(s, a.softmax_scale / a.soft_cap);
     const PortableStep step = ahead[i % kStepsKept];
     if (!step.is_plain())
       state.mask(s, see, step.place < 0 ? INT32_MAX - C::kKeys : step.block() * C::kKeys,
                  walk.reach && step.place >= 0 ? a.positions + static_cast<int64_t>(step.place) * WN_PAGE_SIZE : nullptr);
-    if constexpr (C::kStages == 1) {
-      async_copy_wait<0>();
-      __syncthreads();  // values are here, keys are done with
-      if (i + 1 < walk.steps) fetch(k_tile, a.k, i + 1);
-    }
+    async_copy_wait<0>();
+    __syncthreads();  // values are here, keys are done with
+    if (i + 1 < walk.steps) fetch(k_tile, a.k, i + 1);
     state.raise(s, scale);
-    state.add_values(v_tile + stage, s, scale);
+    state.add_values(v_tile, s, scale);
   }
   async_copy_wait<0>();
   float sum[C::kTiles][2];
@@ -235,18 +223,10 @@ WnStatus launch(const PrefillPortableArgs& a, cudaStream_t stream) {
 }
 template <bool kCap>
 WnStatus dispatch(const PrefillPortableArgs& a, cudaStream_t stream) {
-  const bool other = a.variant == 3;
-  if (a.head_dim <= 64) {
-    if (other) return launch<PortableConfig<64, 4, 2, 2, kCap ? 2 : 3, kCap>>(a, stream);
-    return launch<PortableConfig<64, 4, 2, 1, kCap ? 2 : 3, kCap>>(a, stream);
-  }
-  if (a.head_dim <= 96) return launch<PortableConfig<96, 4, 2, 2, 2, kCap>>(a, stream);
-  if (a.head_dim <= 128) {
-    if (other) return launch<PortableConfig<128, 4, 2, 2, 2, kCap>>(a, stream);
-    return launch<PortableConfig<128, 4, 2, 1, 2, kCap>>(a, stream);
-  }
-  if (other) return launch<PortableConfig<256, 8, 1, 1, 1, kCap>>(a, stream);
-  return launch<PortableConfig<256, 4, 1, 1, 2, kCap>>(a, stream);
+  if (a.head_dim <= 64) return launch<PortableConfig<64, 2, kCap ? 2 : 3, kCap>>(a, stream);
+  if (a.head_dim <= 96) return launch<PortableConfig<96, 2, 2, kCap>>(a, stream);
+  if (a.head_dim <= 128) return launch<PortableConfig<128, 2, 2, kCap>>(a, stream);
+  return launch<PortableConfig<256, 1, 2, kCap>>(a, stream);
 }
 
 }  // namespace

@@ -8,11 +8,11 @@
 
 namespace winnow {
 
-/// kWarps warps of kTiles times sixteen packed queries each; steps of 64 keys, kStages of them in shared memory. Two tiles a
-/// warp halve what is read of keys and values from there. kBlocks blocks share a multiprocessor.
-template <int kDimT, int kWarpsT, int kTilesT, int kStagesT, int kBlocksT, bool kCapT>
+/// Four warps of kTiles times sixteen packed queries each; steps of 64 keys. Two tiles a warp halve what is read of keys and
+/// values from shared memory. kBlocks blocks share a multiprocessor.
+template <int kDimT, int kTilesT, int kBlocksT, bool kCapT>
 struct PortableConfig {
-  static constexpr int kDim = kDimT, kWarps = kWarpsT, kTiles = kTilesT, kStages = kStagesT, kBlocks = kBlocksT, kKeys = 64;
+  static constexpr int kDim = kDimT, kWarps = 4, kTiles = kTilesT, kBlocks = kBlocksT, kKeys = 64;
   static constexpr bool kCap = kCapT;
   static constexpr int kRows = 16 * kTiles * kWarps, kThreads = 32 * kWarps, kPieces = kDim / 8, kRowBytes = kDim * 2;
   /// Threads that copy a row: as many as it has pieces, rounded up to a power of two.
@@ -21,7 +21,7 @@ struct PortableConfig {
   /// Whether maxima rest in shared memory beside the sums: two tiles fill the registers.
   static constexpr bool kParks = kTiles == 2;
   static constexpr int kParked = 2 * kTiles * (kParks ? 2 : 1);
-  static constexpr int kSharedBytes = kQueryBytes + 2 * kStages * kTileBytes;
+  static constexpr int kSharedBytes = kQueryBytes + 2 * kTileBytes;
 };
 
 /// XOR of a row upon the pieces of a tile, so that eight rows of one piece lie on different banks. Rows of twelve pieces

@@ -29,7 +29,7 @@ struct PrefillPortableArgs {
   int64_t lse_token_stride, lse_head_stride;
   int32_t rows, query_len, num_query_heads, num_kv_heads, head_dim, pack, page_table_stride;
   int32_t kv_len, q_offset;  ///< q_offset negative: n - query_len
-  int32_t sink_tokens, window_tokens, sliding_window, sees_all, variant;
+  int32_t sink_tokens, window_tokens, sliding_window, sees_all;
   float softmax_scale, soft_cap;
 };
 

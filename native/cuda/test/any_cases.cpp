@@ -145,11 +145,6 @@ void add_long_runs(std::vector<AnyCase>& table) {
     table.push_back({.name = "run-everything", .head_dim = d, .rows = 2, .query_len = 90, .lens = {300, 111}, .has_windows = true,
                      .gives_back = true, .sliding_window = 100, .visible = WN_SEE_ALL, .soft_cap = 5, .variant = 1});
   }
-  for (size_t i = 0, count = table.size(); i < count; i++)  // the other shapes of a block
-    if (table[i].variant == 1 && table[i].head_dim != 96) {
-      table.push_back(table[i]);
-      table.back().variant = 3;
-    }
   for (int d : {16, 48, 80, 112, 160, 240}) table.push_back({.name = "run", .head_dim = d, .query_len = 70, .lens = {70, 133}, .variant = 1});
 }
 

@@ -63,8 +63,9 @@ typedef struct WnAttentionAnyParams {
 ///           Lengths are read on the device, so a captured graph stays valid while page_table_stride does
 /// Error     relative RMS against the fp64 reference <= 6e-3 (bf16 probabilities), lse and ln probs <= 2e-3 absolute
 /// Numerics  the bits of a row depend on its own cache and lists and on query_len, not on other rows
-/// Cost      4 * head_dim bytes per listed slot and KV head (query head, where each has its list) and per 64 (16, of few)
-///           packed queries; slots that no query of a list may see are not read; asynchronous on `stream`
+/// Cost      4 * head_dim bytes per listed slot and KV head (query head, where each has its list) and per 64 (16, of few;
+///           128 of long runs with neither list, tree nor bias, 64 above head_dim 128) packed queries; slots that no query of a
+///           list may see are not read; asynchronous on `stream`
 /// Returns   Status with code and message; never throws, prints or exits
 /// `variant` 0 chooses; 1 = the kernel for long runs of queries, which has neither lists, trees, biases nor probs; 2 = the other
 WN_API WnStatus wn_attention_any(const WnAttentionAnyParams* params, void* stream);
