@@ -197,11 +197,15 @@ struct UnionConsumer {
   WN_DEVICE StepMask<C> look_up(int2 codes, int i) const {
     StepMask<C> mask;
     const int low = rows.first_row + a.rows.q_offset;
+    auto cuts = [&](uint32_t code) { return !(code & kBlockPacked) && 64 * static_cast<int>(code & kBlockNumber) + 63 > low; };
+    const uint32_t either = codes.x | (C::kBlocks > 1 ? codes.y : 0);
+    // At head_dim 256 no registers are left to tell.
+    if (C::kHeadDim < 256 && !(either & (kBlockMasked | kBlockNothing)) && !cuts(codes.x) && !(C::kBlocks > 1 && cuts(codes.y))) return mask;
 #pragma unroll
     for (int half = 0; half < C::kBlocks; half++) {
       const uint32_t code = half ? codes.y : codes.x;
       const int column = 64 * (code & kBlockNumber);
-      const bool is_cut = !(code & kBlockPacked) && column + 63 > low;
+      const bool is_cut = cuts(code);
       uint64_t named = ~0ull;
       if (code & kBlockMasked) named = a.masks[(static_cast<int64_t>(list) * a.capacity + C::kBlocks * i + half) * a.halves + (a.halves == 1 ? 0 : group)];
       if (code & kBlockNothing) named = 0;
