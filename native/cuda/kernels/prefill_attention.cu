@@ -94,8 +94,7 @@ WnStatus dispatch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
   if (p.head_dim == 64) {
     if (p.block_row_ptr) return launch<PrefillConfig<64, 2, 128, 4, true, true>>(p, stream);
     if (p.pages) return launch<PrefillConfig<64, 3, 128, 4, false, true, false>>(p, stream);
-    if (p.variant == 6) return launch<PrefillConfig<64, 3, 160, 4, false, false>>(p, stream);
-    return launch<PrefillConfig<64, 3, 128, 4, false, false>>(p, stream);
+    return launch<PrefillConfig<64, 3, 160, 4, false, false>>(p, stream);
   }
   if (p.head_dim == 128) {
     if (p.block_row_ptr && p.variant == 7) return launch<PrefillConfig<128, 2, 128, 3, true, true, true, true>>(p, stream);
@@ -110,8 +109,7 @@ WnStatus dispatch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
     return launch<PrefillConfig<128, 3, 128, 2, false, false>>(p, stream);
   }
   if (p.pages || p.block_row_ptr) return launch<PrefillConfig<256, 2, 64, 2, true, true>>(p, stream);
-  if (p.variant == 6) return launch<PrefillConfig<256, 2, 80, 2, true, false>>(p, stream);
-  return launch<PrefillConfig<256, 2, 64, 2, true, false>>(p, stream);
+  return launch<PrefillConfig<256, 2, 80, 2, true, false>>(p, stream);
 }
 
 }  // namespace

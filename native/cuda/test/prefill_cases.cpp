@@ -136,8 +136,8 @@ void add_prefill_cases(Cases& cases) {
       table.push_back({d, 4, 2, n, n + 130, 130, "list", "nhd", 0, 0, 0, 0.4});
     }
     for (int n : {1, 64, 80, 81, 160, 200, 384, 500}) {
-      table.push_back({d, 2, 2, n, n, 0, "dense", "nhd", 0, 0, 6});
-      table.push_back({d, 2, 1, n, n + 330, 330, "window", "nhd", 5, 177, 6});
+      table.push_back({d, 2, 2, n, n, 0});
+      table.push_back({d, 2, 1, n, n + 330, 330, "window", "nhd", 5, 177});
     }
     table.push_back({d, 70, 2, 300, 300, 0, "list", "paged", 0, 0, 0, 0.3});
     table.push_back({d, 2, 1, 200, 3000, 2800, "list", "paged", 0, 0, 0, 0.5});

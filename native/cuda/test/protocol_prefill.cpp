@@ -56,8 +56,9 @@ std::vector<RecordedRun> prefill_runs() {
   runs.push_back(record_prefill<PrefillConfig<256, 2, 64, 2, true, false>>("2 tiles, one query buffer, steps 2", 2, 2));
   runs.push_back(record_prefill<PrefillConfig<64, 2, 128, 2, true, false>>("3 tiles handed out, steps 2", 3, 2, false, true));
   // The rings that the dispatch has.
-  runs.push_back(record_prefill<PrefillConfig<64, 3, 128, 4, false, false>>("head_dim 64, 3 groups, 4 stages, steps 3", 1, 3));
+  runs.push_back(record_prefill<PrefillConfig<64, 3, 160, 4, false, false>>("head_dim 64, 3 groups, 4 stages, steps 3", 1, 3));
   runs.push_back(record_prefill<PrefillConfig<128, 3, 128, 2, false, false>>("head_dim 128, 3 groups, 2 stages, steps 5", 1, 5));
+  runs.push_back(record_prefill<PrefillConfig<256, 2, 80, 2, true, false>>("head_dim 256, 2 stages, steps 5", 1, 5));
   for (int blocks : {2, 3, 5})
     runs.push_back(record_prefill<PrefillConfig<128, 2, 128, 3, true, true, true, true>>("head_dim 128, lists, queries held, blocks " + std::to_string(blocks), 3, blocks, true));
   for (int blocks : {2, 3, 5})
