@@ -2,8 +2,7 @@
 #
 # - as many matrix products as the shape of the kernel says, no more (a loop unrolled twice) and no fewer (one folded away);
 # - copies by tensor map where pages or boxes are read, register allotment in prefill, no local memory;
-# - in loops that overlap, all exponentials (but for factors, where steps are short or whole) before the wait for the values
-#   (gsb0, 0x0): the compiler likes to hoist it above
+# - in loops that overlap, all exponentials before the wait for the values (gsb0, 0x0): the compiler likes to hoist it above
 #   them, which undoes the overlap without a warning.
 /Function :/ { name = $3; state = 0; listings[name]++ }
 /HMMA/ { portable[name]++ }
@@ -29,10 +28,8 @@ END {
   for (name in matrix) {
     wanted = tma = allotted = -1
     if (name ~ /PrefillConfigILi/) {
-      # head_dim, groups, block, stages, overlap, halves, lists, held, across, turns, short
-      numbers(name, "PrefillConfigILi", n)
+      numbers(name, "PrefillConfigILi", n)  # head_dim, groups, block, stages, overlap
       wanted = (n[1] + n[3]) / 16 * (1 + n[5]); tma = 3; allotted = 2
-      if (n[11]) { wanted = n[1] / 4 + 3 * (n[3] + 64) / 16; late[name] = 3 }  # steps short or whole behind either
     } else if (name ~ /PrefillUnionConfigILi/) {
       numbers(name, "PrefillUnionConfigILi", n)  # head_dim, block, stages: two groups, overlapped
       wanted = (n[1] + n[2]) / 8; tma = 3; allotted = 2
@@ -50,7 +47,7 @@ END {
   }
   for (name in overlapped) {
     loops++
-    if (before[name] < 34 || after[name] > late[name] + 0) undone = undone " " name
+    if (before[name] < 34 || after[name] > 0) undone = undone " " name
   }
   report("attention kernels have the products of their shapes", kernels >= 19 && miscounted == "" && strange == "", kernels + 0 " kernels" miscounted strange)
   # One listing for each device that it is compiled for. Twice as many: a condition that differs by lane went around products.

@@ -106,12 +106,8 @@ void bench_lists(Bench& bench, const PrefillShape& s, double density) {
   dense.block_row_ptr = nullptr;
   std::vector<Job> rivals{{name, "winnow-dense", prefill_shape(s), causal_flop(s), 0, 1, "does not matter",
                            [=](int, cudaStream_t stream) { return wn_prefill_attention(&dense, stream); }}};
-  for (int variant : {0, 7, 8, 9, 10, 11, 12}) {
-    WnPrefillAttentionParams own = p;
-    own.variant = variant;
-    rivals.push_back({name, "winnow" + (variant ? "-v" + text(variant) : ""), shape, causal_flop(s) * measured, 0, 1, "does not matter",
-                      [=](int, cudaStream_t stream) { return wn_prefill_attention(&own, stream); }});
-  }
+  rivals.push_back({name, "winnow", shape, causal_flop(s) * measured, 0, 1, "does not matter",
+                    [=](int, cudaStream_t stream) { return wn_prefill_attention(&p, stream); }});
   bench.run(rivals);
   bench.release();
 }

@@ -265,7 +265,6 @@ struct MatrixLoad {
 };
 template <bool kTransposed>
 void load_matrices_emulated(uint32_t (&r)[4], uint32_t address) {
-  emulate::look(address);
   MatrixLoad mine{address, &r};
   emulate::meet(~0u, &mine, [](void* const(&of)[32]) {
     uint16_t matrices[4][8][8];

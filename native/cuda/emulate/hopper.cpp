@@ -188,9 +188,6 @@ void end_asynchronous() {
   }
 }
 
-void look(uint32_t address) {
-  if (recorder) recorder->push_back({Event::kLook, thread(), address, 0, 0});
-}
 void barrier_begin(uint64_t* word, int arrivals) {
   order.in_use = true;
   note(Event::kBegin, word, arrivals);

@@ -19,10 +19,10 @@ namespace winnow::emulate {
 
 /// What a thread did that the order of others may bear upon.
 struct Event {
-  enum Kind { kBegin, kArrive, kExpect, kWait, kCopy, kLand, kRead, kLook, kCommit, kRetire };
+  enum Kind { kBegin, kArrive, kExpect, kWait, kCopy, kLand, kRead, kCommit, kRetire };
   Kind kind;
   int thread;
-  uint32_t barrier;  ///< its address; of kRead that of a product's operand, of kLook that of what a warp reads at once
+  uint32_t barrier;  ///< its address; of kRead that of the operand
   int value;         ///< of kBegin the arrivals, kWait the parity, kExpect and kCopy the bytes, kRetire the groups left
   uint32_t target;   ///< of kCopy
 };
@@ -31,8 +31,6 @@ void record(std::vector<Event>* into);
 /// Which of the orders blocks run in.
 void set_order(unsigned order);
 
-/// A warp reads at `address` into registers.
-void look(uint32_t address);
 void barrier_begin(uint64_t* barrier, int arrivals);
 void barrier_expect_bytes(uint64_t* barrier, int bytes);
 void barrier_arrival(uint64_t* barrier);

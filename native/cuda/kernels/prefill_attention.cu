@@ -67,7 +67,7 @@ WnStatus launch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
   a.group_size = p.num_query_heads / p.num_kv_heads;
   a.num_row_blocks = static_cast<int32_t>(ceil_div(p.query_len, C::kRows));
   // 32 of Hopper's 50 MB of L2 for one section's keys and values.
-  const int64_t fit = (p.variant == 10 ? 18 << 20 : 32 << 20) / (static_cast<int64_t>(p.kv_len) * p.head_dim * 4);
+  const int64_t fit = (32 << 20) / (static_cast<int64_t>(p.kv_len) * p.head_dim * 4);
   a.section = static_cast<int32_t>(fit < 1 ? 1 : fit < p.num_kv_heads ? fit : p.num_kv_heads);
   a.sink_tokens = p.window_tokens > 0 ? p.sink_tokens : 0;
   a.window_tokens = p.window_tokens;
@@ -97,13 +97,6 @@ WnStatus dispatch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
     return launch<PrefillConfig<64, 3, 160, 4, false, false>>(p, stream);
   }
   if (p.head_dim == 128) {
-    if (p.block_row_ptr && p.variant == 7) return launch<PrefillConfig<128, 2, 128, 3, true, true, true, true>>(p, stream);
-    if (p.block_row_ptr && (p.variant == 8 || p.variant == 10)) return launch<PrefillConfig<128, 2, 128, 3, true, true, true, true, true>>(p, stream);
-    if (p.block_row_ptr && p.variant == 11)
-      return launch<PrefillConfig<128, 2, 128, 3, true, true, true, true, true, false, true>>(p, stream);
-    if (p.block_row_ptr && p.variant == 12)
-      return launch<PrefillConfig<128, 2, 128, 3, true, true, true, true, true, true, true>>(p, stream);
-    if (p.block_row_ptr && p.variant == 9) return launch<PrefillConfig<128, 2, 128, 3, true, true, true, true, true, true>>(p, stream);
     if (p.block_row_ptr) return launch<PrefillConfig<128, 2, 128, 3, true, true>>(p, stream);
     if (p.pages) return launch<PrefillConfig<128, 3, 128, 2, false, true, false>>(p, stream);
     return launch<PrefillConfig<128, 3, 128, 2, false, false>>(p, stream);

@@ -2,7 +2,6 @@
 #ifndef WINNOW_CUDA_PREFILL_CONSUMER_CUH
 #define WINNOW_CUDA_PREFILL_CONSUMER_CUH
 
-#include "mma.cuh"
 #include "prefill_producer.cuh"
 #include "wgmma.cuh"
 
@@ -23,7 +22,6 @@ struct PrefillRows {
   float out[kOut];
   uint32_t weights[C::kBlock / 4];
   float max0, max1, sum0, sum1;
-  uint32_t queries[C::kHeld ? C::kHeadDim / 4 : 1];
 
   WN_DEVICE explicit PrefillRows(const PrefillArgs& args) : a(args), lane(threadIdx.x & 31) {}
 
@@ -41,47 +39,23 @@ struct PrefillRows {
 #pragma unroll
     for (int i = 0; i < kOut; i++) out[i] = 0;
   }
-  /// Fragments of the 64 rows from `row_in_tile` on.
-  WN_DEVICE void hold_queries(uint32_t q_address, int row_in_tile) {
-    const int from = row_in_tile + threadIdx.x % 128 / 32 * 16 + lane % 16;
-#pragma unroll
-    for (int step = 0; step < C::kHeadDim / 16; step++)
-      load_matrices(*reinterpret_cast<uint32_t(*)[4]>(queries + 4 * step),
-                    q_address + tile_byte(from, 16 * step + lane / 16 * 8, C::kRows));
-  }
-
-  /// Against all keys of a step, or against its first half.
-  template <int kLength>
-  WN_DEVICE void issue_scores(float (&s)[kLength], uint32_t q_address, uint32_t k_address) const {
+  WN_DEVICE void issue_scores(float (&s)[kScores], uint32_t q_address, uint32_t k_address) const {
     pin_registers(s);
     wgmma_fence();
 #pragma unroll
     for (int step = 0; step < C::kHeadDim / 16; step++) {
       const uint64_t keys = operand_descriptor(k_address + (step / 4) * C::kBlock * 128 + (step % 4) * 32, 16);
-      if constexpr (C::kHeld)
-        wgmma_register_shared<0>(s, queries + 4 * step, keys, step > 0);
-      else
-        wgmma_shared_shared<0, 0>(s, operand_descriptor(q_address + (step / 4) * C::kRows * 128 + (step % 4) * 32, 16), keys,
-                                  step > 0);
+      wgmma_shared_shared<0, 0>(s, operand_descriptor(q_address + (step / 4) * C::kRows * 128 + (step % 4) * 32, 16), keys,
+                                step > 0);
     }
     wgmma_commit();
     pin_registers(s);
   }
-  WN_DEVICE void issue_values(uint32_t v_address, bool is_short = false) {
-    if constexpr (C::kShort) {
-      if (is_short) {
-        issue_value_steps<4>(v_address);
-        return;
-      }
-    }
-    issue_value_steps<C::kBlock / 16>(v_address);
-  }
-  template <int kSteps>
-  WN_DEVICE void issue_value_steps(uint32_t v_address) {
+  WN_DEVICE void issue_values(uint32_t v_address) {
     pin_registers(out);
     wgmma_fence();
 #pragma unroll
-    for (int step = 0; step < kSteps; step++)
+    for (int step = 0; step < C::kBlock / 16; step++)
       wgmma_register_shared<1>(out, weights + 4 * step, operand_descriptor(v_address + step * 2048, C::kBlock * 128), 1);
     wgmma_commit();
     pin_registers(out);
@@ -91,21 +65,6 @@ struct PrefillRows {
     const int64_t low = static_cast<int64_t>(first_row) + a.q_offset;
     if (column + 63 > low || column + 64 > a.kv_len) return true;
     return C::kWindows && a.window_tokens > 0 && column + 64 > a.sink_tokens && column <= low + 63 - a.window_tokens;
-  }
-  /// Blocks of 64 keys from `first` and, where the step is whole, `second` on; without a window.
-  template <int kLength>
-  WN_DEVICE void mask_blocks(float (&s)[kLength], int2 columns) const {
-    mask_block<0>(s, columns.x);
-    if constexpr (kLength > 32) mask_block<1>(s, columns.y);
-  }
-  template <int kBlock, int kLength>
-  WN_DEVICE void mask_block(float (&s)[kLength], int column) const {
-    if (!half_needs_mask(column)) return;
-    const int from = column + 2 * (lane % 4);
-    const int end0 = min(row + a.q_offset + 1, a.kv_len) - from, end1 = min(row + 8 + a.q_offset + 1, a.kv_len) - from;
-#pragma unroll
-    for (int i = 0; i < 32; i++)
-      if (8 * (i / 4) + (i & 1) >= ((i >> 1) & 1 ? end1 : end0)) s[32 * kBlock + i] = -INFINITY;
   }
   WN_DEVICE void mask(float (&s)[kScores], int2 columns) const {
     if (!half_needs_mask(columns.x) && (C::kBlock == 64 || !half_needs_mask(columns.y)) &&
@@ -128,11 +87,10 @@ struct PrefillRows {
 
   /// Online softmax of one step: scores become weights, the running maximum and sum move on. The caller multiplies
   /// the output by the returned factors.
-  template <int kLength>
-  WN_DEVICE float2 soften(float (&s)[kLength]) {
+  WN_DEVICE float2 soften(float (&s)[kScores]) {
     float new0 = max0, new1 = max1;
 #pragma unroll
-    for (int i = 0; i < kLength; i += 4) {
+    for (int i = 0; i < kScores; i += 4) {
       new0 = fmaxf(new0, fmaxf(s[i], s[i + 1]));
       new1 = fmaxf(new1, fmaxf(s[i + 2], s[i + 3]));
     }
@@ -149,7 +107,7 @@ struct PrefillRows {
     max1 = new1;
     float step0 = 0, step1 = 0;
 #pragma unroll
-    for (int i = 0; i < kLength; i += 4) {
+    for (int i = 0; i < kScores; i += 4) {
       s[i] = exp2_fast(fmaf(s[i], a.scale_log2, -shift0));
       s[i + 1] = exp2_fast(fmaf(s[i + 1], a.scale_log2, -shift0));
       s[i + 2] = exp2_fast(fmaf(s[i + 2], a.scale_log2, -shift1));
@@ -161,10 +119,9 @@ struct PrefillRows {
     sum1 = sum1 * factor.y + step1;
     return factor;
   }
-  template <int kLength>
-  WN_DEVICE void pack(const float (&s)[kLength]) {
+  WN_DEVICE void pack(const float (&s)[kScores]) {
 #pragma unroll
-    for (int i = 0; i < kLength / 2; i++) weights[i] = pack_bf16(s[2 * i], s[2 * i + 1]);
+    for (int i = 0; i < C::kBlock / 4; i++) weights[i] = pack_bf16(s[2 * i], s[2 * i + 1]);
   }
   WN_DEVICE void rescale(float2 factor) {
 #pragma unroll
@@ -211,20 +168,6 @@ struct PrefillRows {
   }
   WN_DEVICE void store(int query_head) { store(sums(query_head)); }
   WN_DEVICE PrefillSums sums(int query_head) const { return {row, query_head, max0, max1, sum0, sum1}; }
-  /// Rows that see nothing, while `out` is in use for others.
-  WN_DEVICE void store_nothing(int query_head) const {
-    const int64_t token_stride = static_cast<int64_t>(a.num_query_heads) * C::kHeadDim;
-#pragma unroll
-    for (int second = 0; second < 2; second++) {
-      const int at = row + 8 * second;
-      if (at >= a.query_len) continue;
-      __nv_bfloat16* target = a.out + at * token_stride + query_head * C::kHeadDim + 8 * (lane % 4);
-#pragma unroll
-      for (int i = 0; i < C::kHeadDim; i += 32) *reinterpret_cast<uint4*>(target + i) = {0, 0, 0, 0};
-      if (a.lse && lane % 4 == 0)
-        a.lse[static_cast<int64_t>(query_head) * a.lse_head_stride + static_cast<int64_t>(at) * a.lse_row_stride] = -INFINITY;
-    }
-  }
 };
 
 /// One warp group: 64 query rows against every step.
@@ -244,33 +187,27 @@ struct PrefillConsumer {
 
   /// Every tile the producer sends, to the end.
   WN_DEVICE void run() {
-    if constexpr (C::kAcross) {
-      run_across();
-    } else {
-      for (;;) {
-        barrier_wait(sm.q_full + rings.query(), rings.query_parity());
-        const int2 sent = {sm.tiles[rings.query()].x, sm.tiles[rings.query()].y};
-        if (sent.x < 0) return;
-        const PrefillTile tile = tile_at(a, sent.x);
-        begin(tile.row_block * C::kRows);
-        rows.clear();
-        if constexpr (C::kHeld)
-          if (sent.y > 0) rows.hold_queries(q_address, group * 64);
-        if (C::kHeld || sent.y == 0) release(sm.q_empty + rings.query());
-        if (sent.y > 0) {
-          if constexpr (C::kOverlap)
-            run_overlapped(sent.y);
-          else
-            run_in_order(sent.y);
-        }
-        rows.store(tile.query_head);
-        rings.finish(sent.y);
+    for (;;) {
+      barrier_wait(sm.q_full + rings.query(), rings.query_parity());
+      const int2 sent = {sm.tiles[rings.query()].x, sm.tiles[rings.query()].y};
+      if (sent.x < 0) return;
+      const PrefillTile tile = tile_at(a, sent.x);
+      begin(tile.row_block * C::kRows);
+      rows.clear();
+      if (sent.y == 0) release(sm.q_empty + rings.query());
+      if (sent.y > 0) {
+        if constexpr (C::kOverlap)
+          run_overlapped(sent.y);
+        else
+          run_in_order(sent.y);
       }
+      rows.store(rows.sums(tile.query_head));
+      rings.finish(sent.y);
     }
   }
   WN_DEVICE void begin(int first_row) {
     rows.begin_sums(first_row + group * 64);
-    q_address = shared_address(sm.q) + rings.query() * C::kQueryBytes + (C::kHeld ? 0 : group * 64 * 128);
+    q_address = shared_address(sm.q) + rings.query() * C::kQueryBytes + group * 64 * 128;
   }
   /// Every lane arrives for its own reads. One arrival a warp would do, but the race checker cannot follow it, and the
   /// difference in time is below the noise.
@@ -288,7 +225,7 @@ struct PrefillConsumer {
   /// After the last scores of a tile nobody reads its queries any more.
   WN_DEVICE void end_scores(int i, int count) const {
     release(sm.k_empty + rings.stage(i));
-    if (!C::kHeld && i + 1 == count) release(sm.q_empty + rings.query());
+    if (i + 1 == count) release(sm.q_empty + rings.query());
   }
 
   WN_DEVICE void run_in_order(int count) {
@@ -349,127 +286,6 @@ struct PrefillConsumer {
     wgmma_wait<0>();
     pin_registers(rows.out);
     release(sm.v_empty + last);
-  }
-
-  /// The next tile that has steps: how many, 0 after the last tile.
-  WN_DEVICE int next_tile(int* query_head, int* shorts) {
-    for (;;) {
-      barrier_wait(sm.q_full + rings.query(), rings.query_parity());
-      // Shuffled, so that the compiler knows a warp's lanes to agree.
-      const int4 sent = sm.tiles[rings.query()];
-      const int index = __shfl_sync(~0u, sent.x, 0), count = __shfl_sync(~0u, sent.y, 0);
-      if (index < 0) return 0;
-      begin(__shfl_sync(~0u, sent.z, 0));
-      *shorts = index;
-      *query_head = __shfl_sync(~0u, sent.w, 0);
-      if (count > 0) rows.hold_queries(q_address, group * 64);
-      release(sm.q_empty + rings.query());
-      rings.queries_done++;
-      if (count > 0) return count;
-      rows.store_nothing(*query_head);
-    }
-  }
-  /// Whether this group leaves out the second half of a step: the first of its tile, or with `left` to come of it.
-  WN_DEVICE bool step_is_short(int shorts, bool is_first, int left) const {
-    return C::kShort && ((is_first && (shorts & 1)) || (left == 1 && group == 0 && (shorts & 2)));
-  }
-  WN_DEVICE void take_turn() const {
-    if constexpr (C::kTurns) named_barrier_sync(1 + group, 256);
-  }
-  WN_DEVICE void pass_turn() const {
-    if constexpr (C::kTurns) named_barrier_arrive(2 - group, 256);
-  }
-
-  template <int kLength>
-  WN_DEVICE void mask(float (&s)[kLength], int2 columns) const {
-    if constexpr (C::kShort)
-      rows.mask_blocks(s, columns);
-    else
-      rows.mask(s, columns);
-  }
-  template <int kLength>
-  WN_DEVICE void first_scores() {
-    const int stage = rings.stage(0);
-    float s[kLength];
-    barrier_wait(sm.k_full + stage, rings.parity(0));
-    const int2 columns = sm.columns[stage];
-    rows.issue_scores(s, q_address, shared_address(sm.k) + stage * C::kTileBytes);
-    wgmma_wait<0>();
-    pin_registers(s);
-    release(sm.k_empty + stage);
-    mask(s, columns);
-    rows.soften(s);
-    rows.pack(s);
-  }
-  /// Scores of the step that the rings stand at beside the values of the one before.
-  template <int kLength>
-  WN_DEVICE float2 step_across(bool was_short) {
-    const int stage = rings.stage(0), previous = rings.stage(-1);
-    float s[kLength];
-    barrier_wait(sm.k_full + stage, rings.parity(0));
-    const int2 columns = sm.columns[stage];
-    take_turn();
-    rows.issue_scores(s, q_address, shared_address(sm.k) + stage * C::kTileBytes);
-    barrier_wait(sm.v_full + previous, rings.parity(-1));
-    rows.issue_values(shared_address(sm.v) + previous * C::kTileBytes, was_short);
-    pass_turn();
-    wgmma_wait<1>();
-    pin_registers(s);
-    release(sm.k_empty + stage);
-    mask(s, columns);
-    const float2 factor = rows.soften(s);
-    pin_registers(s);
-    // Asked again only to keep the wait below behind the exponentials.
-    barrier_wait(sm.v_full + previous, rings.parity(-1));
-    wgmma_wait<0>();
-    pin_registers(rows.out);
-    release(sm.v_empty + previous);
-    rows.pack(s);
-    return factor;
-  }
-
-  /// As run_overlapped, and the first scores of a tile are computed while the last values of the one before are multiplied.
-  /// The rings stand at the step whose scores come next.
-  WN_DEVICE void run_across() {
-    int query_head, shorts, left = next_tile(&query_head, &shorts);
-    if (left == 0) return;
-    rows.clear();
-    if (group == 1) pass_turn();
-    bool is_short = step_is_short(shorts, true, left);
-    if (C::kShort && is_short)
-      first_scores<C::kShort ? 32 : kScores>();
-    else
-      first_scores<kScores>();
-    PrefillSums ended;
-    for (;;) {
-      rings.steps_done++;
-      const bool ends = --left == 0, was_short = is_short;
-      if (ends) {
-        ended = rows.sums(query_head);
-        left = next_tile(&query_head, &shorts);
-        if (left == 0) break;
-      }
-      is_short = step_is_short(shorts, ends, left);
-      float2 factor;
-      if (C::kShort && is_short)
-        factor = step_across<C::kShort ? 32 : kScores>(was_short);
-      else
-        factor = step_across<kScores>(was_short);
-      if (ends) {
-        rows.store(ended);
-        rows.clear();
-      } else {
-        rows.rescale(factor);
-      }
-    }
-    const int last = rings.stage(-1);
-    barrier_wait(sm.v_full + last, rings.parity(-1));
-    rows.issue_values(shared_address(sm.v) + last * C::kTileBytes, is_short);
-    wgmma_wait<0>();
-    pin_registers(rows.out);
-    release(sm.v_empty + last);
-    rows.store(ended);
-    if (group == 0) take_turn();  // group 1 passed once more than it took
   }
 };
 

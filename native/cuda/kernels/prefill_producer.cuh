@@ -32,16 +32,11 @@ constexpr int launch_registers(int threads) { return 65536 / threads / 8 * 8 * t
 
 /// kConsumers warp groups of 64 query rows, kBlock keys a step, kStages steps in flight. kOverlap computes the scores of
 /// a step while the previous step's values are multiplied. kHalves loads 64-token boxes, so that a step may join any
-/// two column blocks or pages; otherwise a step is one box. kLists reads block lists. kHeld keeps queries in registers: their
-/// buffer is free once a tile has begun. kAcross overlaps the first scores of a tile with the last values of the one before;
-/// kTurns lets two groups multiply by turns. kShort leaves out the half of a step that holds no block (the first of a list of
-/// an odd number) or that no row of a group sees (the last, where it is the second on the diagonal).
-template <int kHeadDimT, int kConsumersT, int kBlockT, int kStagesT, bool kOverlapT, bool kHalvesT, bool kListsT = kHalvesT,
-          bool kHeldT = false, bool kAcrossT = false, bool kTurnsT = false, bool kShortT = false>
+/// two column blocks or pages; otherwise a step is one box. kLists reads block lists.
+template <int kHeadDimT, int kConsumersT, int kBlockT, int kStagesT, bool kOverlapT, bool kHalvesT, bool kListsT = kHalvesT>
 struct PrefillConfig {
   static constexpr int kHeadDim = kHeadDimT, kConsumers = kConsumersT, kBlock = kBlockT, kStages = kStagesT;
   static constexpr bool kOverlap = kOverlapT, kHalves = kHalvesT, kLists = kListsT;
-  static constexpr bool kHeld = kHeldT, kAcross = kAcrossT, kTurns = kTurnsT, kShort = kShortT;
   static constexpr bool kWindows = !kLists || kHeadDim == 256;  ///< only the latter serves lists and all else
   static constexpr int kRows = 64 * kConsumers, kThreads = 128 * (kConsumers + 1), kChunks = kHeadDim / 64;
   static constexpr int kProducerRegisters = kConsumers == 3 ? 32 : 40, kConsumerRegisters = kConsumers == 3 ? 160 : 232;
@@ -51,9 +46,6 @@ struct PrefillConfig {
   static constexpr int kQueries = 2 * kQueryBytes + 2 * kStages * kTileBytes + kSmallBytes <= 232448 ? 2 : 1;
   static constexpr int kSharedBytes = kQueries * kQueryBytes + 2 * kStages * kTileBytes + kSmallBytes;
   static_assert(kSharedBytes <= 232448 && kBlock % (kHalves ? 64 : 16) == 0);
-  static_assert(!kAcross || (kHeld && kOverlap));
-  static_assert(!kShort || (kAcross && kLists && kBlock == 128));
-  static_assert(!kTurns || (kAcross && kConsumers == 2));
   static_assert(128 * (kConsumers * kConsumerRegisters + kProducerRegisters) <= launch_registers(kThreads));
 };
 
@@ -98,19 +90,9 @@ struct PrefillSteps {
     constexpr int kPerStep = C::kBlock / 64;
     return has_list() ? (list_len + kPerStep - 1) / kPerStep : range.count();
   }
-  /// 1 if the first step is short for all rows, + 2 if the last is for the first 64.
-  WN_DEVICE int short_steps(const PrefillArgs& a, PrefillTile tile) const {
-    if (list_len == 0) return 0;
-    const bool is_hidden = list[list_len - 1] * 64 >= tile.row_block * C::kRows + 64 + a.q_offset;
-    return (list_len & 1) + (is_hidden ? 2 : 0);
-  }
   /// First tokens of the halves of step i.
   WN_DEVICE int2 columns(int i) const {
     if (has_list()) {
-      if constexpr (C::kShort) {
-        const int second = 2 * i + 1 - (list_len & 1);
-        return {list[second > 0 ? second - 1 : 0] * 64, second > 0 ? list[second] * 64 : kNoColumn};
-      }
       const int first = i * (C::kBlock / 64);
       const int second = first + 1;
       return {list[first] * 64, C::kBlock == 128 && second < list_len ? list[second] * 64 : kNoColumn};
@@ -123,14 +105,12 @@ struct PrefillSteps {
 template <typename C>
 WN_DEVICE void load_tile(const PrefillArgs& a, const CUtensorMap* map, char* target, uint64_t* full, int2 columns,
                          int kv_head, bool is_value) {
-  const bool is_short = C::kShort && columns.y == kNoColumn;
-  barrier_expect(full, is_short ? C::kTileBytes / 2 : C::kTileBytes);
+  barrier_expect(full, C::kTileBytes);
   if constexpr (!C::kHalves) {
     tma_load_4d(target, map, full, 0, columns.x, 0, kv_head);
   } else {  // a step of 64 keys is one box, one of 128 a box for each half and chunk
 #pragma unroll
     for (int half = 0; half < C::kBlock / 64; half++) {
-      if (half && is_short) break;
       const int column = half ? columns.y : columns.x;
       int row = column, head = kv_head;
       if (a.page_table) {
@@ -205,7 +185,7 @@ WN_DEVICE void produce(const PrefillArgs& a, const PrefillShared<C>& sm, const C
     const PrefillTile tile = tile_at(a, index);
     const PrefillSteps<C> steps(a, tile);
     const int kv_head = tile.query_head / a.group_size, count = steps.count();
-    sm.tiles[query] = {C::kShort ? steps.short_steps(a, tile) : index, count, tile.row_block * C::kRows, tile.query_head};
+    sm.tiles[query] = {index, count, tile.row_block * C::kRows, tile.query_head};
     if (count == 0) {
       barrier_arrive(sm.q_full + query);
       rings.finish(0);

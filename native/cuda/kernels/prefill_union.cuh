@@ -25,7 +25,7 @@ struct UnionArgs {
 template <int kHeadDimT, int kBlockT, int kStagesT>
 struct PrefillUnionConfig {
   static constexpr int kHeadDim = kHeadDimT, kConsumers = 2, kBlock = kBlockT, kStages = kStagesT;
-  static constexpr bool kOverlap = true, kHalves = true, kLists = true, kWindows = true, kHeld = false, kShort = false;
+  static constexpr bool kOverlap = true, kHalves = true, kLists = true, kWindows = true;
   static constexpr int kRows = 64, kThreads = 384, kChunks = kHeadDim / 64, kBlocks = kBlock / 64;
   static constexpr int kProducerRegisters = kHeadDim == 256 ? 40 : 56, kConsumerRegisters = kHeadDim == 256 ? 232 : 224;
   static constexpr int kTileBytes = kBlock * kHeadDim * 2, kQueryBytes = 2 * kRows * kHeadDim * 2;

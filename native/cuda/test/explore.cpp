@@ -113,7 +113,7 @@ class Explorer {
         retire(places, actor, i);
         continue;
       }
-      if (event.kind == Event::kRead || event.kind == Event::kLook) {
+      if (event.kind == Event::kRead) {
         check_read(places, event, actor, i);
         continue;
       }
@@ -186,19 +186,19 @@ Protocol protocol_of(const std::vector<Event>& recorded) {
   for (Event event : recorded) {
     if (event.kind == Event::kLand) landed[event.barrier]++;
     if (event.kind == Event::kBegin || event.kind == Event::kLand) continue;
-    if (event.kind == Event::kRead || event.kind == Event::kLook) {
+    if (event.kind == Event::kRead) {
       auto behind = buffers.upper_bound(event.barrier);
       if (behind == buffers.begin()) continue;
       const Buffer& buffer = std::prev(behind)->second;
       if (event.barrier >= buffer.end) continue;  // written by the group itself
-      event = {event.kind, event.thread, buffer.barrier, landed[buffer.barrier], 0};
+      event = {Event::kRead, event.thread, buffer.barrier, landed[buffer.barrier], 0};
     }
     threads[event.thread].push_back(event);
   }
   for (auto& [thread, events] : threads) {
     bool shows = false;
     for (const Event& event : events)
-      shows |= event.kind == Event::kArrive || event.kind == Event::kExpect || event.kind == Event::kCopy || event.kind == Event::kRead || event.kind == Event::kLook;
+      shows |= event.kind == Event::kArrive || event.kind == Event::kExpect || event.kind == Event::kCopy || event.kind == Event::kRead;
     if (!shows) continue;  // only waits: nobody notices
     auto same = [&, group = thread / 128](const Actor& actor) {
       if (actor.group != group || actor.events.size() != events.size()) return false;

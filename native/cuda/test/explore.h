@@ -19,7 +19,7 @@ struct Actor {
   int group, threads;  ///< thread / 128, and how many threads go this way
   std::vector<Event> events;
 };
-/// Of a kRead or kLook, `barrier` is the one that its buffer is filled under and `value` how many copies had landed there.
+/// Of a kRead, `barrier` is the one that its buffer is filled under and `value` how many copies had landed there.
 struct Protocol {
   std::vector<Actor> actors;
   std::map<uint32_t, int> arrivals;  ///< of each barrier, a phase

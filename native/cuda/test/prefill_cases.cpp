@@ -145,11 +145,7 @@ void add_prefill_cases(Cases& cases) {
       for (std::string source : {"nhd", "paged"}) {
         table.push_back({d, 4, 2, 300, 300, 0, "list", source, 0, 0, 0, density});
         table.push_back({d, 2, 1, 200, 650, 450, "list", source, 0, 0, 0, density});
-        if (d != 128) continue;
-        for (int variant : {7, 8, 9, 11, 12}) {
-          table.push_back({d, 4, 2, 300, 300, 0, "list", source, 0, 0, variant, density});
-          table.push_back({d, 6, 2, 700, 1150, 450, "list", source, 0, 0, variant, density});
-        }
+        if (d == 128) table.push_back({d, 6, 2, 400, 850, 450, "list", source, 0, 0, 0, density});  // several tiles a block
       }
   }
   // By the portable kernel.

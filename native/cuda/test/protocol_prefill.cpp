@@ -60,11 +60,7 @@ std::vector<RecordedRun> prefill_runs() {
   runs.push_back(record_prefill<PrefillConfig<128, 3, 128, 2, false, false>>("head_dim 128, 3 groups, 2 stages, steps 5", 1, 5));
   runs.push_back(record_prefill<PrefillConfig<256, 2, 80, 2, true, false>>("head_dim 256, 2 stages, steps 5", 1, 5));
   for (int blocks : {2, 3, 5})
-    runs.push_back(record_prefill<PrefillConfig<128, 2, 128, 3, true, true, true, true>>("head_dim 128, lists, queries held, blocks " + std::to_string(blocks), 3, blocks, true));
-  for (int blocks : {2, 3, 5})
-    runs.push_back(record_prefill<PrefillConfig<128, 2, 128, 3, true, true, true, true, true>>("head_dim 128, lists, across tiles, blocks " + std::to_string(blocks), 3, blocks, true));
-  for (int blocks : {1, 2, 3, 5})
-    runs.push_back(record_prefill<PrefillConfig<128, 2, 128, 3, true, true, true, true, true, false, true>>("head_dim 128, lists, short steps, blocks " + std::to_string(blocks), 3, blocks, true));
+    runs.push_back(record_prefill<PrefillConfig<128, 2, 128, 3, true, true>>("head_dim 128, 3 lists, blocks " + std::to_string(blocks), 3, blocks, true));
   runs.push_back(record_prefill<PrefillConfig<256, 2, 64, 2, true, true>>("head_dim 256, lists, 2 stages, blocks 5", 1, 5, true));
   return runs;
 }

@@ -52,9 +52,7 @@ typedef struct WnPrefillAttentionParams {
 /// Error     relative RMS against the fp64 reference <= 6e-3 (bf16 probabilities), lse <= 2e-3 absolute
 /// Cost      4 * head_dim FLOP per visible pair and query head; no allocation; asynchronous on `stream`
 /// Returns   Status with code and message; never throws, prints or exits
-/// `variant` 0 chooses; head_dim 128 with a list: 7 = queries in registers; 8 = and the first scores of a tile beside the last values of the
-///            one before; 9 = and two groups by turns; 10 = as 8, sections of 18 MB; 11 = as 8, 12 = as 9, without halves of
-///            steps that nobody sees; 20 = the portable kernel, which any device but Hopper's takes
+/// `variant` 0 chooses; 20 = the portable kernel, which any device but Hopper's takes
 WN_API WnStatus wn_prefill_attention(const WnPrefillAttentionParams* params, void* stream);
 
 #endif
