@@ -32,7 +32,8 @@ report() { # name, passed (0 or 1), detail
 mkdir -p "$build"
 log=$build/check.txt
 # The resource report is printed only when a file is compiled, so the kernels it is wanted for are compiled anew.
-touch "$here/kernels/prefill_attention.cu" "$here/kernels/prefill_union.cu" "$here/kernels/decode_attention.cu" "$here/kernels/decode_packed.cu"
+touch "$here/kernels/prefill_attention.cu" "$here/kernels/prefill_union.cu" "$here/kernels/decode_attention.cu" "$here/kernels/decode_packed.cu" \
+  "$here/kernels/linear_wide.cu"
 if ! { cmake -S "$here" -B "$build" -DCMAKE_CUDA_COMPILER="$nvcc" && cmake --build "$build" -j "${JOBS:-2}"; } > "$log" 2>&1; then
   tail -n 20 "$log"
   report "the library, the tests and the benchmark build" 0 "see $(basename "$log")"

@@ -49,7 +49,7 @@ END {
     loops++
     if (before[name] < 34 || after[name] > 0) undone = undone " " name
   }
-  report("attention kernels have the products of their shapes", kernels >= 19 && miscounted == "" && strange == "", kernels + 0 " kernels" miscounted strange)
+  report("Hopper kernels have the products of their shapes", kernels >= 19 && miscounted == "" && strange == "", kernels + 0 " kernels" miscounted strange)
   # One listing for each device that it is compiled for. Twice as many: a condition that differs by lane went around products.
   for (name in listings) {
     if (name !~ /PortableConfigILi/) continue
@@ -58,9 +58,9 @@ END {
     if (portable[name] != n[1] * n[2] * listings[name]) odd = odd " " name ":" portable[name] + 0
   }
   report("the portable prefill has the products of its shapes", portables >= 8 && odd == "", portables + 0 " kernels" odd)
-  report("attention kernels load by TMA", kernels > 0 && bare == "", "without UTMALDG:" (bare == "" ? " none" : bare))
+  report("Hopper kernels load by TMA", kernels > 0 && bare == "", "without UTMALDG:" (bare == "" ? " none" : bare))
   report("prefill kernels share out registers", unallotted == "", "without USETMAXREG twice:" (unallotted == "" ? " none" : unallotted))
   report("overlapped loops keep their overlap", loops >= 5 && undone == "", loops + 0 " loops, undone:" (undone == "" ? " none" : undone))
-  report("no local memory in attention kernels", spilt + 0 == 0, spilt + 0 " accesses")
+  report("no local memory in the kernels looked at", spilt + 0 == 0, spilt + 0 " accesses")
   exit failed
 }

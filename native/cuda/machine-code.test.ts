@@ -40,6 +40,10 @@ ${lines(products, 'HGMMA.64x8x16.F32.BF16 R24')}`;
 const portable = (i: number, products = 256): string =>
   `Function : _ZN6winnow${i}prefill_portable_kernelINS_14PortableConfigILi128ELi2ELi2ELb0EEEEE
 ${lines(products, 'HMMA.16816.F32.BF16 R24')}`.repeat(2);
+const wide = (i: number, products = 4, copies = 4): string =>
+  `Function : _ZN6winnow${i}linear_wide_kernelINS0_10WideConfigILi64ELi4ELi2ELi2EEEEE
+${lines(copies, 'UTMALDG.4D [UR8]')}
+${lines(products, 'HGMMA.64x64x16.F32.BF16 R24')}`;
 
 const sound = [overlapped, decode, portable]
   .flatMap((kernel) => [...Array(10).keys()].map((i) => kernel(i)))
@@ -62,18 +66,24 @@ suite('the look at the machine code', { skip }, () => {
   test('passes a sound listing', () => assert.deepEqual(failing(sound), []));
 
   for (const [what, change, check] of [
-    ['a loop unrolled twice', { products: 64 }, 'attention kernels have the products of their shapes'],
-    ['a product that was folded away', { products: 31 }, 'attention kernels have the products of their shapes'],
-    ['a kernel that copies without tensor maps', { copies: 0 }, 'attention kernels load by TMA'],
+    ['a loop unrolled twice', { products: 64 }, 'Hopper kernels have the products of their shapes'],
+    ['a product that was folded away', { products: 31 }, 'Hopper kernels have the products of their shapes'],
+    ['a kernel that copies without tensor maps', { copies: 0 }, 'Hopper kernels load by TMA'],
     ['registers that are not shared out', { allotments: 0 }, 'prefill kernels share out registers'],
     ['exponentials behind the wait', { before: 13, after: 53 }, 'overlapped loops keep their overlap'],
     ['a wait hoisted above all exponentials', { before: 0, after: 66 }, 'overlapped loops keep their overlap'],
-    ['a spill', { local: 1 }, 'no local memory in attention kernels'],
+    ['a spill', { local: 1 }, 'no local memory in the kernels looked at'],
   ] as const)
     test(`finds ${what}`, () => assert.deepEqual(failing(`${sound}\n${overlapped(99, change)}`), [check]));
 
   test('finds a decode kernel with a product too many', () => {
-    assert.deepEqual(failing(`${sound}\n${decode(99, 17)}`), ['attention kernels have the products of their shapes']);
+    assert.deepEqual(failing(`${sound}\n${decode(99, 17)}`), ['Hopper kernels have the products of their shapes']);
+  });
+
+  test('passes a product of a step, and finds one unrolled or without the copies of its tokens', () => {
+    assert.deepEqual(failing(`${sound}\n${wide(99)}`), []);
+    assert.deepEqual(failing(`${sound}\n${wide(99, 8)}`), ['Hopper kernels have the products of their shapes']);
+    assert.deepEqual(failing(`${sound}\n${wide(99, 4, 2)}`), ['Hopper kernels load by TMA']);
   });
 
   test('finds a portable kernel whose products stand in two branches', () => {
@@ -84,9 +94,9 @@ suite('the look at the machine code', { skip }, () => {
 
   test('finds that there is nothing to look at', () => {
     assert.deepEqual(failing(''), [
-      'attention kernels have the products of their shapes',
+      'Hopper kernels have the products of their shapes',
       'the portable prefill has the products of its shapes',
-      'attention kernels load by TMA',
+      'Hopper kernels load by TMA',
       'overlapped loops keep their overlap',
     ]);
   });

@@ -70,7 +70,8 @@ void run_linear(const LinearCase& c, Outcome& outcome) {
   p.workspace = p.workspace_bytes > 0 ? device.poisoned<char>(p.workspace_bytes) : nullptr;
   if (!device.finish(wn_linear(&p, nullptr))) return;
   // The product before a gate is rounded to bf16 where it goes through memory.
-  const bool is_rounded = c.out_type == WN_BF16 || (c.gate && c.path != WN_LINEAR_STEP && c.path != WN_LINEAR_WIDE);
+  const bool is_rounded =
+      c.out_type == WN_BF16 || (c.gate && c.path != WN_LINEAR_STEP && c.path != WN_LINEAR_WIDE && c.path != WN_LINEAR_CHOOSE_STEP);
   compare(outcome, device.elements(c.out_type, p.out, want.size()), want, is_rounded ? 6e-3 : 1e-5);
 }
 
@@ -154,6 +155,8 @@ void add_linear_cases(Cases& cases) {
     for (auto [rows, cols] : {std::pair{64, 64}, {192, 576}, {256, 1032}, {128, 4096}, {6144, 4096}})
       cases.push_back({"linear", "normed-" + std::to_string(rows) + "-" + std::to_string(cols) + "-" + std::to_string(gate),
                        [=](Outcome& outcome) { run_normed(rows, cols, gate, outcome); }});
+  for (int tokens : {1, 16, 17, 65})
+    for (int gate : {int{WN_GATE_NONE}, int{WN_GATE_SILU}}) add({tokens, 192, 576, WN_LINEAR_CHOOSE_STEP, WN_F32, false, false, gate});
   for (int path : {int{WN_LINEAR_STEP}, int{WN_LINEAR_WIDE}})
     for (int gate : {int{WN_GATE_NONE}, int{WN_GATE_SILU}})
       cases.push_back({"linear", (path == WN_LINEAR_WIDE ? "wide-alone-" : "alone-") + std::to_string(gate),
