@@ -7,6 +7,7 @@ import { expectedResidentBytes, residentBytes } from './footprint.js';
 import { createPicker, type Given, type Picker } from './given.js';
 import type { Group } from './group.js';
 import { editLogits } from './output.js';
+import { type ReadyStep, stepPlain } from './plain-step.js';
 import { bytesOutOfSight, type Row } from './rows.js';
 import { answerContext, type ModelContext, type OpenSample, partition } from './sample.js';
 import { runStep, type StepRow } from './step.js';
@@ -105,6 +106,7 @@ export const decode = (context: ModelContext, jobs: readonly DecodeJob[], reques
     });
   }
 
+  let ready: ReadyStep | undefined;
   for (let step = 1; ; step++) {
     for (const group of groups)
       for (const row of group.rows) take(progress.get(row)!, next.get(row)!, request, jobOf.get(group)!);
@@ -147,7 +149,7 @@ export const decode = (context: ModelContext, jobs: readonly DecodeJob[], reques
       next.set(row, outcome.tokens.at(-1)!);
       if (outcome.failure !== undefined) failed.set(group, outcome.failure);
     }
-    if (plain.length > 0) stepPlain(steps, plain, { step, next, request, tokens, book, failed, picker });
+    if (plain.length > 0) ready = stepPlain(steps, plain, ready, { step, next, request, tokens, book, failed, picker });
     request.onToken?.();
     fail(failed);
   }
@@ -166,44 +168,6 @@ export const decode = (context: ModelContext, jobs: readonly DecodeJob[], reques
       ),
     };
   });
-};
-
-interface PlainStep {
-  readonly step: number;
-  readonly next: Map<Row, number>;
-  readonly request: DecodeRequest;
-  readonly failed: Map<Group, WinnowError>;
-  readonly picker: Picker;
-  tokens(group: Group, row: number): Int32Array;
-  book(group: Group, row: Row, read: StepRow): void;
-}
-
-/** One token for every row of every group, as one batch. */
-const stepPlain = (
-  context: ModelContext,
-  groups: readonly Group[],
-  { step, next, request, tokens, book, failed, picker }: PlainStep,
-): void => {
-  const rows = groups.flatMap((group) => group.rows);
-  const outcome = runStep(context, context.transformer, {
-    groups,
-    ids: Int32Array.from(rows, (row) => next.get(row)!),
-    queryLen: 1,
-    phase: 'answer',
-    step,
-    logits: 'last',
-    recall: step <= request.recallSteps,
-  });
-  for (const [group, error] of outcome.failures) failed.set(group, error);
-  // Before the tokens are asked for: a device works on, and when it has chosen it waits for nothing but the next step.
-  let booked = 0;
-  for (const group of groups) for (const row of group.rows) book(group, row, outcome.rows[booked++]!);
-  const chosen = context.device.scope(() => {
-    const fedToken = (group: Group, r: number): number => next.get(group.rows[r]!)!;
-    const moment = { groups, logits: outcome.logits, phase: 'answer' as const, step, queryLen: 1, tokens, fedToken };
-    return picker.next(editLogits(context, moment, failed), rows, step);
-  });
-  rows.forEach((row, r) => void next.set(row, chosen[r]!));
 };
 
 const drafts = (group: Group): boolean => group.hooks().output?.draft !== undefined;

@@ -28,6 +28,8 @@ export interface StepRequest {
   readonly parents?: Int32Array;
   /** Measure evidence read by selectors. */
   readonly recall: boolean;
+  /** Made by `prepareStep` of these groups after their last step. */
+  readonly prepared?: PreparedStep;
   /** Replaces the caches that attention reads (conformance: poison); gets what the plan lists. */
   readonly readFrom?: (row: Row, layer: number, lists: readonly Int32Array[]) => number;
 }
@@ -52,21 +54,45 @@ export interface StepOutcome {
   readonly rows: readonly StepRow[];
 }
 
+/** What a step knows of its rows before it knows their tokens. */
+export interface PreparedStep {
+  readonly rows: readonly Row[];
+  readonly caches: Int32Array;
+  /** i32 [rows * queryLen]. */
+  readonly positions: Int32Array;
+  readonly meters: readonly RowMeter[];
+}
+
+/** Of the rows as they are now. For a device it is done while it works on the step before. */
+export const prepareStep = ({
+  groups,
+  queryLen,
+  parents,
+}: Pick<StepRequest, 'groups' | 'queryLen' | 'parents'>): PreparedStep => {
+  const rows = groups.flatMap((group) => group.rows);
+  const caches = new Int32Array(rows.length);
+  const positions = new Int32Array(rows.length * queryLen);
+  for (let r = 0; r < rows.length; r++) {
+    const { cache, nextPosition } = rows[r]!;
+    caches[r] = cache;
+    for (let t = 0; t < queryLen; t++) {
+      const at = r * queryLen + t;
+      const parent = parents === undefined ? t - 1 : parents[at]!;
+      // A drafted token stands one place behind its parent.
+      positions[at] = parent < 0 ? nextPosition : positions[r * queryLen + parent]! + 1;
+    }
+  }
+  const meters = rows.map(
+    (): RowMeter => ({ slotsRead: NO_SLOTS, bytes: 0, recallSum: 0, recallHeads: 0, selected: false }),
+  );
+  return { rows, caches, positions, meters };
+};
+
 /** Feeds one step to all rows as one batch: weights are read once for all of them. */
 export const runStep = (context: GroupContext, transformer: Transformer, request: StepRequest): StepOutcome => {
   const { device, shapes } = context;
   const { groups, queryLen } = request;
-  const rows = groups.flatMap((group) => group.rows);
-  const caches = Int32Array.from(rows, (row) => row.cache);
-  const positions = new Int32Array(rows.length * queryLen);
-  rows.forEach((row, r) => {
-    for (let t = 0; t < queryLen; t++) {
-      const at = r * queryLen + t;
-      const parent = request.parents === undefined ? t - 1 : request.parents[at]!;
-      // A drafted token stands one place behind its parent.
-      positions[at] = parent < 0 ? row.nextPosition : positions[r * queryLen + parent]! + 1;
-    }
-  });
+  const { rows, caches, positions, meters } = request.prepared ?? prepareStep(request);
   let isBooked = false;
   /** The new slots into the books, once: for hooks that look at them, else when the device has its work. */
   const bookSlots = (): void => {
@@ -74,9 +100,6 @@ export const runStep = (context: GroupContext, transformer: Transformer, request
     isBooked = true;
     for (const row of rows) for (let i = 0; i < row.slots.length; i++) row.slots[i]! += queryLen;
   };
-  const meters = rows.map(
-    (): RowMeter => ({ slotsRead: NO_SLOTS, bytes: 0, recallSum: 0, recallHeads: 0, selected: false }),
-  );
   const keep: StepKeep = {
     stepQueries: new Map(),
     probabilities: new Map(),

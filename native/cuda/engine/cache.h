@@ -159,6 +159,7 @@ class CacheStore {
   struct Kept {
     int32_t pages, count;
   };
+  static bool GrowInPlace(Cache& cache, int32_t layer, int32_t count);
   Status GrowHeads(Cache& cache, int32_t layer, const std::vector<int32_t>& more);
   /// Pages of elements for a layer's heads that are nobody else's; of heads of count 0 none.
   Status OwnPages(Cache& cache, int32_t layer, const std::vector<int32_t>& counts);

@@ -135,8 +135,21 @@ Status CacheStore::GrowHeads(Cache& cache, int32_t layer, const std::vector<int3
   return {};
 }
 
+/// Where every head has room on a last page of its own, as in most steps.
+bool CacheStore::GrowInPlace(Cache& cache, int32_t layer, int32_t count) {
+  const int32_t heads = cache.geometry(layer).num_kv_heads;
+  for (int32_t h = 0; h < heads; h++) {
+    const HeadSlots& slots = cache.head(layer, h);
+    if (slots.len % kPageSlots == 0 || count > kPageSlots - slots.len % kPageSlots) return false;
+    if (slots.pages.back() < 0 || cache.IsShared(layer, slots.pages.back())) return false;
+  }
+  for (int32_t h = 0; h < heads; h++) cache.head(layer, h).len += count;
+  return true;
+}
+
 Status CacheStore::Grow(const std::vector<Cache*>& caches, int32_t layer, int32_t count) {
   for (Cache* cache : caches) {
+    if (GrowInPlace(*cache, layer, count)) continue;
     WINNOW_TRY(GrowHeads(*cache, layer, std::vector<int32_t>(static_cast<size_t>(cache->geometry(layer).num_kv_heads), count)));
   }
   return {};
