@@ -180,17 +180,13 @@ void bench_decode(Bench& bench, const DecodeShape& s, int selection, double shar
                             text(s.tokens) + ",\"visited\":" + text(selection == WN_SELECT_PAGES ? chosen * s.page : selection ? chosen : s.tokens) + "}";
   const int calls = std::max(sets, 4);
   const std::string l2 = "cold: " + text(sets) + " input sets in turn";
-  std::vector<Job> rivals;
-  for (int variant : {0, 1})
-    rivals.push_back({name, variant ? "winnow-v" + text(variant) : "winnow", shape, 0, bytes, calls, l2,
-                      [=](int call, cudaStream_t stream) {
-                        WnDecodeAttentionParams set = p;
-                        const int64_t i = call % sets;
-                        set.variant = variant;
-                        set.page_table = table + (selection ? 0 : i * segments * pages_per_segment);
-                        set.selected = selection ? selected + i * segments * chosen : nullptr;
-                        return wn_decode_attention(&set, stream);
-                      }});
+  std::vector<Job> rivals{{name, "winnow", shape, 0, bytes, calls, l2, [=](int call, cudaStream_t stream) {
+                             WnDecodeAttentionParams set = p;
+                             const int64_t i = call % sets;
+                             set.page_table = table + (selection ? 0 : i * segments * pages_per_segment);
+                             set.selected = selection ? selected + i * segments * chosen : nullptr;
+                             return wn_decode_attention(&set, stream);
+                           }}};
   // The portable kernel on the same tensors takes turns with it.
   WnAttentionAnyParams any{};
   any.q = p.q;

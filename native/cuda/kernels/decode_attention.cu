@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     }
     return;
   }
-  DecodeConsumer<C> consumer(a, sm, threadIdx.x / 128 - 1, share.parts);
+  DecodeConsumer<C> consumer(a, sm, threadIdx.x / 128 - 1, share.payload);
   DecodePiece piece;
   int j = 0;
   while (walk.next(piece)) {
@@ -83,7 +83,6 @@ WnStatus launch(const WnDecodeAttentionParams& p, int parts, cudaStream_t stream
   a.num_pages = p.num_pages;
   a.page_table_stride = p.page_table_stride;
   a.scale_log2 = p.softmax_scale * kLog2e;
-  a.variant = p.variant;
   a.tickets = static_cast<int32_t*>(p.workspace);
   a.part_sum = reinterpret_cast<float2*>(static_cast<char*>(p.workspace) + ceil_div(a.num_segments * 4, 256) * 256);
   a.part_out = reinterpret_cast<float*>(a.part_sum + static_cast<int64_t>(parts) * 2 * C::kHeads);

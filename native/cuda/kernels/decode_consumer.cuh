@@ -14,15 +14,14 @@ struct DecodeConsumer {
   static constexpr int kScores = C::kHeads / 2, kPairs = C::kHeads / 4;  // pairs: heads held by a thread
   const DecodeArgs& a;
   const DecodeShared<C>& sm;
-  const DecodeParts parts;
-  int group, thread, lane, warp;
+  int group, thread, lane, warp, payload;
   char *q, *weights;
   float* exchange;
   float out[C::kChunks][kScores];
   float maximum[kPairs], sum[kPairs];
 
-  WN_DEVICE DecodeConsumer(const DecodeArgs& args, const DecodeShared<C>& shared, int g, const DecodeParts& all_parts)
-      : a(args), sm(shared), parts(all_parts), group(g) {
+  WN_DEVICE DecodeConsumer(const DecodeArgs& args, const DecodeShared<C>& shared, int g, int tiles_of_part)
+      : a(args), sm(shared), group(g), payload(tiles_of_part) {
     thread = threadIdx.x & 127;
     lane = thread & 31;
     warp = thread / 32;
@@ -153,7 +152,7 @@ struct DecodeConsumer {
     named_barrier_sync(kScratchFull, 128 * C::kGroups);
     join();
 
-    const DecodeUnits units(piece, parts);
+    const DecodeUnits units(piece, payload);
     const int64_t query = static_cast<int64_t>(piece.segment / a.num_kv_heads) * a.num_query_heads +
                           piece.segment % a.num_kv_heads * a.group_size;
     if (units.arrivals == 1) {

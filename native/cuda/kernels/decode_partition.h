@@ -1,7 +1,8 @@
 /// Equal shares of ragged decode work, as pure functions: the kernel and the host tests run the same code.
 ///
 /// A segment is one sequence and KV head, its work is counted in tiles of 64 slots, and the tiles of all segments are
-/// laid end to end. Every part takes as many of them, but for the first few, which take one more.
+/// laid end to end. Part p takes tiles p * payload up to (p + 1) * payload. Shares that differ by
+/// at most one tile were slower where equal ones end with a segment: a part inside two segments waits for two joins.
 #ifndef WINNOW_CUDA_DECODE_PARTITION_H
 #define WINNOW_CUDA_DECODE_PARTITION_H
 
@@ -12,20 +13,8 @@ namespace winnow {
 /// An empty segment is one masked tile, so that its output is written by the ordinary path.
 WN_HD int segment_tiles(int slots) { return slots <= 0 ? 1 : (slots + 63) / 64; }
 
-/// 32 bits throughout, as divisions of 64 take long.
-struct DecodeParts {
-  int32_t each, extra;  ///< tiles of a part; the first `extra` parts take one more
-  WN_HD static DecodeParts of(int total, int parts) { return {total / parts, total % parts}; }
-  WN_HD int begin_of(int part) const { return part * each + (part < extra ? part : extra); }
-  WN_HD int part_of(int tile) const {
-    const int wide = extra * (each + 1);
-    return tile < wide ? tile / (each + 1) : extra + (tile - wide) / each;
-  }
-};
-
 struct DecodeShare {
-  DecodeParts parts;
-  int32_t total;           ///< tiles of all segments
+  int32_t payload, total;  ///< tiles of a part, of all segments; 32 bits, as divisions of 64 take long
   int32_t segment_begin;   ///< first tile of `segment`
   int32_t segment;         ///< where this part begins, or -1 if it has nothing
   int32_t slots;           ///< of `segment`
@@ -43,8 +32,8 @@ struct DecodeWalk {
   int position, end, segment_begin, segment, first_slots;
   bool is_first = true;
   WN_HD DecodeWalk(Slots s, const DecodeShare& share, int part) : slots(s), first_slots(share.slots) {
-    position = share.parts.begin_of(part);
-    end = share.parts.begin_of(part + 1) < share.total ? share.parts.begin_of(part + 1) : share.total;
+    position = share.payload * part;
+    end = position + share.payload < share.total ? position + share.payload : share.total;
     segment = share.segment;
     segment_begin = share.segment_begin;
     if (segment < 0) position = end;
@@ -71,9 +60,9 @@ struct DecodeWalk {
 /// inside of (unit 2 * part) and the last one that begins inside it (unit 2 * part + 1).
 struct DecodeUnits {
   int first_part, arrivals;
-  WN_HD DecodeUnits(const DecodePiece& piece, const DecodeParts& parts) {
-    first_part = parts.part_of(piece.segment_begin);
-    arrivals = parts.part_of(piece.segment_begin + segment_tiles(piece.slots) - 1) - first_part + 1;
+  WN_HD DecodeUnits(const DecodePiece& piece, int payload) {
+    first_part = piece.segment_begin / payload;
+    arrivals = (piece.segment_begin + segment_tiles(piece.slots) - 1) / payload - first_part + 1;
   }
   /// Unit that arrival i of the segment wrote, in part order.
   WN_HD int64_t unit(int i) const { return unit_of(first_part + i, i == 0); }

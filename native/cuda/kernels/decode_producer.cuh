@@ -25,7 +25,6 @@ struct DecodeArgs {
   int32_t* tickets;
   int32_t num_segments, num_kv_heads, num_query_heads, group_size, num_pages, page_table_stride;
   float scale_log2;
-  int32_t variant;
 };
 
 /// Slots of the first segments, looked up once by all threads of a block. Each sixteenth place is left out, so that lanes
@@ -113,9 +112,8 @@ WN_DEVICE DecodeShare find_share(const SegmentSlots& slots) {
   }
   DecodeShare share;
   share.total = __shfl_sync(~0u, inclusive, 31);
-  share.parts = DecodeParts::of(share.total, gridDim.x);
-  if (slots.a.variant == 0) share.parts = {ceil_div(share.total, static_cast<int>(gridDim.x)), 0};
-  const int begin = share.parts.begin_of(blockIdx.x);
+  share.payload = ceil_div(share.total, static_cast<int>(gridDim.x));
+  const int begin = share.payload * blockIdx.x;
   const bool begins_here = begin >= inclusive - own && begin < inclusive;
   int segment = first, at = inclusive - own;
   while (begins_here && begin >= at + segment_tiles(count)) {

@@ -84,18 +84,17 @@ void run_decode(const DecodeCase& c, Outcome& outcome) {
   std::vector<uint16_t> first;
   // Over and over in one workspace: it must be left as it has to be found, and the result must repeat bit for bit. The
   // second run is several calls behind one another, each of which may begin before the one ahead has ended.
-  for (int run = 0; run < 4; run++) {
+  for (int run = 0; run < 2; run++) {
     auto* out = device.poisoned<uint16_t>(q.size());
     auto* lse = device.poisoned<float>(want_lse.size());
     p.out = out;
     p.lse = lse;
-    p.variant = run / 2;
-    for (int i = run % 2 == 1 ? 3 : 0; i > 0; i--) wn_decode_attention(&p, nullptr);
+    for (int i = run == 1 ? 3 : 0; i > 0; i--) wn_decode_attention(&p, nullptr);
     if (!device.finish(wn_decode_attention(&p, nullptr))) return;
     const auto got = device.download(out, q.size());
     compare(outcome, widen(got), want, 6e-3);
     compare_lse(outcome, device.download(lse, want_lse.size()), want_lse, 2e-3);
-    if (run % 2 > 0) compare_exact(outcome, got, first, "another run");
+    if (run > 0) compare_exact(outcome, got, first, "another run");
     first = got;
   }
 }

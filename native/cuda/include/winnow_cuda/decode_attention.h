@@ -21,7 +21,6 @@ typedef struct WnDecodeAttentionParams {
   int32_t selected_page;  ///< slots of a selected page: 16, 32 or 64; 0 = 64
   int32_t one_list_per_row, reads_own;  ///< 0 or 1
   float softmax_scale;
-  int32_t variant;        ///< 0 = the kernel's own choice; 1 = parts that differ by at most one tile
 } WnDecodeAttentionParams;
 
 enum { WN_SELECT_ALL = 0, WN_SELECT_PAGES = 1, WN_SELECT_TOKENS = 2 };
