@@ -14,7 +14,7 @@ export const choose = (
 ): Int32Array => {
   if (sampling === undefined)
     return device.scope(() => {
-      const out = device.tensor('i32', [rows.length]);
+      const out = device.empty('i32', [rows.length]);
       device.addon.argmax(logits.id, out.id);
       return device.addon.download(out.id) as Int32Array;
     });
