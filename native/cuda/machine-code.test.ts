@@ -41,7 +41,7 @@ const portable = (i: number, products = 256): string =>
   `Function : _ZN6winnow${i}prefill_portable_kernelINS_14PortableConfigILi128ELi2ELi2ELb0EEEEE
 ${lines(products, 'HMMA.16816.F32.BF16 R24')}`.repeat(2);
 const wide = (i: number, products = 4, copies = 4): string =>
-  `Function : _ZN6winnow${i}linear_wide_kernelINS0_10WideConfigILi64ELi4ELi2ELi2EEEEE
+  `Function : _ZN6winnow${i}linear_wide_kernelINS0_10WideConfigILi64ELi4EEEEE
 ${lines(copies, 'UTMALDG.4D [UR8]')}
 ${lines(products, 'HGMMA.64x64x16.F32.BF16 R24')}`;
 

@@ -12,7 +12,7 @@ bool load_blas() { return wn_linear_load_blas(std::getenv("WINNOW_CUBLASLT"), nu
 /// A way to a product of a step, and its name in the result.
 struct Way {
   std::string solution;
-  int path, variant = 0;
+  int path;
 };
 
 /// Products of a decode step: the weights of one layer of Llama-3.1-8B, and its head. Copies take turns so that none is in the L2.
@@ -34,7 +34,6 @@ void bench_product(Bench& bench, const char* what, int rows, int cols, int token
   for (const Way& way : ways) {
     WnLinearParams q = p;
     q.path = way.path;
-    q.variant = way.variant;
     q.gate = way.path == WN_LINEAR_BLAS ? WN_GATE_NONE : gate;
     q.workspace_bytes = wn_linear_workspace_bytes(&q);
     q.workspace = q.workspace_bytes > 0 ? bench.zeroed(q.workspace_bytes) : nullptr;
@@ -87,22 +86,13 @@ void bench_tile(Bench& bench, const char* what, int rows, int cols, int tokens) 
 
 void bench_dense(Bench& bench) {
   const Way step{"winnow", WN_LINEAR_STEP}, wide{"winnow-wide", WN_LINEAR_WIDE};
-  // Other numbers of blocks to a tile than the kernel chooses, taller tiles, early successors.
-  const auto variants = [&](std::vector<int> numbers) {
-    std::vector<Way> ways{step, wide};
-    for (int number : numbers) ways.push_back({"winnow-wide-v" + std::to_string(number), WN_LINEAR_WIDE, number});
-    return ways;
-  };
   for (int tokens : {1, 8, 16, 24, 32, 64}) {
-    const bool is_varied = tokens == 32 || tokens == 64;
-    const std::vector<Way> plain{step, wide};
-    bench_product(bench, "qkv", 6144, 4096, tokens, WN_GATE_NONE, is_varied ? variants({3, 16, 16 + 3, 32}) : plain);
-    bench_product(bench, "output", 4096, 4096, tokens, WN_GATE_NONE, is_varied ? variants({3, 6, 16 + 4, 16 + 6, 32}) : plain);
-    bench_product(bench, "gate-up", 28672, 4096, tokens, WN_GATE_SILU, is_varied ? variants({16, 32}) : plain);
-    bench_product(bench, "down", 4096, 14336, tokens, WN_GATE_NONE, is_varied ? variants({3, 6, 16 + 4, 16 + 6, 32}) : plain);
+    bench_product(bench, "qkv", 6144, 4096, tokens, WN_GATE_NONE, {step, wide});
+    bench_product(bench, "output", 4096, 4096, tokens, WN_GATE_NONE, {step, wide});
+    bench_product(bench, "gate-up", 28672, 4096, tokens, WN_GATE_SILU, {step, wide});
+    bench_product(bench, "down", 4096, 14336, tokens, WN_GATE_NONE, {step, wide});
   }
-  for (int tokens : {1, 16, 64})
-    bench_product(bench, "head", 128256, 4096, tokens, WN_GATE_NONE, tokens == 64 ? variants({16}) : std::vector<Way>{step, wide});
+  for (int tokens : {1, 16, 64}) bench_product(bench, "head", 128256, 4096, tokens, WN_GATE_NONE, {step, wide});
   for (int tokens : {512, 2048}) {
     bench_tile(bench, "qkv", 6144, 4096, tokens);
     bench_tile(bench, "down", 4096, 14336, tokens);

@@ -23,7 +23,7 @@ struct Way {
   std::string name;
   bool norms_inside;  ///< of the product that follows, for one row
   bool is_captured;
-  int path = WN_LINEAR_STEP, variant = 0;  ///< of all products
+  int path = WN_LINEAR_CHOOSE_STEP;  ///< of all products
 };
 
 struct Memory {
@@ -99,7 +99,6 @@ class ChainRun {
     p.accumulate = product == kOutput || product == kDown;
     p.gate = product == kGateUp ? WN_GATE_SILU : WN_GATE_NONE;
     p.path = way.path;
-    p.variant = way.variant;
     return wn_linear(&p, stream);
   }
 
@@ -183,7 +182,7 @@ void bench_step(Bench& bench) {
     Chain batch = llama_8b;
     batch.rows = rows;
     bench_chain(bench, "8b", batch,
-                {{"winnow-step", false, true}, {"winnow", false, true, WN_LINEAR_CHOOSE_STEP}, {"winnow-wide-early", false, true, WN_LINEAR_WIDE, 32}});
+                {{"winnow", false, true}, {"winnow-step", false, true, WN_LINEAR_STEP}});
   }
 }
 

@@ -64,6 +64,7 @@ WnStatus wn_linear(const WnLinearParams* params, void* stream) {
   WN_REQUIRE(is_float_type(p.out_type) && (!p.accumulate || p.out_type == WN_F32), "linear: out_type");
   WN_REQUIRE(p.gate >= WN_GATE_NONE && p.gate <= WN_GATE_GELU_TANH, "linear: unknown gate");
   WN_REQUIRE(!p.gate || (p.rows % 64 == 0 && !p.accumulate && !p.bias), "linear: gate with bias, sum, or rows no multiple of 64");
+  WN_REQUIRE(p.variant == 0 || p.variant == 1 || p.variant == 2 || p.variant == 4 || p.variant == 8, "linear: unknown variant");
   WN_REQUIRE(p.path >= WN_LINEAR_CHOOSE && p.path <= WN_LINEAR_CHOOSE_STEP, "linear: unknown path");
   const int path = path_of(p);
   WN_REQUIRE(!p.norm_x || (path == WN_LINEAR_STEP && p.num_tokens == 1 && p.cols <= WN_LINEAR_NORM_COLS && p.norm_gain &&

@@ -7,12 +7,12 @@
 namespace winnow {
 namespace {
 
-/// A block makes 64 kGroups rows for kTokens tokens: warp groups of 64 rows multiply what one thread fetches, kStages steps of 64
-/// columns in flight. kBlocks blocks share a multiprocessor.
-template <int kTokensT, int kStagesT, int kBlocksT = 2, int kGroupsT = 2>
+/// A block makes 128 rows for kTokens tokens: two warp groups of 64 rows multiply what one thread fetches, kStages steps of 64
+/// columns in flight. Two blocks share a multiprocessor.
+template <int kTokensT, int kStagesT>
 struct WideConfig {
-  static constexpr int kTokens = kTokensT, kStages = kStagesT, kBlocks = kBlocksT;
-  static constexpr int kRows = 64 * kGroupsT, kStep = 64, kConsumers = 128 * kGroupsT, kThreads = kConsumers + 32;
+  static constexpr int kTokens = kTokensT, kStages = kStagesT, kBlocks = 2;
+  static constexpr int kRows = 128, kStep = 64, kConsumers = 256, kThreads = kConsumers + 32;
   static constexpr int kWeightBytes = kRows * kStep * 2, kStageBytes = kWeightBytes + kTokens * kStep * 2;
   /// Floats from one token's sums to the next: lanes of a warp then write to different banks.
   static constexpr int kSumStride = kRows + 4;
@@ -24,7 +24,6 @@ struct WideConfig {
 struct WideArgs {
   WnLinearParams p;
   int32_t first_token, split;
-  int32_t starts_early;  ///< the kernel behind may start when half of the weights are asked for, not all
 };
 
 template <typename C>
@@ -66,11 +65,10 @@ template <typename C>
 WN_DEVICE void fetch_rest(const WideArgs& a, const WideShared<C>& sm, WideSteps steps, int first_row, const CUtensorMap* weight_map,
                           const CUtensorMap* x_map) {
   const uint64_t once = evict_first_policy();
-  const int ahead = min(steps.count, C::kStages), let_go = a.starts_early ? steps.count / 2 : steps.count;
+  const int ahead = min(steps.count, C::kStages);
   wait_for_predecessor();
 #pragma unroll 1
   for (int i = 0; i < ahead; i++) tma_load_4d(sm.x(i), x_map, sm.full + i, (steps.first + i) * C::kStep, a.first_token, 0, 0);
-  if (let_go <= ahead) let_successor_start();
   int stage = 0, parity = 0;
 #pragma unroll 1
   for (int i = ahead; i < steps.count; i++) {
@@ -78,12 +76,12 @@ WN_DEVICE void fetch_rest(const WideArgs& a, const WideShared<C>& sm, WideSteps 
     barrier_expect(sm.full + stage, C::kStageBytes);
     tma_load_4d_hinted(sm.weight(stage), weight_map, sm.full + stage, (steps.first + i) * C::kStep, first_row, 0, 0, once);
     tma_load_4d(sm.x(stage), x_map, sm.full + stage, (steps.first + i) * C::kStep, a.first_token, 0, 0);
-    if (i + 1 == let_go) let_successor_start();
     if (++stage == C::kStages) {
       stage = 0;
       parity ^= 1;
     }
   }
+  let_successor_start();  // earlier, its blocks would crowd the multiprocessors that are free first
 }
 
 /// Sums of 64 rows by the tokens, in the order of the columns.
@@ -227,17 +225,15 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
   }
   cluster_sync();
   if (a.split == 2) join_wide<C, 2>(a, sm, first_row, rank);
-  if (a.split == 3) join_wide<C, 3>(a, sm, first_row, rank);
   if (a.split == 4) join_wide<C, 4>(a, sm, first_row, rank);
-  if (a.split == 6) join_wide<C, 6>(a, sm, first_row, rank);
   if (a.split == 8) join_wide<C, 8>(a, sm, first_row, rank);
   cluster_sync();  // others may still read the sums of this block
 }
 
 /// Blocks that share the columns of a tile of rows: the fewest that give most multiprocessors one. Of the shape alone, so that a
 /// token's bits do not depend on how many are in the call.
-int split_of(const WnLinearParams& p, int rows_of_tile) {
-  const int tiles = ceil_div(p.rows, rows_of_tile), wanted = device_attribute(cudaDevAttrMultiProcessorCount) * 5 / 6;
+int split_of(const WnLinearParams& p) {
+  const int tiles = ceil_div(p.rows, 128), wanted = device_attribute(cudaDevAttrMultiProcessorCount) * 5 / 6;
   int split = 1;
   while (split < 8 && tiles * split < wanted) split *= 2;
   return split;
@@ -252,8 +248,8 @@ WnStatus launch(const WnLinearParams& p, int64_t first_token, cudaStream_t strea
   const auto kernel = linear_wide_kernel<C>;
   cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::kSharedBytes);
   if (error != cudaSuccess) return cuda_status(error, "linear: shared memory");
-  const int split = p.variant & 15 ? p.variant & 15 : split_of(p, C::kRows);
-  const WideArgs args{p, static_cast<int32_t>(first_token), split, p.variant & 32 ? 1 : 0};
+  const int split = p.variant ? p.variant : split_of(p);
+  const WideArgs args{p, static_cast<int32_t>(first_token), split};
   const auto blocks = static_cast<unsigned>(ceil_div(p.rows, C::kRows) * split);
   error = launch_clusters(kernel, dim3(blocks), dim3(C::kThreads), C::kSharedBytes, static_cast<unsigned>(split), stream, weight_map,
                           x_map, args);
@@ -271,13 +267,9 @@ WnStatus linear_wide(const WnLinearParams& p, void* stream) {
   for (int64_t first = 0; first < p.num_tokens && status.code == WN_OK; first += kMost) {
     const int64_t tokens = p.num_tokens - first;
     const auto s = static_cast<cudaStream_t>(stream);
-    const bool is_tall = p.variant & 16;
-    if (tokens <= 16)
-      status = is_tall ? launch<WideConfig<16, 6, 1, 4>>(p, first, s) : launch<WideConfig<16, 6>>(p, first, s);
-    else if (tokens <= 32)
-      status = is_tall ? launch<WideConfig<32, 6, 1, 4>>(p, first, s) : launch<WideConfig<32, 5>>(p, first, s);
-    else
-      status = is_tall ? launch<WideConfig<64, 5, 1, 4>>(p, first, s) : launch<WideConfig<64, 4>>(p, first, s);
+    status = tokens <= 16   ? launch<WideConfig<16, 6>>(p, first, s)
+             : tokens <= 32 ? launch<WideConfig<32, 5>>(p, first, s)
+                            : launch<WideConfig<64, 4>>(p, first, s);
   }
   return status;
 }

@@ -29,7 +29,7 @@ typedef struct WnLinearParams {
   const float* norm_x;     ///< not null: x is the RMS norm of this row, and is written
   const float* norm_gain;
   float norm_epsilon, norm_gain_offset;
-  int32_t variant;  ///< 0; for measuring the wide path: blocks to a tile of rows, 16 more for tiles of 256 rows
+  int32_t variant;  ///< 0; of the wide path, for tests: how many blocks share a tile of rows, 1, 2, 4 or 8
 } WnLinearParams;
 
 /// out (+)= x . weight^T (+ bias), or act(gate) * up of that product where gate and up are woven in groups of 32 rows.
