@@ -9,26 +9,27 @@
 
 namespace winnow {
 
-/// First tokens of the halves of step i of a list of `len` entries, at least 2 i + 1.
-WN_DEVICE int2 list_columns(const int32_t* list, int len, int i) {
-  return {list[2 * i] * 64, 2 * i + 1 < len ? list[2 * i + 1] * 64 : kNoColumn};
-}
+/// The entries of step i of a list of `len`, at least 2 i + 1. Nothing is made of them here: whoever asks does not wait.
+WN_DEVICE int2 list_entries(const int32_t* list, int len, int i) { return {list[2 * i], list[min(2 * i + 1, len - 1)]}; }
 
 /// The next tile, in two reads that depend on each other.
 struct PrefillAhead {
-  PrefillTile tile{};
   int begin = 0, end = 0;
   int2 first{0, 0};
   WN_DEVICE void find(const PrefillArgs& a, const PrefillSchedule& schedule) {
     begin = end = 0;
     if (schedule.drawn >= schedule.num_tiles) return;
-    tile = tile_at(a, schedule.drawn);
+    const PrefillTile tile = tile_at(a, schedule.drawn);
     const int32_t* row = a.block_row_ptr + tile.query_head * a.num_row_blocks + tile.row_block;
     begin = row[0];
     end = row[1];
   }
+  /// Addresses are chosen, not branches: a branch would be merged with the caller's and wait for `find` in every step. Where
+  /// there is no entry, any word that may be read will do.
   WN_DEVICE void look(const PrefillArgs& a) {
-    if (end > begin) first = list_columns(a.block_ids + begin, end - begin, 0);
+    const int32_t* list = a.block_ids + begin;
+    first.x = *(end > begin ? list : a.block_row_ptr);
+    first.y = *(end > begin + 1 ? list + 1 : a.block_row_ptr);
   }
 };
 
@@ -51,10 +52,10 @@ WN_DEVICE void produce_ahead(const PrefillArgs& a, const PrefillShared<C>& sm, c
       barrier_arrive(sm.q_full + query);
       break;
     }
-    const PrefillTile tile = ahead.tile;
+    const PrefillTile tile = tile_at(a, index);
     const int32_t* list = a.block_ids + ahead.begin;
     const int len = ahead.end - ahead.begin, count = (len + 1) / 2, kv_head = tile.query_head / a.group_size;
-    sm.tiles[query] = {index, count, tile.row_block * C::kRows, tile.query_head};
+    sm.tiles[query] = {0, count, tile.row_block * C::kRows, tile.query_head};
     if (count == 0) {
       barrier_arrive(sm.q_full + query);
     } else {
@@ -64,8 +65,8 @@ WN_DEVICE void produce_ahead(const PrefillArgs& a, const PrefillShared<C>& sm, c
     int2 next = ahead.first;
 #pragma unroll 1
     for (int i = 0; i < count; i++) {
-      const int2 columns = next;
-      if (i + 1 < count) next = list_columns(list, len, i + 1);
+      const int2 columns = {next.x * 64, 2 * i + 1 < len ? next.y * 64 : kNoColumn};
+      if (i + 1 < count) next = list_entries(list, len, i + 1);
       barrier_wait(sm.k_empty + key_stage, key_parity);
       sm.columns[key_stage] = columns;
       load_tile<C>(a, k_map, sm.k + key_stage * C::kTileBytes, sm.k_full + key_stage, columns, kv_head, false);

@@ -57,7 +57,7 @@ template <typename C>
 struct PrefillShared {
   char *q, *k, *v;
   uint64_t *q_full, *q_empty, *k_full, *v_full, *k_empty, *v_empty;
-  int4* tiles;    ///< tile index (-1 ends), steps, first row and query head that go with a query buffer, written by the producer
+  int4* tiles;    ///< tile index (-1 ends; else 0 from produce_ahead), steps, first row and query head that go with a query buffer, written by the producer
   int2* columns;  ///< first token of each half of a stage, likewise
   WN_DEVICE explicit PrefillShared(char* raw) {
     q = raw + ((1024 - (shared_address(raw) & 1023)) & 1023);
