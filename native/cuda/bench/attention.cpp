@@ -108,10 +108,6 @@ void bench_lists(Bench& bench, const PrefillShape& s, double density) {
                            [=](int, cudaStream_t stream) { return wn_prefill_attention(&dense, stream); }}};
   rivals.push_back({name, "winnow", shape, causal_flop(s) * measured, 0, 1, "does not matter",
                     [=](int, cudaStream_t stream) { return wn_prefill_attention(&p, stream); }});
-  WnPrefillAttentionParams ahead = p;
-  ahead.variant = 7;
-  rivals.push_back({name, "winnow-v7", shape, causal_flop(s) * measured, 0, 1, "does not matter",
-                    [=](int, cudaStream_t stream) { return wn_prefill_attention(&ahead, stream); }});
   bench.run(rivals);
   bench.release();
 }

@@ -1,6 +1,5 @@
 #include "winnow_cuda/prefill_attention.h"
 
-#include "prefill_ahead.cuh"
 #include "prefill_consumer.cuh"
 #include "prefill_portable.h"
 #include "tensor_map.h"
@@ -25,21 +24,12 @@ __global__ void __launch_bounds__(C::kThreads, 1)
       barrier_init(sm.k_empty + i, 128 * C::kConsumers);
       barrier_init(sm.v_empty + i, 128 * C::kConsumers);
     }
-    for (int i = C::kStages; i < C::kValueStages; i++) {
-      barrier_init(sm.v_full + i, 1);
-      barrier_init(sm.v_empty + i, 128 * C::kConsumers);
-    }
     barrier_init_fence();
   }
   __syncthreads();
   if (threadIdx.x < 128) {
     give_up_registers<C::kProducerRegisters>();
-    if (threadIdx.x == 0) {
-      if constexpr (C::kAhead)
-        produce_ahead<C>(a, sm, &q_map, &k_map, &v_map);
-      else
-        produce<C>(a, sm, &q_map, &k_map, &v_map);
-    }
+    if (threadIdx.x == 0) produce<C>(a, sm, &q_map, &k_map, &v_map);
   } else {
     take_registers<C::kConsumerRegisters>();
     PrefillConsumer<C>(a, sm, threadIdx.x / 128 - 1).run();
@@ -107,7 +97,6 @@ WnStatus dispatch(const WnPrefillAttentionParams& p, cudaStream_t stream) {
     return launch<PrefillConfig<64, 3, 160, 4, false, false>>(p, stream);
   }
   if (p.head_dim == 128) {
-    if (p.block_row_ptr && p.variant == 7) return launch<PrefillConfig<128, 2, 128, 2, true, true, true, 3>>(p, stream);
     if (p.block_row_ptr) return launch<PrefillConfig<128, 2, 128, 3, true, true>>(p, stream);
     if (p.pages) return launch<PrefillConfig<128, 3, 128, 2, false, true, false>>(p, stream);
     return launch<PrefillConfig<128, 3, 128, 2, false, false>>(p, stream);

@@ -191,11 +191,7 @@ struct PrefillConsumer {
       barrier_wait(sm.q_full + rings.query(), rings.query_parity());
       const int2 sent = {sm.tiles[rings.query()].x, sm.tiles[rings.query()].y};
       if (sent.x < 0) return;
-      PrefillTile tile;
-      if constexpr (C::kAhead)
-        tile = {sm.tiles[rings.query()].z / C::kRows, sm.tiles[rings.query()].w};
-      else
-        tile = tile_at(a, sent.x);
+      const PrefillTile tile = tile_at(a, sent.x);
       begin(tile.row_block * C::kRows);
       rows.clear();
       if (sent.y == 0) release(sm.q_empty + rings.query());
@@ -264,10 +260,10 @@ struct PrefillConsumer {
       rows.pack(s);
     }
     for (int i = 1; i < count; i++) {
-      const int previous = rings.value_stage(i - 1);
+      const int previous = rings.stage(i - 1);
       float s[kScores];
       const int2 columns = begin_step(s, i);
-      barrier_wait(sm.v_full + previous, rings.value_parity(i - 1));
+      barrier_wait(sm.v_full + previous, rings.parity(i - 1));
       rows.issue_values(shared_address(sm.v) + previous * C::kTileBytes);
       wgmma_wait<1>();
       pin_registers(s);
@@ -284,8 +280,8 @@ struct PrefillConsumer {
       rows.pack(s);
       rows.rescale(factor);
     }
-    const int last = rings.value_stage(count - 1);
-    barrier_wait(sm.v_full + last, rings.value_parity(count - 1));
+    const int last = rings.stage(count - 1);
+    barrier_wait(sm.v_full + last, rings.parity(count - 1));
     rows.issue_values(shared_address(sm.v) + last * C::kTileBytes);
     wgmma_wait<0>();
     pin_registers(rows.out);

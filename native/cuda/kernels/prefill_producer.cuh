@@ -32,24 +32,20 @@ constexpr int launch_registers(int threads) { return 65536 / threads / 8 * 8 * t
 
 /// kConsumers warp groups of 64 query rows, kBlock keys a step, kStages steps in flight. kOverlap computes the scores of
 /// a step while the previous step's values are multiplied. kHalves loads 64-token boxes, so that a step may join any
-/// two column blocks or pages; otherwise a step is one box. kLists reads block lists. With more stages of values than of keys
-/// the producer looks a tile ahead (produce_ahead).
-template <int kHeadDimT, int kConsumersT, int kBlockT, int kStagesT, bool kOverlapT, bool kHalvesT, bool kListsT = kHalvesT,
-          int kValueStagesT = kStagesT>
+/// two column blocks or pages; otherwise a step is one box. kLists reads block lists.
+template <int kHeadDimT, int kConsumersT, int kBlockT, int kStagesT, bool kOverlapT, bool kHalvesT, bool kListsT = kHalvesT>
 struct PrefillConfig {
-  static constexpr int kHeadDim = kHeadDimT, kConsumers = kConsumersT, kBlock = kBlockT, kStages = kStagesT, kValueStages = kValueStagesT;
-  static constexpr bool kAhead = kValueStages > kStages;
+  static constexpr int kHeadDim = kHeadDimT, kConsumers = kConsumersT, kBlock = kBlockT, kStages = kStagesT;
   static constexpr bool kOverlap = kOverlapT, kHalves = kHalvesT, kLists = kListsT;
   static constexpr bool kWindows = !kLists || kHeadDim == 256;  ///< only the latter serves lists and all else
   static constexpr int kRows = 64 * kConsumers, kThreads = 128 * (kConsumers + 1), kChunks = kHeadDim / 64;
   static constexpr int kProducerRegisters = kConsumers == 3 ? 32 : 40, kConsumerRegisters = kConsumers == 3 ? 160 : 232;
   static constexpr int kTileBytes = kBlock * kHeadDim * 2, kQueryBytes = kRows * kHeadDim * 2;
   /// Two where they fit: the next tile's queries then load while this tile's are in use.
-  static constexpr int kSmallBytes = (4 * 2 + 3 * kStages + 2 * kValueStages) * 8 + 1024;
-  static constexpr int kRingBytes = (kStages + kValueStages) * kTileBytes;
-  static constexpr int kQueries = 2 * kQueryBytes + kRingBytes + kSmallBytes <= 232448 ? 2 : 1;
-  static constexpr int kSharedBytes = kQueries * kQueryBytes + kRingBytes + kSmallBytes;
-  static_assert(kSharedBytes <= 232448 && (!kAhead || (kQueries == 2 && kLists && !kWindows)) && kBlock % (kHalves ? 64 : 16) == 0);
+  static constexpr int kSmallBytes = (4 * 2 + 5 * kStages) * 8 + 1024;
+  static constexpr int kQueries = 2 * kQueryBytes + 2 * kStages * kTileBytes + kSmallBytes <= 232448 ? 2 : 1;
+  static constexpr int kSharedBytes = kQueries * kQueryBytes + 2 * kStages * kTileBytes + kSmallBytes;
+  static_assert(kSharedBytes <= 232448 && kBlock % (kHalves ? 64 : 16) == 0);
   static_assert(128 * (kConsumers * kConsumerRegisters + kProducerRegisters) <= launch_registers(kThreads));
 };
 
@@ -57,19 +53,19 @@ template <typename C>
 struct PrefillShared {
   char *q, *k, *v;
   uint64_t *q_full, *q_empty, *k_full, *v_full, *k_empty, *v_empty;
-  int4* tiles;    ///< tile index (-1 ends; else 0 from produce_ahead), steps, first row and query head that go with a query buffer, written by the producer
+  int4* tiles;    ///< tile index (-1 ends), steps, first row and query head that go with a query buffer, written by the producer
   int2* columns;  ///< first token of each half of a stage, likewise
   WN_DEVICE explicit PrefillShared(char* raw) {
     q = raw + ((1024 - (shared_address(raw) & 1023)) & 1023);
     k = q + C::kQueries * C::kQueryBytes;
     v = k + C::kStages * C::kTileBytes;
-    q_full = reinterpret_cast<uint64_t*>(v + C::kValueStages * C::kTileBytes);
+    q_full = reinterpret_cast<uint64_t*>(v + C::kStages * C::kTileBytes);
     q_empty = q_full + C::kQueries;
     k_full = q_empty + C::kQueries;
     v_full = k_full + C::kStages;
-    k_empty = v_full + C::kValueStages;
+    k_empty = v_full + C::kStages;
     v_empty = k_empty + C::kStages;
-    tiles = reinterpret_cast<int4*>(v_empty + C::kValueStages);  // aligned: an even number of barriers lies before
+    tiles = reinterpret_cast<int4*>(v_empty + C::kStages);  // aligned: an even number of barriers lies before
     columns = reinterpret_cast<int2*>(tiles + C::kQueries);
   }
 };
@@ -140,8 +136,6 @@ struct PrefillRings {
   }
   WN_DEVICE int stage(int i) const { return (steps_done + i) % C::kStages; }
   WN_DEVICE int parity(int i) const { return (steps_done + i) / C::kStages & 1; }
-  WN_DEVICE int value_stage(int i) const { return (steps_done + i) % C::kValueStages; }
-  WN_DEVICE int value_parity(int i) const { return (steps_done + i) / C::kValueStages & 1; }
   WN_DEVICE int query() const { return queries_done % C::kQueries; }
   WN_DEVICE int query_parity() const { return queries_done / C::kQueries & 1; }
 };

@@ -24,7 +24,7 @@ struct UnionArgs {
 /// Like PrefillConfig with two groups, overlapped, of boxes of 64 keys; a group's 64 queries lie by themselves.
 template <int kHeadDimT, int kBlockT, int kStagesT>
 struct PrefillUnionConfig {
-  static constexpr int kHeadDim = kHeadDimT, kConsumers = 2, kBlock = kBlockT, kStages = kStagesT, kValueStages = kStagesT;
+  static constexpr int kHeadDim = kHeadDimT, kConsumers = 2, kBlock = kBlockT, kStages = kStagesT;
   static constexpr bool kOverlap = true, kHalves = true, kLists = true, kWindows = true;
   static constexpr int kRows = 64, kThreads = 384, kChunks = kHeadDim / 64, kBlocks = kBlock / 64;
   static constexpr int kProducerRegisters = kHeadDim == 256 ? 40 : 56, kConsumerRegisters = kHeadDim == 256 ? 232 : 224;

@@ -148,13 +148,6 @@ void add_prefill_cases(Cases& cases) {
         if (d == 128) table.push_back({d, 6, 2, 400, 850, 450, "list", source, 0, 0, 0, density});  // several tiles a block
       }
   }
-  // The producer that looks a tile ahead: lists of no, one and many steps, several tiles a block.
-  for (std::string source : {"nhd", "paged"}) {
-    for (double density : {0.0, 0.05, 0.2, 1.0}) table.push_back({128, 6, 2, 400, 850, 450, "list", source, 0, 0, 7, density});
-    table.push_back({128, 4, 2, 65, 195, 130, "list", source, 0, 0, 7, 0.4});
-  }
-  table.push_back({128, 70, 2, 300, 300, 0, "list", "paged", 0, 0, 7, 0.3});
-  table.push_back({128, 2, 1, 200, 3000, 2800, "list", "hnd", 0, 0, 7, 0.5});
   // By the portable kernel.
   for (int d : {64, 128, 256}) {
     for (int n : {1, 17, 128, 200}) table.push_back({d, 4, 2, n, n + 30, 30, "dense", "nhd", 0, 0, 20});

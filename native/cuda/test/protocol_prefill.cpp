@@ -61,13 +61,6 @@ std::vector<RecordedRun> prefill_runs() {
   runs.push_back(record_prefill<PrefillConfig<256, 2, 80, 2, true, false>>("head_dim 256, 2 stages, steps 5", 1, 5));
   for (int blocks : {2, 3, 5})
     runs.push_back(record_prefill<PrefillConfig<128, 2, 128, 3, true, true>>("head_dim 128, 3 lists, blocks " + std::to_string(blocks), 3, blocks, true));
-  using Ahead = PrefillConfig<128, 2, 128, 2, true, true, true, 3>;
-  for (int blocks : {1, 2, 3, 5, 8, 11})
-    runs.push_back(record_prefill<Ahead>("a tile ahead, 3 lists, blocks " + std::to_string(blocks), 3, blocks, true));
-  runs.push_back(record_prefill<Ahead>("a tile ahead, 4 lists handed out, blocks 3", 4, 3, true, true));
-  runs.push_back(record_prefill<Ahead>("a tile ahead, 1 list, blocks 15", 1, 15, true));
-  runs.push_back(record_prefill<Ahead>("a tile ahead, 6 lists, blocks 2", 6, 2, true));
-  runs.push_back(record_prefill<Ahead>("a tile ahead, 2 empty lists", 2, 0, true));
   runs.push_back(record_prefill<PrefillConfig<256, 2, 64, 2, true, true>>("head_dim 256, lists, 2 stages, blocks 5", 1, 5, true));
   return runs;
 }

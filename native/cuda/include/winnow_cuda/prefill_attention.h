@@ -52,7 +52,7 @@ typedef struct WnPrefillAttentionParams {
 /// Error     relative RMS against the fp64 reference <= 6e-3 (bf16 probabilities), lse <= 2e-3 absolute
 /// Cost      4 * head_dim FLOP per visible pair and query head; no allocation; asynchronous on `stream`
 /// Returns   Status with code and message; never throws, prints or exits
-/// `variant` 0 chooses; 7 = lists at head_dim 128 by a producer that looks a tile ahead; 20 = the portable kernel, which any device but Hopper's takes
+/// `variant` 0 chooses; 20 = the portable kernel, which any device but Hopper's takes
 WN_API WnStatus wn_prefill_attention(const WnPrefillAttentionParams* params, void* stream);
 
 #endif
