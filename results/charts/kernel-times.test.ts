@@ -8,6 +8,7 @@ const shape = { headDim: 128, numQueryHeads: 32, numKvHeads: 8 };
 const prefill = { name: 'prefill-d128-h32/8-16384', ...shape, queryLen: 16_384 };
 const list = { name: 'prefill-list-d128-32768-25%', ...shape, queryLen: 32_768, density: 0.25 };
 const pages = { name: 'decode-pages-d128-h32/8-b1-131072-5%', ...shape, batch: 1, kvLen: 131_072 };
+const smallPages = { name: 'decode-pages-d128-h32/8-b16-8192-50%-page16', ...shape, batch: 16, kvLen: 8192 };
 const rows = { name: 'decode-all-d128-h32/8-b16-8192', ...shape, batch: 16, kvLen: 8192 };
 const times: readonly KernelTime[] = [
   { workload: prefill, solution: 'winnow', ms: 3.4, tflops: 640 },
@@ -15,6 +16,7 @@ const times: readonly KernelTime[] = [
   { workload: prefill, solution: 'torch-sdpa-cudnn', ms: 3.7, tflops: 590 },
   { workload: pages, solution: 'winnow', ms: 0.02, gbps: 1500, ofCopy: 0.5 },
   { workload: rows, solution: 'torch-sdpa-flash', ms: 0.2, gbps: 2400 },
+  { workload: smallPages, solution: 'winnow', ms: 0.1, gbps: 2550, ofCopy: 0.85 },
   { workload: list, solution: 'winnow-dense', ms: 12 },
   { workload: list, solution: 'winnow', ms: 3.6, tflops: 500 },
 ];
@@ -36,6 +38,7 @@ test('prefill is drawn in TFLOP/s, decode as a share of copies, lists as time ov
       [
         { row: '128k tokens, d 128, 32/8 heads, 5% of its pages', solution: 'Winnow', value: 0.5 },
         { row: '16 × 8k tokens, d 128, 32/8 heads', solution: 'PyTorch, flash', value: 0.8 },
+        { row: '16 × 8k tokens, d 128, 32/8 heads, 50% of its pages of 16', solution: 'Winnow', value: 0.85 },
       ],
       [{ row: '32k tokens, density 0.25', solution: 'Winnow', value: 1.2 }],
     ],

@@ -71,9 +71,10 @@ const decode = (times: readonly KernelTime[]): Panel => {
     axis: 'share of copy bandwidth',
     yardstick: 1,
     places: times.flatMap(({ workload, solution, gbps }) => {
-      const kind = /^decode-(all|pages|tokens)-.*?(?:-(\d+%))?$/.exec(workload.name);
+      const kind = /^decode-(all|pages|tokens)-.*?(?:-(\d+%))?(?:-page(\d+))?$/.exec(workload.name);
       if (kind === null || gbps === undefined || copyGbps === undefined) return [];
-      const read = kind[1] === 'all' ? '' : `, ${kind[2]} of its ${kind[1]}`;
+      const [, what, share, pageSize] = kind;
+      const read = what === 'all' ? '' : `, ${share} of its ${what}${pageSize === undefined ? '' : ` of ${pageSize}`}`;
       const rows = Number(workload.batch ?? 1) > 1 ? `${workload.batch} × ` : '';
       const row = `${rows}${tokensOf(workload.kvLen)}, ${headsOf(workload)}${read}`;
       return [{ row, solution: names[solution]!, value: gbps / copyGbps }];
@@ -126,7 +127,7 @@ const panelOf = ({ title, axis, yardstick, places }: Panel, domain: readonly str
             field: 'row',
             type: 'nominal',
             scale: { domain: rows },
-            axis: { title: null, labelLimit: 480, grid: true },
+            axis: { title: null, labelLimit: 640, grid: true },
           },
           x: { ...x, field: 'value' },
           color: { ...color, legend: legendBelow(domain, width) },
