@@ -68,6 +68,23 @@ struct PrefillShared {
     tiles = reinterpret_cast<int4*>(v_empty + C::kStages);  // aligned: an even number of barriers lies before
     columns = reinterpret_cast<int2*>(tiles + C::kQueries);
   }
+  /// The whole block's: every thread of it may use the barriers when this returns.
+  WN_DEVICE void init_barriers() const {
+    if (threadIdx.x == 0) {
+      for (int i = 0; i < C::kQueries; i++) {
+        barrier_init(q_full + i, 1);
+        barrier_init(q_empty + i, 128 * C::kConsumers);
+      }
+      for (int i = 0; i < C::kStages; i++) {
+        barrier_init(k_full + i, 1);
+        barrier_init(v_full + i, 1);
+        barrier_init(k_empty + i, 128 * C::kConsumers);
+        barrier_init(v_empty + i, 128 * C::kConsumers);
+      }
+      barrier_init_fence();
+    }
+    __syncthreads();
+  }
 };
 
 /// The steps of one tile: a block range or a slice of the list.

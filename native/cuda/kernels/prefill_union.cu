@@ -10,20 +10,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
                          const __grid_constant__ CUtensorMap packed_map, const __grid_constant__ UnionArgs a) {
   extern __shared__ char raw[];
   const PrefillShared<C> sm(raw);
-  if (threadIdx.x == 0) {
-    for (int i = 0; i < C::kQueries; i++) {
-      barrier_init(sm.q_full + i, 1);
-      barrier_init(sm.q_empty + i, 128 * C::kConsumers);
-    }
-    for (int i = 0; i < C::kStages; i++) {
-      barrier_init(sm.k_full + i, 1);
-      barrier_init(sm.v_full + i, 1);
-      barrier_init(sm.k_empty + i, 128 * C::kConsumers);
-      barrier_init(sm.v_empty + i, 128 * C::kConsumers);
-    }
-    barrier_init_fence();
-  }
-  __syncthreads();
+  sm.init_barriers();
   if (threadIdx.x < 128) {
     give_up_registers<C::kProducerRegisters>();
     if (threadIdx.x == 0) produce_union<C>(a, sm, &q_map, &map, &packed_map);
