@@ -1,25 +1,34 @@
 #ifndef WINNOW_CUDA_BLOCK_SCAN_CUH
 #define WINNOW_CUDA_BLOCK_SCAN_CUH
 
+#include <type_traits>
+
 #include "device.cuh"
 
 namespace winnow {
 
-/// Sum over the block of a number of each thread, and the sum over those before it. Every thread of the block calls it; of_warp
-/// is shared, one a warp.
-template <int kThreads>
-WN_DEVICE int block_scan(int value, int32_t* of_warp, int* total) {
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  int sum = value;
+/// Sum over the lanes up to this one. Every lane of the warp calls it.
+template <typename T>
+WN_DEVICE T warp_scan(T value) {
+  T sum = value;
 #pragma unroll
   for (int step = 1; step < 32; step *= 2) {
-    const int other = __shfl_up_sync(~0u, sum, step);
-    if (lane >= step) sum += other;
+    const T other = __shfl_up_sync(~0u, sum, step);
+    if (static_cast<int>(threadIdx.x % 32) >= step) sum += other;
   }
+  return sum;
+}
+
+/// Sum over the block of a number of each thread, and the sum over those before it. Every thread of the block calls it; of_warp
+/// is shared, one a warp. Begins and ends with a barrier.
+template <int kThreads, typename T>
+WN_DEVICE T block_scan(std::type_identity_t<T> value, T* of_warp, T* total) {
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const T sum = warp_scan<T>(value);
   __syncthreads();
   if (lane == 31) of_warp[warp] = sum;
   __syncthreads();
-  int ahead = 0, all = 0;
+  T ahead = 0, all = 0;
 #pragma unroll
   for (int w = 0; w < kThreads / 32; w++) {
     if (w < warp) ahead += of_warp[w];

@@ -170,50 +170,24 @@ struct PrefillRows {
   WN_DEVICE PrefillSums sums(int query_head) const { return {row, query_head, max0, max1, sum0, sum1}; }
 };
 
-/// One warp group: 64 query rows against every step.
+/// What both consumers do with the steps of a tile: one warp group, 64 query rows.
 template <typename C>
-struct PrefillConsumer {
+struct StepConsumer {
   using Rows = PrefillRows<C>;
   static constexpr int kScores = Rows::kScores;
-  const PrefillArgs& a;
   const PrefillShared<C>& sm;
   PrefillRings<C> rings;
   int group;
   uint32_t q_address;
   Rows rows;
 
-  WN_DEVICE PrefillConsumer(const PrefillArgs& args, const PrefillShared<C>& shared, int g)
-      : a(args), sm(shared), group(g), rows(args) {}
+  WN_DEVICE StepConsumer(const PrefillArgs& args, const PrefillShared<C>& shared, int g) : sm(shared), group(g), rows(args) {}
 
-  /// Every tile the producer sends, to the end.
-  WN_DEVICE void run() {
-    for (;;) {
-      barrier_wait(sm.q_full + rings.query(), rings.query_parity());
-      const int2 sent = {sm.tiles[rings.query()].x, sm.tiles[rings.query()].y};
-      if (sent.x < 0) return;
-      const PrefillTile tile = tile_at(a, sent.x);
-      begin(tile.row_block * C::kRows);
-      rows.clear();
-      if (sent.y == 0) release(sm.q_empty + rings.query());
-      if (sent.y > 0) {
-        if constexpr (C::kOverlap)
-          run_overlapped(sent.y);
-        else
-          run_in_order(sent.y);
-      }
-      rows.store(rows.sums(tile.query_head));
-      rings.finish(sent.y);
-    }
-  }
-  WN_DEVICE void begin(int first_row) {
-    rows.begin_sums(first_row + group * 64);
-    q_address = shared_address(sm.q) + rings.query() * C::kQueryBytes + group * 64 * 128;
-  }
   /// Every lane arrives for its own reads. One arrival a warp would do, but the race checker cannot follow it, and the
   /// difference in time is below the noise.
   WN_DEVICE void release(uint64_t* barrier) const { barrier_arrive(barrier); }
 
-  /// Scores of step i are ready in `s` when this returns.
+  /// Scores of step i are under way in `s` when this returns.
   WN_DEVICE int2 begin_step(float (&s)[kScores], int i) {
     const int stage = rings.stage(i);
     barrier_wait(sm.k_full + stage, rings.parity(i));
@@ -227,6 +201,87 @@ struct PrefillConsumer {
     release(sm.k_empty + rings.stage(i));
     if (i + 1 == count) release(sm.q_empty + rings.query());
   }
+
+  /// The scores of a step beside the values of the one before. `masks.look_up(columns, i)` is asked while the scores are under way,
+  /// `masks.apply(s, found)` when they are there.
+  template <typename Masks>
+  WN_DEVICE void run_overlapped(int count, const Masks& masks) {
+    {
+      float s[kScores];
+      const auto mask = masks.look_up(begin_step(s, 0), 0);
+      wgmma_wait<0>();
+      pin_registers(s);
+      end_scores(0, count);
+      masks.apply(s, mask);
+      rows.soften(s);
+      rows.pack(s);
+    }
+    for (int i = 1; i < count; i++) {
+      const int previous = rings.stage(i - 1);
+      float s[kScores];
+      const int2 columns = begin_step(s, i);
+      barrier_wait(sm.v_full + previous, rings.parity(i - 1));
+      rows.issue_values(shared_address(sm.v) + previous * C::kTileBytes);
+      const auto mask = masks.look_up(columns, i);
+      wgmma_wait<1>();
+      pin_registers(s);
+      end_scores(i, count);
+      masks.apply(s, mask);
+      const float2 factor = rows.soften(s);
+      pin_registers(s);
+      // Waiting here for the next keys keeps the compiler from hoisting the wait below above the exponentials, which
+      // would undo the overlap without a warning.
+      if (i + 1 < count) barrier_wait(sm.k_full + rings.stage(i + 1), rings.parity(i + 1));
+      wgmma_wait<0>();
+      pin_registers(rows.out);
+      release(sm.v_empty + previous);
+      rows.pack(s);
+      rows.rescale(factor);
+    }
+    const int last = rings.stage(count - 1);
+    barrier_wait(sm.v_full + last, rings.parity(count - 1));
+    rows.issue_values(shared_address(sm.v) + last * C::kTileBytes);
+    wgmma_wait<0>();
+    pin_registers(rows.out);
+    release(sm.v_empty + last);
+  }
+};
+
+/// One warp group: 64 query rows against every step.
+template <typename C>
+struct PrefillConsumer : StepConsumer<C> {
+  using Base = StepConsumer<C>;
+  using Base::begin_step, Base::end_scores, Base::group, Base::kScores, Base::q_address, Base::release, Base::rings, Base::rows, Base::sm;
+  const PrefillArgs& a;
+
+  WN_DEVICE PrefillConsumer(const PrefillArgs& args, const PrefillShared<C>& shared, int g) : Base(args, shared, g), a(args) {}
+
+  /// Every tile the producer sends, to the end.
+  WN_DEVICE void run() {
+    for (;;) {
+      barrier_wait(sm.q_full + rings.query(), rings.query_parity());
+      const int2 sent = {sm.tiles[rings.query()].x, sm.tiles[rings.query()].y};
+      if (sent.x < 0) return;
+      const PrefillTile tile = tile_at(a, sent.x);
+      begin(tile.row_block * C::kRows);
+      rows.clear();
+      if (sent.y == 0) release(sm.q_empty + rings.query());
+      if (sent.y > 0) {
+        if constexpr (C::kOverlap)
+          Base::run_overlapped(sent.y, *this);
+        else
+          run_in_order(sent.y);
+      }
+      rows.store(rows.sums(tile.query_head));
+      rings.finish(sent.y);
+    }
+  }
+  WN_DEVICE void begin(int first_row) {
+    rows.begin_sums(first_row + group * 64);
+    q_address = shared_address(sm.q) + rings.query() * C::kQueryBytes + group * 64 * 128;
+  }
+  WN_DEVICE static int2 look_up(int2 columns, int) { return columns; }
+  WN_DEVICE void apply(float (&s)[kScores], int2 columns) const { rows.mask(s, columns); }
 
   WN_DEVICE void run_in_order(int count) {
     for (int i = 0; i < count; i++) {
@@ -246,46 +301,6 @@ struct PrefillConsumer {
       pin_registers(rows.out);
       release(sm.v_empty + stage);
     }
-  }
-
-  WN_DEVICE void run_overlapped(int count) {
-    {
-      float s[kScores];
-      const int2 columns = begin_step(s, 0);
-      wgmma_wait<0>();
-      pin_registers(s);
-      end_scores(0, count);
-      rows.mask(s, columns);
-      rows.soften(s);
-      rows.pack(s);
-    }
-    for (int i = 1; i < count; i++) {
-      const int previous = rings.stage(i - 1);
-      float s[kScores];
-      const int2 columns = begin_step(s, i);
-      barrier_wait(sm.v_full + previous, rings.parity(i - 1));
-      rows.issue_values(shared_address(sm.v) + previous * C::kTileBytes);
-      wgmma_wait<1>();
-      pin_registers(s);
-      end_scores(i, count);
-      rows.mask(s, columns);
-      const float2 factor = rows.soften(s);
-      pin_registers(s);
-      // Waiting here for the next keys keeps the compiler from hoisting the wait below above the exponentials, which
-      // would undo the overlap without a warning.
-      if (i + 1 < count) barrier_wait(sm.k_full + rings.stage(i + 1), rings.parity(i + 1));
-      wgmma_wait<0>();
-      pin_registers(rows.out);
-      release(sm.v_empty + previous);
-      rows.pack(s);
-      rows.rescale(factor);
-    }
-    const int last = rings.stage(count - 1);
-    barrier_wait(sm.v_full + last, rings.parity(count - 1));
-    rows.issue_values(shared_address(sm.v) + last * C::kTileBytes);
-    wgmma_wait<0>();
-    pin_registers(rows.out);
-    release(sm.v_empty + last);
   }
 };
 

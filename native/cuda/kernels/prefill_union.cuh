@@ -134,18 +134,14 @@ struct StepMask {
 };
 
 template <typename C>
-struct UnionConsumer {
-  using Rows = PrefillRows<C>;
-  static constexpr int kScores = Rows::kScores;
+struct UnionConsumer : StepConsumer<C> {
+  using Base = StepConsumer<C>;
+  using typename Base::Rows;
+  using Base::group, Base::kScores, Base::q_address, Base::release, Base::rings, Base::rows, Base::sm;
   const UnionArgs& a;
-  const PrefillShared<C>& sm;
-  PrefillRings<C> rings;
-  int group;
-  uint32_t q_address;
   int list, diagonal_list;
-  Rows rows;
 
-  WN_DEVICE UnionConsumer(const UnionArgs& args, const PrefillShared<C>& shared, int g) : a(args), sm(shared), group(g), rows(args.rows) {}
+  WN_DEVICE UnionConsumer(const UnionArgs& args, const PrefillShared<C>& shared, int g) : Base(args.rows, shared, g), a(args) {}
 
   WN_DEVICE void run() {
     for (;;) {
@@ -155,9 +151,9 @@ struct UnionConsumer {
       const UnionTile tile(a, sent.x);
       begin(tile);
       if (sent.y == 0)
-        barrier_arrive(sm.q_empty + rings.query());
+        release(sm.q_empty + rings.query());
       else
-        run_steps(sent.y);
+        Base::run_overlapped(sent.y, *this);
       if (a.out_f32)
         store_f32(rows.sums(tile.query_head(group)));
       else
@@ -240,60 +236,6 @@ struct UnionConsumer {
       const int column = 8 * (i / 4) + (i & 1);
       if (!(mask.words[i >> 1 & 1][column / 32] >> (column % 32) & 1)) s[i] = -INFINITY;
     }
-  }
-
-  /// Scores of step i are under way when this returns.
-  WN_DEVICE int2 begin_step(float (&s)[kScores], int i) {
-    const int stage = rings.stage(i);
-    barrier_wait(sm.k_full + stage, rings.parity(i));
-    const int2 codes = sm.columns[stage];
-    rows.issue_scores(s, q_address, shared_address(sm.k) + stage * C::kTileBytes);
-    return codes;
-  }
-  WN_DEVICE void end_scores(int i, int count) const {
-    barrier_arrive(sm.k_empty + rings.stage(i));
-    if (i + 1 == count) barrier_arrive(sm.q_empty + rings.query());
-  }
-
-  /// The scores of a step beside the values of the one before, as in PrefillConsumer::run_overlapped.
-  WN_DEVICE void run_steps(int count) {
-    {
-      float s[kScores];
-      const StepMask<C> mask = look_up(begin_step(s, 0), 0);
-      wgmma_wait<0>();
-      pin_registers(s);
-      end_scores(0, count);
-      apply(s, mask);
-      rows.soften(s);
-      rows.pack(s);
-    }
-    for (int i = 1; i < count; i++) {
-      const int previous = rings.stage(i - 1);
-      float s[kScores];
-      const int2 codes = begin_step(s, i);
-      barrier_wait(sm.v_full + previous, rings.parity(i - 1));
-      rows.issue_values(shared_address(sm.v) + previous * C::kTileBytes);
-      const StepMask<C> mask = look_up(codes, i);
-      wgmma_wait<1>();
-      pin_registers(s);
-      end_scores(i, count);
-      apply(s, mask);
-      const float2 factor = rows.soften(s);
-      pin_registers(s);
-      // Waiting here for the next keys keeps the compiler from hoisting the wait below above the exponentials.
-      if (i + 1 < count) barrier_wait(sm.k_full + rings.stage(i + 1), rings.parity(i + 1));
-      wgmma_wait<0>();
-      pin_registers(rows.out);
-      barrier_arrive(sm.v_empty + previous);
-      rows.pack(s);
-      rows.rescale(factor);
-    }
-    const int last = rings.stage(count - 1);
-    barrier_wait(sm.v_full + last, rings.parity(count - 1));
-    rows.issue_values(shared_address(sm.v) + last * C::kTileBytes);
-    wgmma_wait<0>();
-    pin_registers(rows.out);
-    barrier_arrive(sm.v_empty + last);
   }
 };
 

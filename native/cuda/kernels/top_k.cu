@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "block_scan.cuh"
 #include "element.cuh"
 
 namespace winnow {
@@ -30,28 +31,6 @@ struct Found {
 
 WN_DEVICE int budget_of(const WnTopKParams& p, int budget) { return p.counts ? p.counts[budget] : p.few_counts[budget]; }
 
-/// Exclusive sum over the block, and the total. Uses kWarps + 1 words; begins and ends with a barrier.
-WN_DEVICE uint32_t block_exclusive(uint32_t value, uint32_t* warps, uint32_t& total) {
-  const int lane = threadIdx.x & 31, warp = threadIdx.x / 32;
-  uint32_t inclusive = value;
-#pragma unroll
-  for (int step = 1; step < 32; step *= 2) {
-    const uint32_t other = __shfl_up_sync(~0u, inclusive, step);
-    if (lane >= step) inclusive += other;
-  }
-  __syncthreads();
-  if (lane == 31) warps[warp] = inclusive;
-  __syncthreads();
-  uint32_t before = 0;
-  total = 0;
-#pragma unroll
-  for (int w = 0; w < kWarps; w++) {
-    if (w < warp) before += warps[w];
-    total += warps[w];
-  }
-  return before + inclusive - value;
-}
-
 __host__ WN_DEVICE constexpr int round_shift(int round) { return round == 0 ? 21 : round == 1 ? 10 : 0; }
 __host__ WN_DEVICE constexpr uint32_t round_mask(int round) { return round == 2 ? 1023u : 2047u; }
 
@@ -69,7 +48,7 @@ WN_DEVICE Found find(const TopKArgs& args, int budget, int rounds, uint32_t* war
       counts[i] = histogram[kBins - 1 - static_cast<int>(threadIdx.x) * (kBins / kThreads) - i];
       sum += counts[i];
     }
-    uint32_t before = block_exclusive(sum, warps, total);
+    uint32_t before = block_scan<kThreads>(sum, warps, &total);
     if (threadIdx.x == 0) shared[0] = 0, shared[1] = found.wanted;
     __syncthreads();
     if (found.wanted > 0 && total > 0) {
@@ -118,7 +97,7 @@ __global__ void __launch_bounds__(kThreads) top_k_protect_kernel(const __grid_co
       const int i = part == 0 ? base + static_cast<int>(threadIdx.x) : p.length - 1 - base - static_cast<int>(threadIdx.x);
       const bool counts = i >= 0 && i < p.length && keys[i] > 0 && keys[i] <= kInfinityKey;
       uint32_t total;
-      const uint32_t rank = seen + block_exclusive(counts ? 1 : 0, warps, total);
+      const uint32_t rank = seen + block_scan<kThreads>(counts ? 1 : 0, warps, &total);
       if (counts && rank < wanted) keys[i] = kLargestKey - ((part * first + rank) * p.lists_per_budget + place);
       seen += total;
     }
@@ -167,7 +146,7 @@ __global__ void __launch_bounds__(kThreads) top_k_count_kernel(const __grid_cons
     if (key > 0) packed += key > threshold ? 1u : key == threshold ? 1u << 16 : 0u;
   }
   uint32_t total;
-  block_exclusive(packed, warps, total);
+  block_scan<kThreads>(packed, warps, &total);
   if (threadIdx.x > 0) return;
   uint32_t* chunk = args.chunks + (static_cast<int64_t>(budget) * args.chunks_per_budget + blockIdx.x) * 2;
   chunk[0] = total & 0xffff;
@@ -179,8 +158,8 @@ WN_DEVICE void sum_chunks(const TopKArgs& args, int budget, int count, uint32_t*
   const uint32_t* chunks = args.chunks + static_cast<int64_t>(budget) * args.chunks_per_budget * 2;
   uint32_t above = 0, at = 0;
   for (int i = threadIdx.x; i < count; i += kThreads) above += chunks[2 * i], at += chunks[2 * i + 1];
-  block_exclusive(above, warps, greater);
-  block_exclusive(at, warps, equal);
+  block_scan<kThreads>(above, warps, &greater);
+  block_scan<kThreads>(at, warps, &equal);
 }
 
 /// Length of a list and the padding behind it, by the whole block.
@@ -214,7 +193,7 @@ __global__ void __launch_bounds__(kThreads) top_k_rank_kernel(const __grid_const
     if (own[i] > 0) packed += own[i] > found.prefix ? 1u : own[i] == found.prefix ? 1u << 16 : 0u;
   }
   uint32_t total;
-  const uint32_t before = block_exclusive(packed, warps, total);
+  const uint32_t before = block_scan<kThreads>(packed, warps, &total);
   greater += before & 0xffff;
   equal += before >> 16;
   int list = first / p.length, place = first % p.length;
@@ -263,22 +242,11 @@ constexpr int kSmallThreads = 1024, kSmallEntries = kSmallThreads * kPerThread;
 /// Exclusive sum over a block of kSmallThreads, and the total; begins and ends with a barrier.
 WN_DEVICE uint32_t small_exclusive(uint32_t value, uint32_t* warps, uint32_t& total) {
   const int lane = threadIdx.x & 31, warp = threadIdx.x / 32;
-  uint32_t inclusive = value;
-#pragma unroll
-  for (int step = 1; step < 32; step *= 2) {
-    const uint32_t other = __shfl_up_sync(~0u, inclusive, step);
-    if (lane >= step) inclusive += other;
-  }
+  const uint32_t inclusive = warp_scan(value);
   __syncthreads();
   if (lane == 31) warps[warp] = inclusive;
   __syncthreads();
-  const uint32_t own = warps[lane];
-  uint32_t sum = own;
-#pragma unroll
-  for (int step = 1; step < 32; step *= 2) {
-    const uint32_t other = __shfl_up_sync(~0u, sum, step);
-    if (lane >= step) sum += other;
-  }
+  const uint32_t own = warps[lane], sum = warp_scan(own);
   total = __shfl_sync(~0u, sum, 31);
   return __shfl_sync(~0u, sum - own, warp) + inclusive - value;
 }
