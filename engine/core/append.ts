@@ -46,7 +46,6 @@ export const createAppender = ({
   readonly layout: LayoutId;
 }): Appender => {
   const { addon } = device;
-  /** Runs of rows that rotate by one set of angles: one run, unless lengths differ and the scaling depends on them. */
   const spansOf = (pass: Pass): RowSpan[] => {
     const { queryLen, positions, caches } = pass;
     const spans: (RowSpan & { readonly sets: readonly string[]; last: number })[] = [];

@@ -109,9 +109,9 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
     ops.rmsNorm(s.hidden.id, w.attentionNorm, arch.normEps, 0, s.normed.id);
     ops.linear(s.normed.id, w.qkv, w.qkvBias, 0, own.qkv.id, step);
     // A device that has waited for the token is to have work at once.
-    if (layer === 0 && flushesLayers) recorder?.flush();
+    if (layer === 0 && flushesLayers) flush();
     appender.append(ops, call, pass.caches, s.positions, own.q);
-    if (pass.defersAttention !== true) recorder?.flush();
+    if (pass.defersAttention !== true) flush();
     pass.attend(layer, own.q, own.attended, {
       hidden: s.hidden,
       ops,
@@ -196,10 +196,10 @@ export const createTransformer = (device: Device, arch: Architecture, weights: M
         const own = s.layers[layer]!;
         if (mixer === 'softmax') runAttention(pass, layer, s, own, spans);
         runFfn(pass, layer, s, own);
-        if (flushesLayers) recorder?.flush();
+        if (flushesLayers) flush();
       });
     const logits = pass.logits === 'none' ? undefined : logitsOf(pass, s);
-    recorder?.flush();
+    flush();
     return logits;
   };
 

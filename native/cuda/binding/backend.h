@@ -63,16 +63,19 @@ inline std::byte* WorkspaceOf(const Call& call, size_t bytes) {
 }
 
 /// A new tensor that the op writes whole: what it holds until then is anything.
-inline TensorId NewResult(const Call& call, DType dtype, std::initializer_list<int64_t> dims, Tensor* out) {
+inline TensorId NewResult(const Call& call, DType dtype, const int64_t* dims, int num_dims, Tensor* out) {
   TensorId id = 0;
   DeviceOf(call).set_zeroes_blocks(false);
-  Status status = call.runtime.tensors.Make(dtype, dims.begin(), static_cast<int>(dims.size()), &id);
+  Status status = call.runtime.tensors.Make(dtype, dims, num_dims, &id);
   DeviceOf(call).set_zeroes_blocks(true);
   call.Check(std::move(status));
   const Tensor* made = nullptr;
   call.Check(call.runtime.tensors.Get(id, call.name, &made));
   *out = *made;
   return id;
+}
+inline TensorId NewResult(const Call& call, DType dtype, std::initializer_list<int64_t> dims, Tensor* out) {
+  return NewResult(call, dtype, dims.begin(), static_cast<int>(dims.size()), out);
 }
 
 class Binding {

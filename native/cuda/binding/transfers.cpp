@@ -36,13 +36,11 @@ napi_value EmptyTensor(Call& call) {
   const std::string name = call.String(0, "dtype");
   if (name != "f32" && name != "i32") call.Refuse("dtype", "f32 or i32", name);
   const Span<const int32_t> shape = call.Ints(1, "shape");
-  const int64_t at[3] = {shape.size > 0 ? shape[0] : 1, shape.size > 1 ? shape[1] : 1, shape.size > 2 ? shape[2] : 1};
   if (shape.size < 1 || shape.size > 3) call.Refuse("shape", "1 to 3 dimensions", std::to_string(shape.size));
-  const DType dtype = name == "f32" ? DType::kF32 : DType::kI32;
+  int64_t dims[3];
+  std::copy(shape.data, shape.data + shape.size, dims);
   Tensor out;
-  if (shape.size == 1) return call.Value(gpu::NewResult(call, dtype, {at[0]}, &out));
-  if (shape.size == 2) return call.Value(gpu::NewResult(call, dtype, {at[0], at[1]}, &out));
-  return call.Value(gpu::NewResult(call, dtype, {at[0], at[1], at[2]}, &out));
+  return call.Value(gpu::NewResult(call, name == "f32" ? DType::kF32 : DType::kI32, dims, static_cast<int>(shape.size), &out));
 }
 
 napi_value Download(Call& call) {

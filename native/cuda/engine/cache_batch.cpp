@@ -15,6 +15,20 @@ constexpr size_t kRemembered = 32;
 /// Pages that a table has room for beyond those in use, so that its stride seldom changes.
 constexpr int32_t kSpare = 16;
 
+/// Lens as they lie on the device, [layer][rows, H]; `added(layer)` more than they are.
+template <typename Added>
+std::vector<int32_t> LensOf(const std::vector<Cache*>& caches, const Added& added) {
+  const CacheLayout& layout = caches[0]->layout();
+  std::vector<int32_t> lens;
+  lens.reserve(static_cast<size_t>(layout.total_heads) * caches.size());
+  for (int32_t l = 0; l < static_cast<int32_t>(layout.layers.size()); l++) {
+    const int32_t more = added(l);
+    for (const Cache* cache : caches)
+      for (int32_t h = 0; h < layout.layers[static_cast<size_t>(l)].num_kv_heads; h++) lens.push_back(cache->head(l, h).len + more);
+  }
+  return lens;
+}
+
 }  // namespace
 
 BatchViews::Batch& BatchViews::Find(const std::vector<int32_t>& ids, const Cache& first) {
@@ -94,7 +108,6 @@ Status BatchViews::SendTable(Table& table, const std::vector<Cache*>& caches, in
 /// Lens lie by layer, [layer][rows, H]. Behind a layer that has just grown the others are sent as they will be when they
 /// have, so that one transfer serves a step.
 Status BatchViews::SendLens(Batch& batch, const std::vector<Cache*>& caches, int32_t layer, int32_t new_slots, size_t at, Lens** out) {
-  const auto& layers = caches[0]->layout().layers;
   const size_t total = static_cast<size_t>(caches[0]->layout().total_heads) * caches.size();
   const int32_t heads = caches[0]->geometry(layer).num_kv_heads;
   for (Lens& lens : batch.lens) {
@@ -109,16 +122,11 @@ Status BatchViews::SendLens(Batch& batch, const std::vector<Cache*>& caches, int
   }
   batch.newest = 1 - batch.newest;
   Lens& lens = batch.lens[batch.newest];
-  std::vector<int32_t> values(total);
-  size_t i = 0;
-  for (int32_t l = 0; l < static_cast<int32_t>(layers.size()); l++) {
-    int32_t added = l <= layer ? -new_slots : 0;
-    if (new_slots == 0 && l > layer && batch.grown_layer == layer) added = batch.growth;
-    for (const Cache* cache : caches)
-      for (int32_t h = 0; h < layers[static_cast<size_t>(l)].num_kv_heads; h++) values[i++] = cache->head(l, h).len + added;
-  }
   *out = &lens;
-  return SendAll(lens, std::move(values));
+  return SendAll(lens, LensOf(caches, [&](int32_t l) {
+                   if (new_slots == 0 && l > layer && batch.grown_layer == layer) return batch.growth;
+                   return l <= layer ? -new_slots : 0;
+                 }));
 }
 
 Status BatchViews::SendAll(Lens& lens, std::vector<int32_t> values) {
@@ -134,13 +142,8 @@ void BatchViews::SendNextLens() {
   Batch& batch = batches_.front();
   const std::vector<Cache*> caches = std::exchange(batch.stepped, {});
   if (caches.empty()) return;
-  std::vector<int32_t> now, next;
-  const auto& layers = caches[0]->layout().layers;
-  now.reserve(static_cast<size_t>(caches[0]->layout().total_heads) * caches.size());
-  for (int32_t l = 0; l < static_cast<int32_t>(layers.size()); l++)
-    for (const Cache* cache : caches)
-      for (int32_t h = 0; h < layers[static_cast<size_t>(l)].num_kv_heads; h++) now.push_back(cache->head(l, h).len);
-  for (int32_t len : now) next.push_back(len + 1);
+  const std::vector<int32_t> now = LensOf(caches, [](int32_t) { return 0; });
+  std::vector<int32_t> next = LensOf(caches, [](int32_t) { return 1; });
   size_t before = 0;
   while (before < 2 && batch.lens[before].values != now) before++;
   // Where neither place holds them, the next step says what it needs.

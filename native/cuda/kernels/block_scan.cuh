@@ -7,18 +7,6 @@
 
 namespace winnow {
 
-/// Sum over the lanes up to this one. Every lane of the warp calls it.
-template <typename T>
-WN_DEVICE T warp_scan(T value) {
-  T sum = value;
-#pragma unroll
-  for (int step = 1; step < 32; step *= 2) {
-    const T other = __shfl_up_sync(~0u, sum, step);
-    if (static_cast<int>(threadIdx.x % 32) >= step) sum += other;
-  }
-  return sum;
-}
-
 /// Sum over the block of a number of each thread, and the sum over those before it. Every thread of the block calls it; of_warp
 /// is shared, one a warp. Begins and ends with a barrier.
 template <int kThreads, typename T>

@@ -104,12 +104,7 @@ WN_DEVICE DecodeShare find_share(const SegmentSlots& slots) {
   const int first = lane * each, last = min(first + each, num_segments);
   int count = first < last ? slots(first) : 0, own = first < last ? segment_tiles(count) : 0;
   for (int segment = first + 1; segment < last; segment++) own += segment_tiles(slots(segment));
-  int inclusive = own;
-#pragma unroll
-  for (int step = 1; step < 32; step *= 2) {
-    const int other = __shfl_up_sync(~0u, inclusive, step);
-    if (lane >= step) inclusive += other;
-  }
+  const int inclusive = warp_scan(own);
   DecodeShare share;
   share.total = __shfl_sync(~0u, inclusive, 31);
   share.payload = ceil_div(share.total, static_cast<int>(gridDim.x));

@@ -145,6 +145,17 @@ WN_DEVICE float warp_reduce(float value, Combine combine) {
 WN_DEVICE float warp_sum(float value) {
   return warp_reduce(value, [](float a, float b) { return a + b; });
 }
+/// Sum over the lanes up to this one. Every lane of the warp calls it.
+template <typename T>
+WN_DEVICE T warp_scan(T value) {
+  T sum = value;
+#pragma unroll
+  for (int step = 1; step < 32; step *= 2) {
+    const T other = __shfl_up_sync(~0u, sum, step);
+    if (static_cast<int>(threadIdx.x % 32) >= step) sum += other;
+  }
+  return sum;
+}
 
 }  // namespace winnow
 

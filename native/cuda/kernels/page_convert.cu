@@ -83,7 +83,7 @@ WN_DEVICE bool packs_in_registers(const WnPlaneFormat& plane, int width) {
 template <int kWidth>
 WN_DEVICE void pack_in_registers(const WnPlaneFormat& plane, const uint4* elements, uint8_t* codes, __half2* params, float* shared) {
   constexpr int kPieces = kWidth / 8, kStep = kThreads / kPieces, kRows = WN_PAGE_SIZE / kStep, kWarps = kThreads / 32;
-  const int piece = threadIdx.x % kPieces, first = threadIdx.x / kPieces, warp = threadIdx.x / 32;
+  const int piece = threadIdx.x % kPieces, warp = threadIdx.x / 32;
   const auto levels = static_cast<float>((1 << plane.bits) - 1);
   uint4 rows[kRows];
 #pragma unroll
